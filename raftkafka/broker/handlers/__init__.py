@@ -1,0 +1,1 @@
+"""One module per API family, each listed once in `broker.dispatch`."""

@@ -1,0 +1,1 @@
+"""F5: `rk`, a module per noun."""

@@ -1,0 +1,1 @@
+"""F3: the asyncio client - connection, routing, producer, consumer, admin."""

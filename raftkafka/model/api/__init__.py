@@ -1,0 +1,73 @@
+"""Request and response values, a module per API family. Handlers see these and nothing of the wire.
+
+Floor 0. Every request class names its `api_key`; `Request` and `Response` are the unions that dispatch and sessions speak of.
+"""
+
+from __future__ import annotations
+
+from raftkafka.model.api.broker_lifecycle import (
+    AlterPartition,
+    AlterPartitionResponse,
+    BrokerHeartbeat,
+    BrokerHeartbeatResponse,
+    BrokerRegistration,
+    BrokerRegistrationResponse,
+)
+from raftkafka.model.api.cluster import (
+    ApiVersions,
+    ApiVersionsResponse,
+    DescribeCluster,
+    DescribeClusterResponse,
+    DescribeQuorum,
+    DescribeQuorumResponse,
+    Metadata,
+    MetadataResponse,
+)
+from raftkafka.model.api.fetch import Fetch, FetchResponse
+from raftkafka.model.api.keys import ApiKey
+from raftkafka.model.api.offsets import (
+    ListOffsets,
+    ListOffsetsResponse,
+    OffsetForLeaderEpoch,
+    OffsetForLeaderEpochResponse,
+)
+from raftkafka.model.api.produce import Produce, ProduceResponse
+from raftkafka.model.api.sasl import SaslAuthenticate, SaslAuthenticateResponse, SaslHandshake, SaslHandshakeResponse
+from raftkafka.model.api.topics import CreateTopics, CreateTopicsResponse, DeleteTopics, DeleteTopicsResponse
+
+Request = (
+    Produce
+    | Fetch
+    | ListOffsets
+    | OffsetForLeaderEpoch
+    | Metadata
+    | ApiVersions
+    | CreateTopics
+    | DeleteTopics
+    | DescribeCluster
+    | DescribeQuorum
+    | BrokerRegistration
+    | BrokerHeartbeat
+    | AlterPartition
+    | SaslHandshake
+    | SaslAuthenticate
+)
+Response = (
+    ProduceResponse
+    | FetchResponse
+    | ListOffsetsResponse
+    | OffsetForLeaderEpochResponse
+    | MetadataResponse
+    | ApiVersionsResponse
+    | CreateTopicsResponse
+    | DeleteTopicsResponse
+    | DescribeClusterResponse
+    | DescribeQuorumResponse
+    | BrokerRegistrationResponse
+    | BrokerHeartbeatResponse
+    | AlterPartitionResponse
+    | SaslHandshakeResponse
+    | SaslAuthenticateResponse
+)
+
+__all__ = ["ApiKey", "Request", "Response"]

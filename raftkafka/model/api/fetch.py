@@ -1,0 +1,93 @@
+"""Fetch (key 1): record batches from partitions, for consumers and for followers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from raftkafka.model.api.keys import ApiKey
+from raftkafka.model.errors import ErrorCode
+from raftkafka.model.ids import (
+    NO_BROKER_EPOCH,
+    NO_EPOCH,
+    NO_NODE,
+    NO_OFFSET,
+    BrokerEpoch,
+    LeaderEpoch,
+    NodeId,
+    Offset,
+    PartitionIndex,
+    TopicId,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchPartition:
+    """Where to read one partition.
+
+    `flushed_offset` (followers only): below it everything is synced to the follower's disk; the leader counts the
+    follower up to it under `log.flush.policy=group`, up to `fetch_offset` under `os` and `interval`.
+    """
+
+    topic_id: TopicId
+    partition: PartitionIndex
+    current_leader_epoch: LeaderEpoch = NO_EPOCH
+    fetch_offset: Offset
+    last_fetched_epoch: LeaderEpoch = NO_EPOCH
+    log_start_offset: Offset = NO_OFFSET
+    flushed_offset: Offset = NO_OFFSET
+    max_bytes: int = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetch:
+    """`replica_id` is -1 for consumers; a follower gives its node id and broker epoch (KIP-903).
+
+    The answer waits until `min_bytes` are there or `max_wait_ms` have passed.
+    """
+
+    api_key: ClassVar[ApiKey] = ApiKey.FETCH
+
+    replica_id: NodeId = NO_NODE
+    replica_epoch: BrokerEpoch = NO_BROKER_EPOCH
+    max_wait_ms: int = 500
+    min_bytes: int = 1
+    max_bytes: int = 50 << 20
+    isolation_level: int = 0
+    partitions: tuple[FetchPartition, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochEndOffset:
+    """The end offset of the largest epoch <= the one asked for (KIP-320)."""
+
+    epoch: LeaderEpoch
+    end_offset: Offset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchPartitionResponse:
+    """Whole record batches, back to back, in the chunks of `records`; the first may begin before `fetch_offset`.
+
+    `diverging_epoch` set: the logs differ, the follower truncates to it and fetches again (KIP-595).
+    """
+
+    topic_id: TopicId
+    partition: PartitionIndex
+    error_code: ErrorCode = ErrorCode.NONE
+    high_watermark: Offset = NO_OFFSET
+    last_stable_offset: Offset = NO_OFFSET
+    log_start_offset: Offset = NO_OFFSET
+    diverging_epoch: EpochEndOffset | None = None
+    current_leader: NodeId = NO_NODE
+    current_leader_epoch: LeaderEpoch = NO_EPOCH
+    records: memoryview | bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchResponse:
+    """One entry per partition of the request, in its order."""
+
+    partitions: tuple[FetchPartitionResponse, ...]
+    error_code: ErrorCode = ErrorCode.NONE
+    throttle_time_ms: int = 0

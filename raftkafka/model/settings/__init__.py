@@ -1,0 +1,1 @@
+"""Settings of a node: frozen values (`values`), and how `server.properties` becomes them."""

@@ -1,0 +1,126 @@
+"""The settings of a node, parsed once into one frozen value. Keys in `server.properties` are named beside each field.
+
+Floor 0. Defaults are Kafka's unless a comment says why not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from raftkafka.model.ids import NodeId
+
+
+class FlushPolicy(Enum):
+    """`log.flush.policy`: what an acknowledgement with acks=all has survived.
+
+    GROUP: synced to the disks of the leader and of the in-sync replicas, one sync serving all batches that wait.
+    OS: in the page caches (Kafka's default). INTERVAL: as OS, and synced every `log.flush.interval.ms`.
+    """
+
+    GROUP = "group"
+    OS = "os"
+    INTERVAL = "interval"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listener:
+    """Where to listen, or what to advertise. Port 0 (tests, embedding) takes a free one."""
+
+    name: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.name}://{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Voter:
+    """One entry of `controller.quorum.voters` (`1@host:9093`)."""
+
+    node_id: NodeId
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """Defaults of topics; a topic's own config of the same name goes first."""
+
+    segment_bytes: int = 1 << 30  # log.segment.bytes
+    segment_ms: int = 168 * 3_600_000  # log.roll.ms / log.roll.hours
+    retention_ms: int = 168 * 3_600_000  # log.retention.ms / .minutes / .hours; -1 = for ever
+    retention_bytes: int = -1  # log.retention.bytes
+    retention_check_interval_ms: int = 300_000  # log.retention.check.interval.ms
+    cleanup_policy: str = "delete"  # log.cleanup.policy
+    index_interval_bytes: int = 4096  # log.index.interval.bytes
+    index_size_max_bytes: int = 10 << 20  # log.index.size.max.bytes
+    message_max_bytes: int = 1_048_588  # message.max.bytes
+    message_timestamp_type: str = "CreateTime"  # log.message.timestamp.type
+    flush_policy: FlushPolicy = FlushPolicy.GROUP  # log.flush.policy (ours)
+    flush_interval_ms: int = 1_000  # log.flush.interval.ms, under INTERVAL
+    min_insync_replicas: int = 1  # min.insync.replicas
+    unclean_leader_election_enable: bool = False  # unclean.leader.election.enable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplicaSettings:
+    lag_time_max_ms: int = 30_000  # replica.lag.time.max.ms
+    fetch_max_bytes: int = 1 << 20  # replica.fetch.max.bytes, per partition
+    fetch_response_max_bytes: int = 10 << 20  # replica.fetch.response.max.bytes
+    fetch_wait_max_ms: int = 500  # replica.fetch.wait.max.ms
+    fetch_min_bytes: int = 1  # replica.fetch.min.bytes
+    fetch_backoff_ms: int = 100  # replica.fetch.backoff.ms; Kafka 1000: failover would wait for it
+    high_watermark_checkpoint_interval_ms: int = 5_000  # replica.high.watermark.checkpoint.interval.ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerSettings:
+    broker_session_timeout_ms: int = 9_000  # broker.session.timeout.ms
+    broker_heartbeat_interval_ms: int = 2_000  # broker.heartbeat.interval.ms
+    probe_timeout_ms: int = 150  # controller.probe.timeout.ms (ours): after a closed connection
+    election_timeout_min_ms: int = 200  # controller.quorum.election.timeout.ms is the lower bound
+    election_timeout_max_ms: int = 400  # twice the lower bound
+    raft_heartbeat_ms: int = 50  # controller.quorum.heartbeat.interval.ms (ours)
+    request_timeout_ms: int = 2_000  # controller.quorum.request.timeout.ms
+    snapshot_min_entries: int = 20_000  # metadata.log.max.record.entries.between.snapshots (ours)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSettings:
+    request_max_bytes: int = 100 << 20  # socket.request.max.bytes
+    unauthenticated_request_max_bytes: int = 64 << 10  # on listeners that demand authentication
+    receive_ring_bytes: int = 1 << 20  # socket.receive.ring.bytes (ours)
+    in_flight_max: int = 1_000  # max.in.flight.requests per connection on the broker's side (ours)
+    unsent_max_bytes: int = 64 << 20  # a reader who does not read: above it no further request is taken
+    connections_max: int = 10_000  # max.connections
+    connections_per_ip_max: int = 10_000  # max.connections.per.ip
+    idle_timeout_ms: int = 600_000  # connections.max.idle.ms
+    handshake_timeout_ms: int = 10_000  # socket.connection.setup.timeout.ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a node is told from outside."""
+
+    node_id: NodeId = NodeId(1)  # broker.id / node.id
+    rack: str | None = None  # broker.rack
+    log_dirs: tuple[Path, ...] = (Path("raftkafka-data"),)  # log.dirs / log.dir
+    metadata_log_dir: Path | None = None  # metadata.log.dir; None: the first of log_dirs
+    listeners: tuple[Listener, ...] = (Listener(name="PLAINTEXT", host="127.0.0.1", port=9092),)
+    advertised_listeners: tuple[Listener, ...] = ()  # empty: the listeners themselves
+    allow_insecure_listeners: bool = False  # allow.insecure.listeners
+    voters: tuple[Voter, ...] = ()  # controller.quorum.voters; empty: this node alone
+    controller_listener: Listener | None = None  # controller.listener; None: own entry in voters
+    cluster_secret: bytes = b""  # cluster.secret.file (content); empty only for a cluster of one node
+    http_listener: Listener | None = Listener(name="HTTP", host="127.0.0.1", port=9644)  # http.listener
+    num_partitions: int = 1  # num.partitions
+    default_replication_factor: int = 1  # default.replication.factor
+    auto_create_topics_enable: bool = True  # auto.create.topics.enable
+    delete_topic_enable: bool = True  # delete.topic.enable
+    log: LogSettings = LogSettings()
+    replica: ReplicaSettings = ReplicaSettings()
+    controller: ControllerSettings = ControllerSettings()
+    network: NetworkSettings = NetworkSettings()

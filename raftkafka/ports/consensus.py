@@ -1,0 +1,100 @@
+"""Raft, as the rest of the node sees it: propose bytes, get back what applying them gave.
+
+Floor 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from raftkafka.model.errors import RaftKafkaError
+from raftkafka.model.ids import NodeId, RaftIndex, Term
+
+
+class NotLeaderError(RaftKafkaError):
+    """This node does not lead Raft (or its queue is full): nothing was proposed, a retry elsewhere is safe."""
+
+
+class OutcomeUnknownError(RaftKafkaError):
+    """Leadership or patience was lost while the proposal was under way: it may still be applied (I18)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoterState:
+    """What the Raft leader knows of a voter; `match_index` is -1 where it is not known."""
+
+    node_id: NodeId
+    match_index: RaftIndex
+    connected: bool
+
+
+class StateMachine(Protocol):
+    """What Raft replicates. All three run on the event loop and never raise (an exception stops the node)."""
+
+    def apply(self, index: RaftIndex, command: bytes) -> object:
+        """Apply one committed command; `index` rises strictly. The result goes to the proposer, if it is here."""
+        ...
+
+    def snapshot(self) -> bytes:
+        """The whole state at the last applied index."""
+        ...
+
+    def restore(self, index: RaftIndex, snapshot: bytes) -> None:
+        """Replace the whole state by a snapshot taken at `index`."""
+        ...
+
+
+class Consensus(Protocol):
+    @property
+    def node_id(self) -> NodeId: ...
+
+    @property
+    def leader_id(self) -> NodeId | None:
+        """Who leads as far as this node knows."""
+        ...
+
+    @property
+    def is_leader(self) -> bool: ...
+
+    @property
+    def term(self) -> Term: ...
+
+    @property
+    def commit_index(self) -> RaftIndex: ...
+
+    @property
+    def applied_index(self) -> RaftIndex: ...
+
+    def voters(self) -> tuple[VoterState, ...]: ...
+
+    async def propose(self, command: bytes, *, timeout_s: float) -> object:
+        """Replicate `command` (at most 1 MiB) and return what `StateMachine.apply` gave on this node.
+
+        Raises:
+            NotLeaderError: not proposed.
+            OutcomeUnknownError: proposed, fate unknown.
+        """
+        ...
+
+    async def barrier(self, *, timeout_s: float) -> RaftIndex:
+        """Leader only: when it returns, everything committed before the call has been applied here, and this node still
+        led in its own term.
+
+        Raises:
+            NotLeaderError, OutcomeUnknownError: no statement can be made.
+        """
+        ...
+
+    def on_leader_change(self, callback: Callable[[NodeId | None, Term], None]) -> None:
+        """Call back, on the loop, whenever `leader_id` or `term` changes."""
+        ...
+
+    def on_peer_change(self, callback: Callable[[NodeId, bool], None]) -> None:
+        """Call back, on the loop, when the link to another voter comes up (True) or is closed (False)."""
+        ...
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...

@@ -1,0 +1,1 @@
+"""F1: record batch v2 - header, CRC32C, building and iterating. Pure."""

@@ -1,0 +1,1 @@
+"""F2: partition logs on a disk seen only through `ports.disk`."""

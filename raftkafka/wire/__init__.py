@@ -1,0 +1,1 @@
+"""F2: bytes to requests and responses to bytes, without I/O."""
