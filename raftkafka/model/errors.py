@@ -2,7 +2,7 @@
 
 Floor 0. The numbers are Kafka's (https://kafka.apache.org/protocol#protocol_error_codes), so that translating a
 dialect is renaming. Two failures have two mechanisms: the fault of a peer or a user is an `ErrorCode` in an answer (or
-an `ApiError` on the client's side); a broken invariant is an `InvariantViolation`, which stops the partition or node
+an `ApiError` on the client's side); a broken invariant is an `InvariantViolationError`, which stops the partition or node
 that found it.
 """
 
@@ -169,7 +169,7 @@ class StartupError(RaftKafkaError):
     """The node cannot start here (port in use, foreign data directory, damaged journal); one clear line says why."""
 
 
-class InvariantViolation(RaftKafkaError):
+class InvariantViolationError(RaftKafkaError):
     """Something that must never be false is false; the partition or node that found it stops."""
 
 

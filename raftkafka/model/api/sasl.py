@@ -11,7 +11,7 @@ from typing import ClassVar, Final
 from raftkafka.model.api.keys import ApiKey
 from raftkafka.model.errors import ErrorCode
 
-CLUSTER_SECRET: Final = "CLUSTER-SECRET-SHA-256"
+CLUSTER_SECRET: Final = "CLUSTER-SECRET-SHA-256"  # noqa: S105 - the name of a mechanism
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
