@@ -26,7 +26,10 @@ class FlushPolicy(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
-    """Where to listen, or what to advertise. Port 0 (tests, embedding) takes a free one."""
+    """Where to listen, or what to advertise.
+
+    Host "" is every interface (an advertised "" is this host's name). Port 0 (tests, embedding) takes a free one.
+    """
 
     name: str
     host: str
@@ -114,7 +117,8 @@ class Settings:
     allow_insecure_listeners: bool = False  # allow.insecure.listeners
     voters: tuple[Voter, ...] = ()  # controller.quorum.voters; empty: this node alone
     controller_listener: Listener | None = None  # controller.listener; None: own entry in voters
-    cluster_secret: bytes = b""  # cluster.secret.file (content); empty only for a cluster of one node
+    cluster_secret_file: Path | None = None  # cluster.secret.file; the node reads it into cluster_secret
+    cluster_secret: bytes = b""  # the file's content; empty only for a cluster of one node
     http_listener: Listener | None = Listener(name="HTTP", host="127.0.0.1", port=9644)  # http.listener
     num_partitions: int = 1  # num.partitions
     default_replication_factor: int = 1  # default.replication.factor

@@ -1,0 +1,199 @@
+"""The keys of `server.properties` that this node acts on: one row per key, in order of precedence.
+
+Floor 0. Where several keys set one field, the one that comes first in the table wins, as in Kafka (`log.retention.ms` over
+`.minutes` over `.hours`). Adding a setting is one field in `values` and one row here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from raftkafka.model.settings import parsers
+from raftkafka.model.settings.parsers import INT64_MAX, Parser, duration, integer
+
+SECOND_MS: Final = 1_000
+MINUTE_MS: Final = 60 * SECOND_MS
+HOUR_MS: Final = 60 * MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """`field` lies in the part `section` of `Settings` ("" for Settings itself). `ours`: Kafka has no such key."""
+
+    name: str
+    section: str
+    field: str
+    parse: Parser
+    ours: bool = False
+    meaning: str
+
+
+def _row(name: str, target: str, parse: Parser, meaning: str, *, ours: bool = False) -> Key:
+    section, _, field = target.rpartition(".")
+    return Key(name=name, section=section, field=field, parse=parse, ours=ours, meaning=meaning)
+
+
+_MS: Final = duration(1)
+_COUNT: Final = integer(1)
+
+KEYS: Final = (
+    # Who this node is
+    _row("node.id", "node_id", integer(0), "number of this node, unique in the cluster; the same as `broker.id`"),
+    _row("broker.id", "node_id", integer(0), "number of this node, unique in the cluster"),
+    _row("broker.rack", "rack", parsers.word, "rack or zone; replicas are spread over racks"),
+    # Where it keeps its files
+    _row("log.dirs", "log_dirs", parsers.paths, "directories of the partition logs"),
+    _row("log.dir", "log_dirs", parsers.paths, "as `log.dirs`, which wins over it"),
+    _row(
+        "metadata.log.dir",
+        "metadata_log_dir",
+        parsers.path,
+        "directory of the Raft journal; default: first of `log.dirs`",
+    ),
+    # Where it listens
+    _row(
+        "listeners",
+        "listeners",
+        parsers.listeners,
+        "where clients and other brokers connect; empty host: every interface",
+    ),
+    _row(
+        "advertised.listeners", "advertised_listeners", parsers.listeners, "the addresses that clients are told to use"
+    ),
+    _row(
+        "allow.insecure.listeners",
+        "allow_insecure_listeners",
+        parsers.boolean,
+        "allow listeners beyond loopback although they neither encrypt nor authenticate clients",
+        ours=True,
+    ),
+    _row("http.listener", "http_listener", parsers.optional_listener, "metrics and health; `none` for none", ours=True),
+    # The cluster
+    _row("controller.quorum.voters", "voters", parsers.voters, "all nodes as `id@host:port` of their Raft listeners"),
+    _row(
+        "controller.listener",
+        "controller_listener",
+        parsers.optional_listener,
+        "where this node's Raft listener binds; default: its own entry among the voters",
+        ours=True,
+    ),
+    _row("cluster.secret.file", "cluster_secret_file", parsers.path, "file with the secret the nodes share", ours=True),
+    # Topics
+    _row("num.partitions", "num_partitions", _COUNT, "partitions of a topic that is created without a number"),
+    _row("default.replication.factor", "default_replication_factor", integer(1, 32_767), "replicas of such a topic"),
+    _row("auto.create.topics.enable", "auto_create_topics_enable", parsers.boolean, "create a topic at its first use"),
+    _row("delete.topic.enable", "delete_topic_enable", parsers.boolean, "allow topics to be deleted"),
+    # The log
+    _row("log.segment.bytes", "log.segment_bytes", integer(14), "size at which a segment is closed"),
+    _row("log.roll.ms", "log.segment_ms", _MS, "age at which a segment is closed"),
+    _row("log.roll.hours", "log.segment_ms", duration(HOUR_MS), "as `log.roll.ms`, in hours"),
+    _row("log.retention.ms", "log.retention_ms", duration(1, unlimited=True), "age at which a segment goes; -1: never"),
+    _row("log.retention.minutes", "log.retention_ms", duration(MINUTE_MS, unlimited=True), "as above, in minutes"),
+    _row("log.retention.hours", "log.retention_ms", duration(HOUR_MS, unlimited=True), "as above, in hours"),
+    _row("log.retention.bytes", "log.retention_bytes", integer(-1, INT64_MAX), "size of a partition to keep; -1: any"),
+    _row("log.retention.check.interval.ms", "log.retention_check_interval_ms", _MS, "how often retention looks"),
+    _row("log.cleanup.policy", "log.cleanup_policy", parsers.cleanup_policy, "`delete`, `compact` or both"),
+    _row("log.index.interval.bytes", "log.index_interval_bytes", integer(0), "bytes of log between two index entries"),
+    _row("log.index.size.max.bytes", "log.index_size_max_bytes", integer(4), "size of an index file"),
+    _row("message.max.bytes", "log.message_max_bytes", integer(0), "largest record batch"),
+    _row(
+        "log.message.timestamp.type",
+        "log.message_timestamp_type",
+        parsers.one_of("CreateTime", "LogAppendTime"),
+        "whose clock stamps a record",
+    ),
+    _row("log.flush.policy", "log.flush_policy", parsers.flush_policy, "what acks=all has survived", ours=True),
+    _row("log.flush.interval.ms", "log.flush_interval_ms", _MS, "time between syncs under `interval`"),
+    _row("min.insync.replicas", "log.min_insync_replicas", _COUNT, "in-sync replicas that acks=all demands"),
+    _row(
+        "unclean.leader.election.enable",
+        "log.unclean_leader_election_enable",
+        parsers.boolean,
+        "let a replica lead that lacks acknowledged records",
+    ),
+    # Replication
+    _row("replica.lag.time.max.ms", "replica.lag_time_max_ms", _MS, "how long a follower may lag and stay in sync"),
+    _row("replica.fetch.max.bytes", "replica.fetch_max_bytes", integer(0), "fetched per partition and request"),
+    _row("replica.fetch.response.max.bytes", "replica.fetch_response_max_bytes", integer(0), "fetched per request"),
+    _row("replica.fetch.wait.max.ms", "replica.fetch_wait_max_ms", _MS, "how long a follower's fetch waits for news"),
+    _row("replica.fetch.min.bytes", "replica.fetch_min_bytes", integer(0), "news that ends that wait"),
+    _row("replica.fetch.backoff.ms", "replica.fetch_backoff_ms", _MS, "pause after a failed fetch"),
+    _row(
+        "replica.high.watermark.checkpoint.interval.ms",
+        "replica.high_watermark_checkpoint_interval_ms",
+        _MS,
+        "time between two checkpoints of the high watermarks",
+    ),
+    # The controller
+    _row(
+        "broker.session.timeout.ms",
+        "controller.broker_session_timeout_ms",
+        _MS,
+        "silence after which a broker is fenced",
+    ),
+    _row("broker.heartbeat.interval.ms", "controller.broker_heartbeat_interval_ms", _MS, "time between heartbeats"),
+    _row(
+        "controller.probe.timeout.ms",
+        "controller.probe_timeout_ms",
+        _MS,
+        "a broker whose connection closed and that accepts none for so long is fenced at once",
+        ours=True,
+    ),
+    _row(
+        "controller.quorum.election.timeout.ms",
+        "controller.election_timeout_min_ms",
+        _MS,
+        "silence after which a voter stands for election, at least; at most twice that",
+    ),
+    _row(
+        "controller.quorum.heartbeat.interval.ms",
+        "controller.raft_heartbeat_ms",
+        _MS,
+        "time between messages of the Raft leader",
+        ours=True,
+    ),
+    _row("controller.quorum.request.timeout.ms", "controller.request_timeout_ms", _MS, "patience with the controller"),
+    _row(
+        "metadata.log.max.record.entries.between.snapshots",
+        "controller.snapshot_min_entries",
+        _COUNT,
+        "Raft entries between two snapshots",
+        ours=True,
+    ),
+    # The network
+    _row("socket.request.max.bytes", "network.request_max_bytes", _COUNT, "largest request"),
+    _row(
+        "socket.unauthenticated.request.max.bytes",
+        "network.unauthenticated_request_max_bytes",
+        _COUNT,
+        "largest request before authentication",
+        ours=True,
+    ),
+    _row(
+        "socket.receive.ring.bytes",
+        "network.receive_ring_bytes",
+        integer(4096),
+        "receive buffer of a connection",
+        ours=True,
+    ),
+    _row("max.in.flight.requests", "network.in_flight_max", _COUNT, "unanswered requests of a connection", ours=True),
+    _row(
+        "socket.unsent.max.bytes",
+        "network.unsent_max_bytes",
+        _COUNT,
+        "unsent answers of a connection above which no further request is taken",
+        ours=True,
+    ),
+    _row("max.connections", "network.connections_max", _COUNT, "connections of this node"),
+    _row("max.connections.per.ip", "network.connections_per_ip_max", _COUNT, "connections from one address"),
+    _row("connections.max.idle.ms", "network.idle_timeout_ms", _MS, "idle time after which a connection is closed"),
+    _row(
+        "socket.connection.setup.timeout.ms",
+        "network.handshake_timeout_ms",
+        _MS,
+        "time that a new connection has for its handshake",
+    ),
+)
+
+BY_NAME: Final = {key.name: key for key in KEYS}
