@@ -1,0 +1,72 @@
+"""What differs between two images: what the reconciler and the watches of a node have to look at.
+
+Floor 1, pure. A change names what to look at, never how it looks now: the image alone says that, so that a reader which
+merges or misses steps still ends in the right state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+
+from raftkafka.metadata.image import Image, Topic
+from raftkafka.model.ids import NodeId, PartitionIndex, TopicId, TopicPartition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Changes:
+    """False when nothing differs.
+
+    `partitions` names every partition that appeared, went or differs, those of created and deleted topics included.
+    `brokers` names every broker that appeared, went or differs. `cluster` is True when cluster id or feature level differ.
+    """
+
+    topics_created: AbstractSet[TopicId] = frozenset()
+    topics_deleted: AbstractSet[TopicId] = frozenset()
+    partitions: AbstractSet[TopicPartition] = frozenset()
+    brokers: AbstractSet[NodeId] = frozenset()
+    cluster: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.cluster or self.topics_created or self.topics_deleted or self.partitions or self.brokers)
+
+    def merged(self, later: Changes) -> Changes:
+        """This step and then `later`, as one. A topic that came and went in between is named in both sets."""
+        return Changes(
+            topics_created=self.topics_created | later.topics_created,
+            topics_deleted=self.topics_deleted | later.topics_deleted,
+            partitions=self.partitions | later.partitions,
+            brokers=self.brokers | later.brokers,
+            cluster=self.cluster or later.cluster,
+        )
+
+    @staticmethod
+    def between(old: Image, new: Image) -> Changes:
+        """What differs, whatever way led from `old` to `new`: O(topics), plus the partitions of those that differ."""
+        partitions: set[TopicPartition] = set()
+        for topic_id in old.topics.keys() | new.topics.keys():
+            partitions |= _partitions_between(old.topics.get(topic_id), new.topics.get(topic_id))
+        return Changes(
+            topics_created=new.topics.keys() - old.topics.keys(),
+            topics_deleted=old.topics.keys() - new.topics.keys(),
+            partitions=partitions,
+            brokers={
+                node_id
+                for node_id in old.brokers.keys() | new.brokers.keys()
+                if old.brokers.get(node_id) != new.brokers.get(node_id)
+            },
+            cluster=(old.cluster_id, old.feature_level) != (new.cluster_id, new.feature_level),
+        )
+
+
+def _partitions_between(old: Topic | None, new: Topic | None) -> set[TopicPartition]:
+    # Images share what did not change, so identity answers for almost every topic.
+    if old is new:
+        return set()
+    topic = new if new is not None else old
+    assert topic is not None
+    before = old.partitions if old is not None else ()
+    after = new.partitions if new is not None else ()
+    differ = {index for index in range(min(len(before), len(after))) if before[index] != after[index]}
+    differ |= set(range(min(len(before), len(after)), max(len(before), len(after))))
+    return {TopicPartition(topic.topic_id, PartitionIndex(index)) for index in differ}

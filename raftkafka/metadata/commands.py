@@ -1,0 +1,274 @@
+"""The facts that the controller makes the cluster agree on: what a Raft entry of the metadata log carries.
+
+Floor 1, pure. A command states what happened to one broker, topic or partition; what follows from it for others (a fenced
+broker leaves the ISRs it is in) is worked out by `apply`, the same on every node, so that no entry is large and no fact can
+be committed without its consequences. Every command carries the guard that makes a stale one an error result: the broker
+epoch, or the partition epoch, that was in force when it was decided.
+
+Bytes: an entry is a CBOR array of commands, a command is `[type, version, field, ...]`. Types and versions are never given a
+second meaning. A node that does not know one stops rather than guess, because skipping it would let its image differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from raftkafka.model import cbor
+from raftkafka.model.api.broker_lifecycle import IsrMember, ListenerEndpoint
+from raftkafka.model.errors import CorruptionError, ProtocolError, RaftKafkaError
+from raftkafka.model.ids import (
+    NO_BROKER_EPOCH,
+    BrokerEpoch,
+    NodeId,
+    PartitionEpoch,
+    PartitionIndex,
+    TopicId,
+)
+
+ENTRY_BYTES_MAX: Final = 1 << 20
+"""The cap of one Raft entry, `ports.consensus.Consensus.propose`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InitializeCluster:
+    """The first controller names the cluster. Refused when it has another name already."""
+
+    cluster_id: str
+    feature_level: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegisterBroker:
+    """A broker has started: fenced, with the index of this entry as its broker epoch; at most one per node and entry.
+
+    `replaces` is the broker epoch of the registration that was in force when this was decided, -1 for none: refused as
+    DUPLICATE_BROKER_REGISTRATION when it is another one by now. The earlier incarnation is dead: it leaves the ISRs.
+    """
+
+    node_id: NodeId
+    incarnation_id: bytes
+    listeners: tuple[ListenerEndpoint, ...]
+    rack: str | None = None
+    replaces: BrokerEpoch = NO_BROKER_EPOCH
+    unclean_default: bool = False
+    """`unclean.leader.election.enable` of the controller that decided; a topic's own config goes first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceBroker:
+    """A broker is not to be reckoned with any more: it leads nothing, and stays in an ISR only as the last member."""
+
+    node_id: NodeId
+    epoch: BrokerEpoch
+    unclean_default: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnfenceBroker:
+    """A broker has caught up with the metadata log: it takes the leaderless partitions that it may lead."""
+
+    node_id: NodeId
+    epoch: BrokerEpoch
+    unclean_default: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BeginControlledShutdown:
+    """A broker wants to stop: as when it is fenced, its leaderships move, but it goes on serving as a follower."""
+
+    node_id: NodeId
+    epoch: BrokerEpoch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateTopic:
+    """`partitions[i]` are the replicas of partition i, the preferred leader first. All active ones form the first ISR."""
+
+    name: str
+    topic_id: TopicId
+    partitions: tuple[tuple[NodeId, ...], ...]
+    configs: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteTopic:
+    topic_id: TopicId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePartition:
+    """Compare and set of one partition: refused unless `partition_epoch` is the one in force.
+
+    `isr` None keeps the ISR. A member with a broker epoch other than the registered one is refused (KIP-903). `leader`
+    None keeps the leader and its epoch; NO_NODE leaves the partition without one.
+    """
+
+    topic_id: TopicId
+    partition: PartitionIndex
+    partition_epoch: PartitionEpoch
+    isr: tuple[IsrMember, ...] | None = None
+    leader: NodeId | None = None
+
+
+Command = (
+    InitializeCluster
+    | RegisterBroker
+    | FenceBroker
+    | UnfenceBroker
+    | BeginControlledShutdown
+    | CreateTopic
+    | DeleteTopic
+    | ChangePartition
+)
+
+
+class UnknownCommandError(RaftKafkaError):
+    """A command that this version does not know: the node has to be upgraded before it may go on."""
+
+
+def encode(commands: Iterable[Command]) -> bytes:
+    """The bytes of one Raft entry. The caller keeps it below ENTRY_BYTES_MAX (about 50 bytes for a ChangePartition)."""
+    return cbor.encode([(*_TYPES[type(command)], *_PACKERS[type(command)](command)) for command in commands])
+
+
+def decode(entry: bytes | memoryview) -> tuple[Command, ...]:
+    """The commands of one Raft entry.
+
+    Raises:
+        UnknownCommandError: a newer version wrote it.
+        CorruptionError: not the bytes that any version writes.
+    """
+    try:
+        items = cbor.decode(entry, size_max=ENTRY_BYTES_MAX)
+        return tuple([_unpacked(item) for item in items])
+    except (ProtocolError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
+        raise CorruptionError(f"a metadata entry of {len(entry)} bytes is malformed: {error}") from error
+
+
+def _unpacked(item: Any) -> Command:
+    kind, version, *fields = item
+    unpack = _UNPACKERS.get((_int(kind), _int(version)))
+    if unpack is None:
+        raise UnknownCommandError(f"metadata command type {kind} version {version} is unknown here: upgrade this node")
+    return unpack(*fields)
+
+
+def _typed(kind: type[Any], value: Any) -> Any:
+    if type(value) is not kind:
+        raise TypeError(f"{kind.__name__} wanted, {type(value).__name__} found")
+    return value
+
+
+def _int(value: Any) -> Any:
+    return _typed(int, value)
+
+
+def _str(value: Any) -> Any:
+    return _typed(str, value)
+
+
+def _bytes(value: Any) -> Any:
+    return _typed(bytes, value)
+
+
+def _bool(value: Any) -> Any:
+    return _typed(bool, value)
+
+
+def _topic_id(value: Any) -> TopicId:
+    if len(_bytes(value)) != 16:
+        raise ValueError("a topic id has 16 bytes")
+    return TopicId(value)
+
+
+def _pack_register(each: RegisterBroker) -> tuple[object, ...]:
+    listeners = [(endpoint.name, endpoint.host, endpoint.port) for endpoint in each.listeners]
+    return each.node_id, each.incarnation_id, listeners, each.rack, each.replaces, each.unclean_default
+
+
+def _unpack_register(*fields: Any) -> RegisterBroker:
+    node_id, incarnation_id, listeners, rack, replaces, unclean = fields
+    return RegisterBroker(
+        node_id=_int(node_id),
+        incarnation_id=_bytes(incarnation_id),
+        listeners=tuple(
+            [ListenerEndpoint(name=_str(name), host=_str(host), port=_int(port)) for name, host, port in listeners]
+        ),
+        rack=None if rack is None else _str(rack),
+        replaces=_int(replaces),
+        unclean_default=_bool(unclean),
+    )
+
+
+def _unpack_create(name: Any, topic_id: Any, partitions: Any, configs: Any) -> CreateTopic:
+    return CreateTopic(
+        name=_str(name),
+        topic_id=_topic_id(topic_id),
+        partitions=tuple([tuple([_int(node) for node in replicas]) for replicas in partitions]),
+        configs={_str(key): _str(value) for key, value in _typed(dict, configs).items()},
+    )
+
+
+def _pack_change(each: ChangePartition) -> tuple[object, ...]:
+    isr = (
+        None if each.isr is None else [field for member in each.isr for field in (member.node_id, member.broker_epoch)]
+    )
+    return each.topic_id, each.partition, each.partition_epoch, isr, each.leader
+
+
+def _unpack_change(topic_id: Any, partition: Any, epoch: Any, isr: Any, leader: Any) -> ChangePartition:
+    members = None
+    if isr is not None:
+        members = tuple(
+            [
+                IsrMember(node_id=_int(node), broker_epoch=_int(broker_epoch))
+                for node, broker_epoch in zip(isr[::2], isr[1::2], strict=True)
+            ]
+        )
+    return ChangePartition(
+        topic_id=_topic_id(topic_id),
+        partition=_int(partition),
+        partition_epoch=_int(epoch),
+        isr=members,
+        leader=None if leader is None else _int(leader),
+    )
+
+
+_TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
+    InitializeCluster: (1, 1),
+    RegisterBroker: (2, 1),
+    FenceBroker: (3, 1),
+    UnfenceBroker: (4, 1),
+    BeginControlledShutdown: (5, 1),
+    CreateTopic: (6, 1),
+    DeleteTopic: (7, 1),
+    ChangePartition: (8, 1),
+}
+
+_PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
+    InitializeCluster: lambda each: (each.cluster_id, each.feature_level),
+    RegisterBroker: _pack_register,
+    FenceBroker: lambda each: (each.node_id, each.epoch, each.unclean_default),
+    UnfenceBroker: lambda each: (each.node_id, each.epoch, each.unclean_default),
+    BeginControlledShutdown: lambda each: (each.node_id, each.epoch),
+    CreateTopic: lambda each: (each.name, each.topic_id, each.partitions, dict(each.configs)),
+    DeleteTopic: lambda each: (each.topic_id,),
+    ChangePartition: _pack_change,
+}
+
+_UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
+    (1, 1): lambda cluster_id, level: InitializeCluster(cluster_id=_str(cluster_id), feature_level=_int(level)),
+    (2, 1): _unpack_register,
+    (3, 1): lambda node, epoch, unclean: FenceBroker(
+        node_id=_int(node), epoch=_int(epoch), unclean_default=_bool(unclean)
+    ),
+    (4, 1): lambda node, epoch, unclean: UnfenceBroker(
+        node_id=_int(node), epoch=_int(epoch), unclean_default=_bool(unclean)
+    ),
+    (5, 1): lambda node, epoch: BeginControlledShutdown(node_id=_int(node), epoch=_int(epoch)),
+    (6, 1): _unpack_create,
+    (7, 1): lambda topic_id: DeleteTopic(topic_id=_topic_id(topic_id)),
+    (8, 1): _unpack_change,
+}

@@ -1,0 +1,135 @@
+"""The image: everything the cluster has agreed on through Raft, as one immutable value.
+
+Floor 1, pure. A new image shares with its predecessor whatever did not change, so a reader may keep one for as long as it
+likes. Invariants that every image reachable by `apply` keeps: an ISR is never empty and a subset of the replicas, a leader
+is in the ISR and its broker is neither fenced nor shutting down, and a fenced broker is in an ISR only where it is the last
+member.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
+from raftkafka.model.ids import (
+    NO_NODE,
+    BrokerEpoch,
+    LeaderEpoch,
+    NodeId,
+    PartitionEpoch,
+    PartitionIndex,
+    TopicId,
+    TopicPartition,
+)
+
+FEATURE_LEVEL: Final = 1
+"""The level of the metadata format that this code writes; a cluster starts with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """A registration in force. `epoch` is the Raft index of it, `incarnation_id` the 16 bytes of that start."""
+
+    node_id: NodeId
+    epoch: BrokerEpoch
+    incarnation_id: bytes
+    listeners: tuple[ListenerEndpoint, ...]
+    rack: str | None = None
+    fenced: bool = True
+    in_controlled_shutdown: bool = False
+
+    @property
+    def active(self) -> bool:
+        """May lead, join an ISR, and take new replicas."""
+        return not self.fenced and not self.in_controlled_shutdown
+
+    def endpoint(self, listener: str) -> ListenerEndpoint | None:
+        """The advertised endpoint of that name."""
+        return next((each for each in self.listeners if each.name == listener), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """`leader` is NO_NODE while nobody may lead. `elr` are the eligible leader replicas of KIP-966."""
+
+    index: PartitionIndex
+    replicas: tuple[NodeId, ...]
+    isr: tuple[NodeId, ...]
+    leader: NodeId = NO_NODE
+    leader_epoch: LeaderEpoch = LeaderEpoch(0)
+    partition_epoch: PartitionEpoch = PartitionEpoch(0)
+    adding: tuple[NodeId, ...] = ()
+    removing: tuple[NodeId, ...] = ()
+    elr: tuple[NodeId, ...] = ()
+    last_known_leader: NodeId = NO_NODE
+
+    @property
+    def preferred_leader(self) -> NodeId:
+        return self.replicas[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """`partitions[i].index == i`. `configs` holds only what was set for this topic."""
+
+    name: str
+    topic_id: TopicId
+    configs: Mapping[str, str]
+    partitions: tuple[Partition, ...]
+
+    def partition(self, index: int) -> Partition | None:
+        return self.partitions[index] if 0 <= index < len(self.partitions) else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """`cluster_id` is empty until the first controller has initialized the cluster."""
+
+    cluster_id: str
+    feature_level: int
+    brokers: Mapping[NodeId, Broker]
+    topics: Mapping[TopicId, Topic]
+    topic_ids: Mapping[str, TopicId]
+
+    @staticmethod
+    def empty() -> Image:
+        """What a node starts with, before it has applied anything."""
+        return _EMPTY
+
+    def topic_by_name(self, name: str) -> Topic | None:
+        topic_id = self.topic_ids.get(name)
+        return None if topic_id is None else self.topics.get(topic_id)
+
+    def partition(self, key: TopicPartition) -> Partition | None:
+        topic = self.topics.get(key.topic_id)
+        return None if topic is None else topic.partition(key.partition)
+
+    def is_active(self, node_id: NodeId) -> bool:
+        """True for a broker that is registered, unfenced and not shutting down."""
+        broker = self.brokers.get(node_id)
+        return broker is not None and broker.active
+
+    def partitions(self) -> Iterator[tuple[TopicPartition, Partition]]:
+        """Every partition of every topic: a scan, O(partitions)."""
+        for topic_id, topic in self.topics.items():
+            for partition in topic.partitions:
+                yield TopicPartition(topic_id, partition.index), partition
+
+    def led_by(self, node_id: NodeId) -> Iterator[tuple[TopicPartition, Partition]]:
+        """The partitions that `node_id` leads: a scan, O(partitions)."""
+        for topic_id, topic in self.topics.items():
+            for partition in topic.partitions:
+                if partition.leader == node_id:
+                    yield TopicPartition(topic_id, partition.index), partition
+
+
+_EMPTY: Final = Image(
+    cluster_id="",
+    feature_level=0,
+    brokers=MappingProxyType({}),
+    topics=MappingProxyType({}),
+    topic_ids=MappingProxyType({}),
+)
