@@ -1,0 +1,74 @@
+# Everything a reader of the README types. `make help` lists the targets.
+#
+# PYTHON=/path/to/python3.12 chooses the interpreter, LOG=/path/to/file the log of the demo.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The first interpreter that is new enough; python3 goes first, since it is the one with packages for venv.
+PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do \
+	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo "$$candidate"; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test lint bench clean distclean install
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(VENV)/.installed ## three nodes, a real log, one kill; LOG=file chooses the log
+	@$(BIN)/rk demo $(if $(LOG),--log "$(LOG)")
+
+test: $(VENV)/.installed-dev lint ## style, types, floors, then all tests in random order
+	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-dev ## style, types and the floors of the house
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.installed ## throughput and latency on this machine
+	@$(BIN)/python -m benchmarks
+
+install: $(VENV)/.installed ## only make .venv with rk in it
+
+clean: ## remove what the targets made, except .venv
+	@rm -rf .demo .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf
+
+distclean: clean ## remove .venv too
+	@rm -rf $(VENV)
+
+# A stamp instead of the directory: a directory's time changes with every file in it.
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/pip
+	@echo "installing raftkafka into $(VENV)"
+	@$(PIP) install --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/pip
+	@echo "installing raftkafka and what its tests need into $(VENV)"
+	@$(PIP) install --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/bin/pip:
+	@if [ -z "$(PYTHON)" ]; then \
+		echo "raftkafka needs Python 3.11 or newer and found none on the PATH." >&2; \
+		echo "On Debian 12: apt install python3 python3-venv. Elsewhere: make PYTHON=/path/to/python3.12 ..." >&2; \
+		exit 1; \
+	fi
+	@if ! "$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then \
+		echo "$(PYTHON) is too old or missing: raftkafka needs Python 3.11 or newer." >&2; \
+		exit 1; \
+	fi
+	@if ! "$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null; then \
+		version=$$("$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+		echo "$(PYTHON) cannot make virtual environments here." >&2; \
+		echo "On Debian and Ubuntu: apt install python3-venv python3-pip (or python$$version-venv)." >&2; \
+		exit 1; \
+	fi
+	@"$(PYTHON)" -m venv $(VENV)
