@@ -1,0 +1,41 @@
+"""The one table of APIs: adding an API touches one row here and one module beside it. Floor 2."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from raftkafka.model.api.cluster import ApiVersionRange, ApiVersionsResponse
+from raftkafka.model.api.keys import ApiKey
+from raftkafka.wire.native.broker_lifecycle import ALTER_PARTITION, BROKER_HEARTBEAT, BROKER_REGISTRATION
+from raftkafka.wire.native.cluster import API_VERSIONS, DESCRIBE_CLUSTER, DESCRIBE_QUORUM, METADATA
+from raftkafka.wire.native.fetch import FETCH
+from raftkafka.wire.native.offsets import LIST_OFFSETS, OFFSET_FOR_LEADER_EPOCH
+from raftkafka.wire.native.produce import PRODUCE
+from raftkafka.wire.native.rows import Api
+from raftkafka.wire.native.sasl import SASL_AUTHENTICATE, SASL_HANDSHAKE
+from raftkafka.wire.native.topics import CREATE_TOPICS, DELETE_TOPICS
+
+APIS: Final[dict[int, Api]] = {
+    ApiKey.PRODUCE: PRODUCE,
+    ApiKey.FETCH: FETCH,
+    ApiKey.LIST_OFFSETS: LIST_OFFSETS,
+    ApiKey.METADATA: METADATA,
+    ApiKey.SASL_HANDSHAKE: SASL_HANDSHAKE,
+    ApiKey.API_VERSIONS: API_VERSIONS,
+    ApiKey.CREATE_TOPICS: CREATE_TOPICS,
+    ApiKey.DELETE_TOPICS: DELETE_TOPICS,
+    ApiKey.OFFSET_FOR_LEADER_EPOCH: OFFSET_FOR_LEADER_EPOCH,
+    ApiKey.SASL_AUTHENTICATE: SASL_AUTHENTICATE,
+    ApiKey.DESCRIBE_QUORUM: DESCRIBE_QUORUM,
+    ApiKey.ALTER_PARTITION: ALTER_PARTITION,
+    ApiKey.DESCRIBE_CLUSTER: DESCRIBE_CLUSTER,
+    ApiKey.BROKER_REGISTRATION: BROKER_REGISTRATION,
+    ApiKey.BROKER_HEARTBEAT: BROKER_HEARTBEAT,
+}
+
+API_VERSIONS_RESPONSE: Final = ApiVersionsResponse(
+    api_keys=tuple(
+        ApiVersionRange(api_key=int(key), min_version=api.min_version, max_version=api.max_version)
+        for key, api in sorted(APIS.items())
+    )
+)

@@ -1,0 +1,105 @@
+"""Metadata (3), ApiVersions (18), DescribeQuorum (55), DescribeCluster (60). Floor 2."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from raftkafka.model.api.cluster import (
+    ApiVersionRange,
+    ApiVersions,
+    ApiVersionsResponse,
+    BrokerEndpoint,
+    DescribeCluster,
+    DescribeClusterResponse,
+    DescribedBroker,
+    DescribeQuorum,
+    DescribeQuorumResponse,
+    Metadata,
+    MetadataResponse,
+    PartitionMetadata,
+    QuorumReplica,
+    TopicMetadata,
+)
+from raftkafka.wire.native.fields import (
+    BOOL,
+    COUNT,
+    ERROR,
+    ID,
+    INT16,
+    OFFSET,
+    PORT,
+    STRING,
+    UUID,
+    Shape,
+    array,
+    integer,
+    nullable,
+)
+from raftkafka.wire.native.rows import without_records
+
+_TERM: Final = integer("term", 0, (1 << 63) - 1)
+
+_BROKER_ENDPOINT: Final = Shape(BrokerEndpoint, node_id=ID, host=STRING, port=PORT, rack=nullable(STRING))
+_PARTITION_METADATA: Final = Shape(
+    PartitionMetadata,
+    partition=COUNT,
+    error_code=ERROR,
+    leader_id=ID,
+    leader_epoch=ID,
+    replica_nodes=array(ID),
+    isr_nodes=array(ID),
+    offline_replicas=array(ID),
+)
+_TOPIC_METADATA: Final = Shape(
+    TopicMetadata,
+    name=STRING,
+    topic_id=UUID,
+    error_code=ERROR,
+    is_internal=BOOL,
+    partitions=array(_PARTITION_METADATA.field),
+)
+METADATA: Final = without_records(
+    Shape(Metadata, topics=nullable(array(STRING)), allow_auto_topic_creation=BOOL),
+    Shape(
+        MetadataResponse,
+        brokers=array(_BROKER_ENDPOINT.field),
+        cluster_id=STRING,
+        controller_id=ID,
+        topics=array(_TOPIC_METADATA.field),
+        throttle_time_ms=COUNT,
+    ),
+)
+
+_API_VERSION_RANGE: Final = Shape(ApiVersionRange, api_key=INT16, min_version=INT16, max_version=INT16)
+API_VERSIONS: Final = without_records(
+    Shape(ApiVersions, client_software_name=STRING, client_software_version=STRING),
+    Shape(ApiVersionsResponse, error_code=ERROR, api_keys=array(_API_VERSION_RANGE.field), throttle_time_ms=COUNT),
+)
+
+_DESCRIBED_BROKER: Final = Shape(
+    DescribedBroker, node_id=ID, host=STRING, port=PORT, rack=nullable(STRING), fenced=BOOL
+)
+DESCRIBE_CLUSTER: Final = without_records(
+    Shape(DescribeCluster),
+    Shape(
+        DescribeClusterResponse,
+        error_code=ERROR,
+        cluster_id=STRING,
+        controller_id=ID,
+        brokers=array(_DESCRIBED_BROKER.field),
+        throttle_time_ms=COUNT,
+    ),
+)
+
+_QUORUM_REPLICA: Final = Shape(QuorumReplica, node_id=ID, log_end_index=OFFSET, connected=BOOL)
+DESCRIBE_QUORUM: Final = without_records(
+    Shape(DescribeQuorum),
+    Shape(
+        DescribeQuorumResponse,
+        error_code=ERROR,
+        leader_id=ID,
+        term=_TERM,
+        commit_index=OFFSET,
+        voters=array(_QUORUM_REPLICA.field),
+    ),
+)

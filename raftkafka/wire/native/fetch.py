@@ -1,0 +1,167 @@
+"""Fetch (1): the response is written out by hand, because every batch that is read passes here.
+
+Floor 2. The records of all partitions follow the response's header in the order of its partitions, as views, never copied.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
+from raftkafka.model.errors import ErrorCode
+from raftkafka.model.ids import LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId
+from raftkafka.wire.native.fields import (
+    COUNT,
+    ERROR,
+    ID,
+    INT8,
+    INT32_MAX,
+    INT64_MAX,
+    OFFSET,
+    UUID,
+    Buffer,
+    Shape,
+    array,
+    malformed,
+    nullable,
+)
+from raftkafka.wire.native.rows import Api, split_records
+
+FETCH_PARTITION: Final = Shape(
+    FetchPartition,
+    topic_id=UUID,
+    partition=COUNT,
+    current_leader_epoch=ID,
+    fetch_offset=OFFSET,
+    last_fetched_epoch=ID,
+    log_start_offset=OFFSET,
+    flushed_offset=OFFSET,
+    max_bytes=COUNT,
+)
+FETCH_REQUEST: Final = Shape(
+    Fetch,
+    replica_id=ID,
+    replica_epoch=OFFSET,
+    max_wait_ms=COUNT,
+    min_bytes=COUNT,
+    max_bytes=COUNT,
+    isolation_level=INT8,
+    partitions=array(FETCH_PARTITION.field),
+)
+EPOCH_END_OFFSET: Final = Shape(EpochEndOffset, epoch=ID, end_offset=OFFSET)
+_DIVERGING: Final = nullable(EPOCH_END_OFFSET.field)
+
+# The frame's header of an answer for one partition that went well; the records follow as a buffer of their own.
+_ONE: Final = struct.Struct(">II2sI4s16sBIsBQBQBQ3sBI2s")
+_HEADER_BYTES: Final = _ONE.size - 8
+
+
+def encode_fetch(request: Fetch) -> tuple[object, list[Buffer]]:
+    return FETCH_REQUEST.encode(request), []
+
+
+def decode_fetch(body: object, records: memoryview) -> Fetch:
+    if len(records):
+        malformed("Fetch carries no records")
+    return FETCH_REQUEST.decode(body)
+
+
+def encode_fetch_response(response: FetchResponse) -> tuple[object, list[Buffer]]:
+    """Body `[partitions, error_code, throttle_time_ms]`; the last field of a partition is its byte count."""
+    partitions = [
+        [
+            bytes(p.topic_id),
+            int(p.partition),
+            int(p.error_code),
+            int(p.high_watermark),
+            int(p.last_stable_offset),
+            int(p.log_start_offset),
+            _DIVERGING.encode(p.diverging_epoch),
+            int(p.current_leader),
+            int(p.current_leader_epoch),
+            len(p.records),
+        ]
+        for p in response.partitions
+    ]
+    body = [partitions, int(response.error_code), response.throttle_time_ms]
+    return body, [p.records for p in response.partitions if len(p.records)]
+
+
+def decode_fetch_response(body: object, records: memoryview) -> FetchResponse:
+    if type(body) is not list or len(body) != 3 or type(body[0]) is not list:
+        malformed("expected FetchResponse")
+    items = body[0]
+    for item in items:
+        if type(item) is not list or len(item) != 10:
+            malformed("expected FetchPartitionResponse")
+    views = split_records(records, [COUNT.decode(item[9]) for item in items])
+    return FetchResponse(
+        partitions=tuple([_decode_partition(item, view) for item, view in zip(items, views, strict=True)]),
+        error_code=ERROR.decode(body[1]),
+        throttle_time_ms=COUNT.decode(body[2]),
+    )
+
+
+def _decode_partition(item: list[object], records: memoryview) -> FetchPartitionResponse:
+    return FetchPartitionResponse(
+        topic_id=TopicId(UUID.decode(item[0])),
+        partition=PartitionIndex(COUNT.decode(item[1])),
+        error_code=ERROR.decode(item[2]),
+        high_watermark=Offset(OFFSET.decode(item[3])),
+        last_stable_offset=Offset(OFFSET.decode(item[4])),
+        log_start_offset=Offset(OFFSET.decode(item[5])),
+        diverging_epoch=_DIVERGING.decode(item[6]),
+        current_leader=NodeId(ID.decode(item[7])),
+        current_leader_epoch=LeaderEpoch(ID.decode(item[8])),
+        records=records,
+    )
+
+
+def pack_fetch_response(correlation_id: int, response: FetchResponse) -> list[Buffer] | None:
+    if len(response.partitions) != 1 or response.throttle_time_ms or response.error_code is not ErrorCode.NONE:
+        return None
+    one = response.partitions[0]
+    count = len(one.records)
+    if (
+        one.error_code is not ErrorCode.NONE
+        or one.diverging_epoch is not None
+        or one.current_leader != -1
+        or one.current_leader_epoch != -1
+        or not 0 <= one.high_watermark <= INT64_MAX
+        or not 0 <= one.last_stable_offset <= INT64_MAX
+        or not 0 <= one.log_start_offset <= INT64_MAX
+        or count > INT32_MAX
+    ):
+        return None
+    header = _ONE.pack(
+        _ONE.size - 4 + count,
+        _HEADER_BYTES,
+        b"\x82\x1a",
+        correlation_id,
+        b"\x83\x81\x8a\x50",
+        one.topic_id,
+        0x1A,
+        one.partition,
+        b"\x00",
+        0x1B,
+        one.high_watermark,
+        0x1B,
+        one.last_stable_offset,
+        0x1B,
+        one.log_start_offset,
+        b"\xf6\x20\x20",
+        0x1A,
+        count,
+        b"\x00\x00",
+    )
+    return [header, one.records] if count else [header]
+
+
+FETCH: Final = Api(
+    decode_request=decode_fetch,
+    encode_response=encode_fetch_response,
+    encode_request=encode_fetch,
+    decode_response=decode_fetch_response,
+    pack_response=pack_fetch_response,
+)

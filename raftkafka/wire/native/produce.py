@@ -1,0 +1,156 @@
+"""Produce (0): written out by hand, because every batch passes here.
+
+Floor 2. Request body `[acks, timeout_ms, partitions]`, a partition being `[topic_id, partition, leader_epoch, bytes]`.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartitionResponse, ProduceResponse
+from raftkafka.model.errors import ErrorCode
+from raftkafka.model.ids import LeaderEpoch, PartitionIndex, TopicId
+from raftkafka.wire.native.fields import (
+    COUNT,
+    ERROR,
+    ID,
+    INT32_MAX,
+    INT64_MAX,
+    OFFSET,
+    STRING,
+    UUID,
+    UUID_BYTES,
+    Buffer,
+    Shape,
+    array,
+    malformed,
+    nullable,
+)
+from raftkafka.wire.native.rows import Api, split_records
+
+PRODUCE_PARTITION_RESPONSE: Final = Shape(
+    ProducePartitionResponse,
+    topic_id=UUID,
+    partition=COUNT,
+    error_code=ERROR,
+    base_offset=OFFSET,
+    log_append_time_ms=OFFSET,
+    log_start_offset=OFFSET,
+    current_leader=ID,
+    current_leader_epoch=ID,
+    error_message=nullable(STRING),
+)
+PRODUCE_RESPONSE: Final = Shape(
+    ProduceResponse, partitions=array(PRODUCE_PARTITION_RESPONSE.field), throttle_time_ms=COUNT
+)
+
+# The frame of an answer for one partition that went well: fixed-width integers are valid CBOR, and one `pack` writes it.
+_ONE: Final = struct.Struct(">II2sI4s16sBIsBQsBQ4s")
+_HEADER_BYTES: Final = _ONE.size - 8
+
+
+def encode_produce(request: Produce) -> tuple[object, list[Buffer]]:
+    partitions = [
+        [bytes(p.topic_id), int(p.partition), int(p.leader_epoch), len(p.records)] for p in request.partitions
+    ]
+    return [int(request.acks), request.timeout_ms, partitions], [p.records for p in request.partitions]
+
+
+def decode_produce(body: object, records: memoryview) -> Produce:
+    if type(body) is not list or len(body) != 3:
+        malformed("expected Produce")
+    acks, timeout_ms, items = body
+    if type(acks) is not int or not -1 <= acks <= 1:
+        malformed("acks of Produce is -1, 0 or 1")
+    if type(timeout_ms) is not int or not 0 <= timeout_ms <= INT32_MAX or type(items) is not list:
+        malformed("expected Produce")
+    counts = [_check_partition(item) for item in items]
+    views = (records,) if len(counts) == 1 and counts[0] == len(records) else split_records(records, counts)
+    return Produce(
+        acks=acks,
+        timeout_ms=timeout_ms,
+        partitions=tuple(
+            [
+                ProducePartition(
+                    topic_id=TopicId(item[0]),
+                    partition=PartitionIndex(item[1]),
+                    leader_epoch=LeaderEpoch(item[2]),
+                    records=view,
+                )
+                for item, view in zip(items, views, strict=True)
+            ]
+        ),
+    )
+
+
+def _check_partition(item: object) -> int:
+    if type(item) is not list or len(item) != 4:
+        malformed("expected ProducePartition")
+    topic_id, partition, epoch, count = item
+    if (
+        type(topic_id) is not bytes
+        or len(topic_id) != UUID_BYTES
+        or type(partition) is not int
+        or not 0 <= partition <= INT32_MAX
+        or type(epoch) is not int
+        or not -1 <= epoch <= INT32_MAX
+        or type(count) is not int
+        or not 0 <= count <= INT32_MAX
+    ):
+        malformed("a field of ProducePartition has the wrong type or range")
+    return count
+
+
+def encode_produce_response(response: ProduceResponse) -> tuple[object, list[Buffer]]:
+    return PRODUCE_RESPONSE.encode(response), []
+
+
+def decode_produce_response(body: object, records: memoryview) -> ProduceResponse:
+    if len(records):
+        malformed("ProduceResponse carries no records")
+    return PRODUCE_RESPONSE.decode(body)
+
+
+def pack_produce_response(correlation_id: int, response: ProduceResponse) -> list[Buffer] | None:
+    if len(response.partitions) != 1 or response.throttle_time_ms:
+        return None
+    one = response.partitions[0]
+    if (
+        one.error_code is not ErrorCode.NONE
+        or one.log_append_time_ms != -1
+        or one.current_leader != -1
+        or one.current_leader_epoch != -1
+        or one.error_message is not None
+        or not 0 <= one.base_offset <= INT64_MAX
+        or not 0 <= one.log_start_offset <= INT64_MAX
+    ):
+        return None
+    return [
+        _ONE.pack(
+            _ONE.size - 4,
+            _HEADER_BYTES,
+            b"\x82\x1a",
+            correlation_id,
+            b"\x82\x81\x89\x50",
+            one.topic_id,
+            0x1A,
+            one.partition,
+            b"\x00",
+            0x1B,
+            one.base_offset,
+            b"\x20",
+            0x1B,
+            one.log_start_offset,
+            b"\x20\x20\xf6\x00",
+        )
+    ]
+
+
+PRODUCE: Final = Api(
+    decode_request=decode_produce,
+    encode_response=encode_produce_response,
+    encode_request=encode_produce,
+    decode_response=decode_produce_response,
+    pack_response=pack_produce_response,
+)

@@ -1,0 +1,268 @@
+"""Both ends of a connection of the native protocol, without a socket: bytes in, values out, and back.
+
+Floor 2, sans-IO. Invariants: no length is believed before it is checked against a limit; nothing but ProtocolError
+leaves `receive`; records stay views of what came in. The layout is in docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from typing import Final
+
+from raftkafka.model import cbor
+from raftkafka.model.api import ApiKey, Request, Response
+from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError
+from raftkafka.wire.native.apis import APIS
+from raftkafka.wire.native.fields import Buffer, decode_error, malformed
+from raftkafka.wire.native.rows import Api
+
+PREFACE: Final = b"\xafRK1"
+REQUEST_HEADER_MAX_BYTES: Final = 1 << 20
+RESPONSE_HEADER_MAX_BYTES: Final = 32 << 20
+CLIENT_ID_MAX_CHARS: Final = 255
+ERROR_MESSAGE_MAX_CHARS: Final = 1_024
+
+_HEAD: Final = struct.Struct(">II")
+_UINT32_MAX: Final = (1 << 32) - 1
+_NO_RECORDS: Final = memoryview(b"")
+_STRANGERS: Final = (
+    (b"\x00", "a Kafka client"),
+    (b"\x16\x03", "a TLS client"),
+    (b"AMQP", "an AMQP client"),
+    (b"GET ", "an HTTP client"),
+    (b"POST", "an HTTP client"),
+    (b"PUT ", "an HTTP client"),
+    (b"HEAD", "an HTTP client"),
+    (b"PRI ", "an HTTP/2 client"),
+    (b"SSH-", "an SSH client"),
+)
+
+
+class Incoming:
+    """One request as it came. `error` is set, and `request` None, where the answer is clear before any handler runs."""
+
+    __slots__ = ("api", "api_key", "client_id", "correlation_id", "error", "request", "version")
+
+    def __init__(
+        self,
+        correlation_id: int,
+        api_key: int,
+        version: int,
+        client_id: str,
+        request: Request | None,
+        error: ApiError | None,
+        api: Api | None,
+    ) -> None:
+        self.correlation_id = correlation_id
+        self.api_key = api_key
+        self.version = version
+        self.client_id = client_id
+        self.request = request
+        self.error = error
+        self.api = api
+
+
+class Received:
+    """`consumed` bytes are done with; `needed` is the size of the unfinished frame behind them, 0 where not yet known."""
+
+    __slots__ = ("consumed", "needed", "requests")
+
+    def __init__(self, requests: list[Incoming], consumed: int, needed: int) -> None:
+        self.requests = requests
+        self.consumed = consumed
+        self.needed = needed
+
+
+def _check_preface(view: memoryview) -> bool:
+    """False while it is incomplete."""
+    start = bytes(view[: len(PREFACE)])
+    if start == PREFACE:
+        return True
+    if PREFACE.startswith(start):
+        return False
+    for prefix, who in _STRANGERS:
+        if start.startswith(prefix):
+            raise ProtocolError(f"{who} connected to a listener of the raftkafka protocol")
+    raise ProtocolError(f"the connection opened with {start.hex()}, not with the raftkafka protocol's preface")
+
+
+def _head(view: memoryview, start: int, *, frame_max: int, header_max: int) -> tuple[int, int]:
+    """Lengths (frame without its first field, header) of the frame at `start`, both within their limits."""
+    length, header_bytes = _HEAD.unpack_from(view, start)
+    if length > frame_max:
+        raise ProtocolError(f"a frame of {length} bytes exceeds the limit of {frame_max}")
+    if header_bytes > header_max or header_bytes + 4 > length:
+        raise ProtocolError(f"a header of {header_bytes} bytes in a frame of {length}, with a limit of {header_max}")
+    return length, header_bytes
+
+
+def _frame(header: object, records: list[Buffer]) -> list[Buffer]:
+    encoded = cbor.encode(header)
+    size = 4 + len(encoded)
+    for buffer in records:
+        size += len(buffer)
+    if size > _UINT32_MAX:
+        raise ValueError("a frame holds less than 4 GiB")
+    return [_HEAD.pack(size, len(encoded)) + encoded, *records]
+
+
+class ServerSession:
+    """The broker's end. `request_max_bytes` may be raised once the other side has authenticated."""
+
+    def __init__(self, *, request_max_bytes: int) -> None:
+        self.request_max_bytes = request_max_bytes
+        self._opened = False
+
+    @property
+    def opened(self) -> bool:
+        """True once the preface has come."""
+        return self._opened
+
+    def receive(self, view: memoryview, *, limit: int = 1_000_000) -> Received:
+        """The complete requests at the start of `view`, at most `limit`.
+
+        Records of Produce are slices of `view`. A request before a malformed one is still returned; the next call,
+        which begins with the malformed one, raises.
+
+        Raises:
+            ProtocolError: what stands at the start of `view` is not of this protocol; close the connection.
+        """
+        consumed, needed, size = 0, 0, len(view)
+        requests: list[Incoming] = []
+        if not self._opened:
+            if not _check_preface(view):
+                return Received(requests, 0, len(PREFACE) + 8)
+            self._opened = True
+            consumed = len(PREFACE)
+        while len(requests) < limit and size - consumed >= 4:
+            try:
+                if size - consumed < 8:
+                    (length,) = struct.unpack_from(">I", view, consumed)
+                    if length > self.request_max_bytes or length < 4:
+                        raise ProtocolError(f"a frame of {length} bytes exceeds the limit of {self.request_max_bytes}")
+                    needed = 4 + length
+                    break
+                length, header_bytes = _head(
+                    view, consumed, frame_max=self.request_max_bytes, header_max=REQUEST_HEADER_MAX_BYTES
+                )
+                end = consumed + 4 + length
+                if end > size:
+                    needed = 4 + length
+                    break
+                records_at = consumed + 8 + header_bytes
+                requests.append(_request(view[consumed + 8 : records_at], view[records_at:end]))
+            except ProtocolError:
+                if consumed and (requests or consumed == len(PREFACE)):
+                    break
+                raise
+            consumed = end
+        return Received(requests, consumed, needed)
+
+    def encode_response(self, incoming: Incoming, response: Response | ApiError) -> list[Buffer]:
+        """The frame that answers `incoming`: its header, then the records as they are (not copied).
+
+        An ApiError becomes an error response, which says no more than a code and one line.
+        """
+        api = incoming.api
+        if isinstance(response, ApiError) or api is None:
+            assert isinstance(response, ApiError), "an unknown API is answered by an error"
+            message = response.message[:ERROR_MESSAGE_MAX_CHARS]
+            return _frame([incoming.correlation_id, int(response.code), message], [])
+        if api.pack_response is not None:
+            packed = api.pack_response(incoming.correlation_id, response)
+            if packed is not None:
+                return packed
+        body, records = api.encode_response(response)
+        return _frame([incoming.correlation_id, body], records)
+
+
+def _request(header: memoryview, records: memoryview) -> Incoming:
+    fields = cbor.decode(header, size_max=REQUEST_HEADER_MAX_BYTES)
+    if type(fields) is not list or len(fields) != 5:
+        malformed("expected a request header of five fields")
+    api_key, version, correlation_id, client_id, body = fields
+    if type(api_key) is not int or type(version) is not int or not 0 <= api_key < 1 << 15 or not 0 <= version < 1 << 15:
+        malformed("API key and version are int16 and not negative")
+    if type(correlation_id) is not int or not 0 <= correlation_id <= _UINT32_MAX:
+        malformed("the correlation id is an unsigned int32")
+    if type(client_id) is not str or len(client_id) > CLIENT_ID_MAX_CHARS:
+        malformed(f"the client id is a string of at most {CLIENT_ID_MAX_CHARS} characters")
+    api = APIS.get(api_key)
+    if api is None or not api.min_version <= version <= api.max_version:
+        error = ApiError(ErrorCode.UNSUPPORTED_VERSION, f"version {version} of API {api_key} is not supported here")
+        return Incoming(correlation_id, api_key, version, client_id, None, error, None)
+    return Incoming(correlation_id, api_key, version, client_id, api.decode_request(body, records), None, api)
+
+
+class Answer:
+    """What came back for one request: a response, or the error that replaced it."""
+
+    __slots__ = ("correlation_id", "response")
+
+    def __init__(self, correlation_id: int, response: Response | ApiError) -> None:
+        self.correlation_id = correlation_id
+        self.response = response
+
+
+class ClientSession:
+    """The client's end. Responses come in the order of the requests, so the oldest open request says what is expected."""
+
+    def __init__(self, *, response_max_bytes: int) -> None:
+        self._response_max_bytes = response_max_bytes
+        self._expected: deque[tuple[int, Api]] = deque()
+
+    def encode_request(
+        self, correlation_id: int, client_id: str, request: Request, *, expect_answer: bool = True
+    ) -> list[Buffer]:
+        """The frame of a request; records are passed through as they are. The preface is the caller's to send first."""
+        api = APIS[request.api_key]
+        body, records = api.encode_request(request)
+        frame = _frame([int(request.api_key), api.max_version, correlation_id, client_id, body], records)
+        if expect_answer:
+            self._expected.append((correlation_id, api))
+        return frame
+
+    def receive(self, view: memoryview, *, stable: bool) -> tuple[list[Answer], int, int]:
+        """Answers, bytes consumed, and the size of the unfinished frame behind them (0 where not yet known).
+
+        `stable` False: `view` will be overwritten, so records are copied out of it. True: records stay slices of it.
+
+        Raises:
+            ProtocolError: not of this protocol, too large, or not the response that is due.
+        """
+        answers: list[Answer] = []
+        consumed, size = 0, len(view)
+        while size - consumed >= 8:
+            length, header_bytes = _head(
+                view, consumed, frame_max=self._response_max_bytes, header_max=RESPONSE_HEADER_MAX_BYTES
+            )
+            end = consumed + 4 + length
+            if end > size:
+                return answers, consumed, 4 + length
+            records_at = consumed + 8 + header_bytes
+            records = _NO_RECORDS
+            if records_at < end:
+                records = view[records_at:end] if stable else memoryview(bytes(view[records_at:end]))
+            answers.append(self._answer(view[consumed + 8 : records_at], records))
+            consumed = end
+        return answers, consumed, 0
+
+    def _answer(self, header: memoryview, records: memoryview) -> Answer:
+        fields = cbor.decode(header, size_max=RESPONSE_HEADER_MAX_BYTES)
+        if type(fields) is not list or not 2 <= len(fields) <= 3:
+            malformed("expected a response header of two or three fields")
+        if not self._expected or fields[0] != self._expected[0][0] or type(fields[0]) is not int:
+            malformed("a response that nobody waits for")
+        correlation_id, api = self._expected.popleft()
+        if len(fields) == 2:
+            return Answer(correlation_id, api.decode_response(fields[1], records))
+        code = decode_error(fields[1])
+        if code is ErrorCode.NONE or type(fields[2]) is not str or len(records):
+            malformed("expected an error response")
+        return Answer(correlation_id, ApiError(code, fields[2]))
+
+
+def api_name(api_key: int) -> str:
+    """The name of an API for logs and metrics; the set of names is bounded whatever a peer sends."""
+    return ApiKey(api_key).name if api_key in APIS else "UNKNOWN"
