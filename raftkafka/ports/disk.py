@@ -37,7 +37,7 @@ class File(Protocol):
         """Up to `count` bytes from `position`; fewer only at the end. May wait for the device: cold paths only."""
         ...
 
-    def read_cached(self, position: int, count: int) -> bytes | None:
+    def read_cached(self, position: int, count: int) -> bytes | memoryview | None:
         """As `read` when every byte is in the page cache, None otherwise (then use `Disk.read_cold`)."""
         ...
 
@@ -100,8 +100,9 @@ class Disk(Protocol):
         ...
 
     async def sync(self, files: Sequence[File]) -> None:
-        """Make the content of `files` durable (fdatasync), off the loop. A failure must never be retried: the data
-        may be gone although a second try succeeds.
+        """Make the content of `files` durable (fdatasync), off the loop; for new files their directory entries too, up
+        to the last directory that `make_dir` made. A file closed meanwhile is passed over: nobody wants its content. A
+        failure must never be retried: the data may be gone although a second try succeeds.
 
         Raises:
             StorageError: a sync failed; the log directory has to go offline.
