@@ -162,7 +162,7 @@ class LeaderState:
         follower.last_fetch_leader_end = end
         follower.fetch_offset = fetch_offset
         before = follower.counted_offset
-        follower.counted_offset = counted_offset if counted_offset < fetch_offset else fetch_offset
+        follower.counted_offset = min(counted_offset, fetch_offset)
         return before <= self.high_watermark < follower.counted_offset and self._advance()
 
     # ISR

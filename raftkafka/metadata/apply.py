@@ -1,0 +1,252 @@
+"""Applying: the only place where the image changes.
+
+Floor 1, pure. Total: whatever the command and the image, the outcome is an image and an error code, never an exception,
+because every node would be stuck for ever on an entry that raises (I16). Each command that breaks its guard changes nothing.
+The invariants named in `image` hold after every single command, so no commit in between can show a broken state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from raftkafka.metadata import election
+from raftkafka.metadata.changes import Changes
+from raftkafka.metadata.commands import (
+    BeginControlledShutdown,
+    ChangePartition,
+    Command,
+    CreateTopic,
+    DeleteTopic,
+    FenceBroker,
+    InitializeCluster,
+    RegisterBroker,
+    UnfenceBroker,
+)
+from raftkafka.metadata.draft import Draft
+from raftkafka.metadata.image import Broker, Image, Partition, Topic
+from raftkafka.model import topics
+from raftkafka.model.errors import ErrorCode
+from raftkafka.model.ids import (
+    NO_BROKER_EPOCH,
+    NO_NODE,
+    NO_TOPIC_ID,
+    BrokerEpoch,
+    NodeId,
+    PartitionIndex,
+    RaftIndex,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """`error` is the first refusal among the commands, `errors` has one code per command."""
+
+    image: Image
+    error: ErrorCode
+    errors: tuple[ErrorCode, ...]
+    changes: Changes
+
+
+def apply(image: Image, index: RaftIndex, command: Command) -> Applied:
+    """Apply one command of the entry at `index`."""
+    return apply_all(image, index, (command,))
+
+
+def apply_all(image: Image, index: RaftIndex, commands: Iterable[Command]) -> Applied:
+    """Apply the commands of the entry at `index` in order; a refused one leaves the others as they are."""
+    draft = Draft(image)
+    errors = tuple([_APPLIERS[type(command)](draft, index, command) for command in commands])
+    after, changes = draft.freeze()
+    error = next((error for error in errors if error is not ErrorCode.NONE), ErrorCode.NONE)
+    return Applied(image=after, error=error, errors=errors, changes=changes)
+
+
+def _initialize(draft: Draft, _: RaftIndex, command: InitializeCluster) -> ErrorCode:
+    if draft.cluster_id not in ("", command.cluster_id):
+        return ErrorCode.INCONSISTENT_CLUSTER_ID
+    if not command.cluster_id:
+        return ErrorCode.INVALID_REQUEST
+    if not draft.cluster_id:
+        draft.cluster_id = command.cluster_id
+        draft.feature_level = command.feature_level
+    return ErrorCode.NONE
+
+
+def _register(draft: Draft, index: RaftIndex, command: RegisterBroker) -> ErrorCode:
+    known = draft.brokers.get(command.node_id)
+    if known is not None and known.incarnation_id == command.incarnation_id:
+        return ErrorCode.NONE
+    if command.node_id < 0:
+        return ErrorCode.INVALID_REQUEST
+    if command.replaces != (NO_BROKER_EPOCH if known is None else known.epoch):
+        return ErrorCode.DUPLICATE_BROKER_REGISTRATION
+    if known is not None and known.epoch >= index:
+        return ErrorCode.DUPLICATE_BROKER_REGISTRATION
+    draft.set_broker(
+        Broker(
+            node_id=command.node_id,
+            epoch=BrokerEpoch(index),
+            incarnation_id=command.incarnation_id,
+            listeners=command.listeners,
+            rack=command.rack,
+        )
+    )
+    _withdraw(draft, command.node_id, unclean_default=command.unclean_default)
+    return ErrorCode.NONE
+
+
+def _fence(draft: Draft, _: RaftIndex, command: FenceBroker) -> ErrorCode:
+    broker, error = _broker(draft, command.node_id, command.epoch)
+    if broker is None or broker.fenced:
+        return error
+    draft.set_broker(replace(broker, fenced=True))
+    _withdraw(draft, command.node_id, unclean_default=command.unclean_default)
+    return ErrorCode.NONE
+
+
+def _unfence(draft: Draft, _: RaftIndex, command: UnfenceBroker) -> ErrorCode:
+    broker, error = _broker(draft, command.node_id, command.epoch)
+    if broker is None or not broker.fenced:
+        return error
+    if broker.in_controlled_shutdown:
+        # Who is on its way out does not come back in the same incarnation.
+        return ErrorCode.INVALID_REQUEST
+    draft.set_broker(replace(broker, fenced=False))
+    for topic_id, topic in draft.topics.items():
+        unclean = election.allows_unclean(topic.configs, command.unclean_default)
+        for partition in draft.partitions(topic_id):
+            if partition.leader == NO_NODE and command.node_id in partition.replicas:
+                _set(draft, topic, partition, election.elected(partition, draft.is_active, unclean=unclean))
+    return ErrorCode.NONE
+
+
+def _begin_shutdown(draft: Draft, _: RaftIndex, command: BeginControlledShutdown) -> ErrorCode:
+    broker, error = _broker(draft, command.node_id, command.epoch)
+    if broker is None or broker.in_controlled_shutdown:
+        return error
+    draft.set_broker(replace(broker, in_controlled_shutdown=True))
+    # An orderly stop is no emergency: nothing is elected uncleanly for it, whatever the default says.
+    _withdraw(draft, command.node_id, unclean_default=False)
+    return ErrorCode.NONE
+
+
+def _create_topic(draft: Draft, _: RaftIndex, command: CreateTopic) -> ErrorCode:
+    if topics.why_illegal(command.name) is not None:
+        return ErrorCode.INVALID_TOPIC_EXCEPTION
+    if command.name in draft.topic_ids or command.topic_id in draft.topics:
+        return ErrorCode.TOPIC_ALREADY_EXISTS
+    if command.topic_id == NO_TOPIC_ID:
+        return ErrorCode.INVALID_REQUEST
+    if not command.partitions:
+        return ErrorCode.INVALID_PARTITIONS
+    for replicas in command.partitions:
+        if not replicas or len(set(replicas)) != len(replicas) or any(each not in draft.brokers for each in replicas):
+            return ErrorCode.INVALID_REPLICA_ASSIGNMENT
+    draft.add_topic(
+        Topic(
+            name=command.name,
+            topic_id=command.topic_id,
+            configs=MappingProxyType(dict(command.configs)),
+            partitions=tuple(
+                [_new_partition(draft, PartitionIndex(at), replicas) for at, replicas in enumerate(command.partitions)]
+            ),
+        )
+    )
+    return ErrorCode.NONE
+
+
+def _new_partition(draft: Draft, index: PartitionIndex, replicas: tuple[NodeId, ...]) -> Partition:
+    # All logs are empty, so every active replica is in sync; with none, the preferred leader waits to be unfenced.
+    active = tuple([each for each in replicas if draft.is_active(each)])
+    leader = active[0] if active else NO_NODE
+    return Partition(
+        index=index, replicas=replicas, isr=active or replicas[:1], leader=leader, last_known_leader=leader
+    )
+
+
+def _delete_topic(draft: Draft, _: RaftIndex, command: DeleteTopic) -> ErrorCode:
+    if command.topic_id not in draft.topics:
+        return ErrorCode.UNKNOWN_TOPIC_ID
+    draft.remove_topic(command.topic_id)
+    return ErrorCode.NONE
+
+
+def _change_partition(draft: Draft, _: RaftIndex, command: ChangePartition) -> ErrorCode:
+    partition = draft.partition(command.topic_id, command.partition)
+    if partition is None:
+        return ErrorCode.UNKNOWN_TOPIC_ID
+    if command.partition_epoch != partition.partition_epoch:
+        return ErrorCode.INVALID_UPDATE_VERSION
+    isr = partition.isr
+    if command.isr is not None and {member.node_id for member in command.isr} != set(isr):
+        isr = tuple([member.node_id for member in command.isr])
+        error = _why_not_isr(draft, partition, command)
+        if error is not ErrorCode.NONE:
+            return error
+    leader = partition.leader if command.leader is None else command.leader
+    # A new leader comes from the ISR in force: membership that only this command gives is no proof of having the records.
+    if leader not in (NO_NODE, partition.leader) and not (leader in partition.isr and draft.is_active(leader)):
+        return ErrorCode.INELIGIBLE_REPLICA
+    if leader != NO_NODE and leader not in isr:
+        return ErrorCode.INVALID_REQUEST
+    after = election.changed(partition, isr=isr, leader=leader, elr=partition.elr)
+    _set(draft, draft.topics[command.topic_id], partition, after)
+    return ErrorCode.NONE
+
+
+def _why_not_isr(draft: Draft, partition: Partition, command: ChangePartition) -> ErrorCode:
+    """NONE for an ISR that differs from the one in force and may replace it."""
+    members = command.isr or ()
+    nodes = {member.node_id for member in members}
+    if not members or len(nodes) != len(members) or not nodes <= set(partition.replicas):
+        return ErrorCode.INVALID_REQUEST
+    if partition.leader == NO_NODE and command.leader is None:
+        # Only a leader knows who is in sync.
+        return ErrorCode.INELIGIBLE_REPLICA
+    for member in members:
+        broker = draft.brokers.get(member.node_id)
+        if broker is None or not broker.active:
+            return ErrorCode.INELIGIBLE_REPLICA
+        # A member that stays may be vouched for without its epoch: had it registered again, it would have left the ISR.
+        stays = member.broker_epoch == NO_BROKER_EPOCH and member.node_id in partition.isr
+        if member.broker_epoch != broker.epoch and not stays:
+            return ErrorCode.INELIGIBLE_REPLICA
+    return ErrorCode.NONE
+
+
+def _broker(draft: Draft, node_id: NodeId, epoch: BrokerEpoch) -> tuple[Broker | None, ErrorCode]:
+    broker = draft.brokers.get(node_id)
+    if broker is None:
+        return None, ErrorCode.BROKER_ID_NOT_REGISTERED
+    if broker.epoch != epoch:
+        return None, ErrorCode.STALE_BROKER_EPOCH
+    return broker, ErrorCode.NONE
+
+
+def _withdraw(draft: Draft, node_id: NodeId, *, unclean_default: bool) -> None:
+    """A broker that is not active any more leaves every ISR and every leadership: a scan, O(partitions)."""
+    for topic_id, topic in draft.topics.items():
+        unclean = election.allows_unclean(topic.configs, unclean_default)
+        for partition in draft.partitions(topic_id):
+            if node_id in partition.isr:
+                _set(draft, topic, partition, election.without(partition, node_id, draft.is_active, unclean=unclean))
+
+
+def _set(draft: Draft, topic: Topic, before: Partition, after: Partition) -> None:
+    if after is not before:
+        draft.set_partition(topic.topic_id, after)
+
+
+_APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorCode]]] = {
+    InitializeCluster: _initialize,
+    RegisterBroker: _register,
+    FenceBroker: _fence,
+    UnfenceBroker: _unfence,
+    BeginControlledShutdown: _begin_shutdown,
+    CreateTopic: _create_topic,
+    DeleteTopic: _delete_topic,
+    ChangePartition: _change_partition,
+}

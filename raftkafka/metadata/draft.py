@@ -1,0 +1,113 @@
+"""An image in the making: what `apply` writes to while it works through the commands of one entry.
+
+Floor 1, pure. Nothing of the base image is ever written to: brokers, topics and the partitions of a topic are copied when
+they are first changed, once per entry, so that thousands of changes cost what they touch and not what there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import MappingProxyType
+
+from raftkafka.metadata.changes import Changes
+from raftkafka.metadata.image import Broker, Image, Partition, Topic
+from raftkafka.model.ids import NodeId, PartitionIndex, TopicId, TopicPartition
+
+
+class Draft:
+    """One use: made from an image, written to, frozen."""
+
+    def __init__(self, base: Image) -> None:
+        self._base = base
+        self.cluster_id = base.cluster_id
+        self.feature_level = base.feature_level
+        self.brokers = base.brokers
+        self.topics = base.topics
+        self.topic_ids = base.topic_ids
+        self._brokers: dict[NodeId, Broker] | None = None
+        self._topics: dict[TopicId, Topic] | None = None
+        self._topic_ids: dict[str, TopicId] | None = None
+        self._partitions: dict[TopicId, list[Partition]] = {}
+        self._created: set[TopicId] = set()
+        self._deleted: set[TopicId] = set()
+        self._touched: set[TopicPartition] = set()
+        self._touched_brokers: set[NodeId] = set()
+
+    def is_active(self, node_id: NodeId) -> bool:
+        broker = self.brokers.get(node_id)
+        return broker is not None and broker.active
+
+    def partitions(self, topic_id: TopicId) -> Sequence[Partition]:
+        """The partitions of an existing topic as they are now."""
+        return self._partitions.get(topic_id) or self.topics[topic_id].partitions
+
+    def partition(self, topic_id: TopicId, index: int) -> Partition | None:
+        if topic_id not in self.topics:
+            return None
+        partitions = self.partitions(topic_id)
+        return partitions[index] if 0 <= index < len(partitions) else None
+
+    def set_broker(self, broker: Broker) -> None:
+        if self._brokers is None:
+            self.brokers = self._brokers = dict(self.brokers)
+        self._brokers[broker.node_id] = broker
+        self._touched_brokers.add(broker.node_id)
+
+    def set_partition(self, topic_id: TopicId, partition: Partition) -> None:
+        """Replace a partition of an existing topic."""
+        partitions = self._partitions.get(topic_id)
+        if partitions is None:
+            partitions = self._partitions[topic_id] = list(self.topics[topic_id].partitions)
+        partitions[partition.index] = partition
+        self._touched.add(TopicPartition(topic_id, partition.index))
+
+    def add_topic(self, topic: Topic) -> None:
+        topics, topic_ids = self._own_topics()
+        topics[topic.topic_id] = topic
+        topic_ids[topic.name] = topic.topic_id
+        self._created.add(topic.topic_id)
+        self._touch_all(topic)
+
+    def remove_topic(self, topic_id: TopicId) -> None:
+        """Remove an existing topic."""
+        topics, topic_ids = self._own_topics()
+        topic = topics.pop(topic_id)
+        del topic_ids[topic.name]
+        self._partitions.pop(topic_id, None)
+        self._deleted.add(topic_id)
+        self._touch_all(topic)
+
+    def freeze(self) -> tuple[Image, Changes]:
+        """The new image, and what differs from the base."""
+        if self._partitions:
+            topics, _ = self._own_topics()
+            for topic_id, partitions in self._partitions.items():
+                topics[topic_id] = replace(topics[topic_id], partitions=tuple(partitions))
+        changes = Changes(
+            topics_created=frozenset(self._created),
+            topics_deleted=frozenset(self._deleted),
+            partitions=frozenset(self._touched),
+            brokers=frozenset(self._touched_brokers),
+            cluster=(self.cluster_id, self.feature_level) != (self._base.cluster_id, self._base.feature_level),
+        )
+        if not changes:
+            return self._base, changes
+        image = Image(
+            cluster_id=self.cluster_id,
+            feature_level=self.feature_level,
+            brokers=self.brokers if self._brokers is None else MappingProxyType(self._brokers),
+            topics=self.topics if self._topics is None else MappingProxyType(self._topics),
+            topic_ids=self.topic_ids if self._topic_ids is None else MappingProxyType(self._topic_ids),
+        )
+        return image, changes
+
+    def _own_topics(self) -> tuple[dict[TopicId, Topic], dict[str, TopicId]]:
+        if self._topics is None or self._topic_ids is None:
+            self.topics = self._topics = dict(self.topics)
+            self.topic_ids = self._topic_ids = dict(self.topic_ids)
+        return self._topics, self._topic_ids
+
+    def _touch_all(self, topic: Topic) -> None:
+        for index in range(len(topic.partitions)):
+            self._touched.add(TopicPartition(topic.topic_id, PartitionIndex(index)))
