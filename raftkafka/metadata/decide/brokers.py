@@ -1,0 +1,154 @@
+"""Decisions about brokers: registration, heartbeats, fencing.
+
+Floor 1, pure. Whether a broker is alive is soft state of the controller and comes as an argument; what follows from a broker
+that comes or goes is worked out when the command is applied. Sources: KIP-631, KIP-841, KIP-966.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from raftkafka.metadata.commands import (
+    BeginControlledShutdown,
+    FenceBroker,
+    InitializeCluster,
+    RegisterBroker,
+    UnfenceBroker,
+)
+from raftkafka.metadata.decide import Decision
+from raftkafka.metadata.image import FEATURE_LEVEL, Broker, Image
+from raftkafka.model.api.broker_lifecycle import (
+    BrokerHeartbeat,
+    BrokerHeartbeatResponse,
+    BrokerRegistration,
+    BrokerRegistrationResponse,
+    ListenerEndpoint,
+)
+from raftkafka.model.errors import ErrorCode
+from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, NodeId
+
+LISTENERS_MAX: Final = 16
+INCARNATION_ID_BYTES: Final = 16
+
+
+def decide_initialize(image: Image, cluster_id: str) -> Decision:
+    """Name the cluster, once: what a new controller asks for while `image.cluster_id` is empty."""
+    commands = () if image.cluster_id else (InitializeCluster(cluster_id=cluster_id, feature_level=FEATURE_LEVEL),)
+    return Decision(commands=commands, respond=lambda after: BrokerRegistrationResponse(cluster_id=after.cluster_id))
+
+
+def decide_registration(
+    image: Image, request: BrokerRegistration, *, alive: Collection[NodeId], unclean_default: bool = False
+) -> Decision:
+    """Register a broker that has started.
+
+    `alive` are the brokers that the controller has heard of lately: while an id or an endpoint is in use by one of them,
+    nobody else gets it. Answers with INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, INVALID_REQUEST.
+    """
+    known = image.brokers.get(request.broker_id)
+    refusal = _why_not_register(image, request, known, alive)
+    if refusal is not None:
+        return Decision(respond=lambda _: refusal)
+    if known is not None and known.incarnation_id == request.incarnation_id:
+        return Decision(respond=lambda after: _registered(after, request))
+    command = RegisterBroker(
+        node_id=request.broker_id,
+        incarnation_id=request.incarnation_id,
+        listeners=request.listeners,
+        rack=request.rack,
+        replaces=NO_BROKER_EPOCH if known is None else known.epoch,
+        unclean_default=unclean_default,
+    )
+    return Decision(commands=(command,), respond=lambda after: _registered(after, request))
+
+
+def decide_heartbeat(image: Image, request: BrokerHeartbeat, *, unclean_default: bool = False) -> Decision:
+    """What a heartbeat asks for: to be unfenced once the broker has applied its own registration, or to stop in order.
+
+    Answers with BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH. Most heartbeats need no command.
+    """
+    broker = image.brokers.get(request.broker_id)
+    node_id, epoch = request.broker_id, request.broker_epoch
+    commands: tuple[BeginControlledShutdown | UnfenceBroker, ...] = ()
+    if broker is not None and broker.epoch == epoch and not broker.in_controlled_shutdown:
+        if request.want_shut_down:
+            commands = (BeginControlledShutdown(node_id=node_id, epoch=epoch),)
+        elif broker.fenced and request.applied_index >= epoch:
+            commands = (UnfenceBroker(node_id=node_id, epoch=epoch, unclean_default=unclean_default),)
+    return Decision(commands=commands, respond=lambda after: heartbeat_response(after, node_id, epoch))
+
+
+def decide_fence(image: Image, node_id: NodeId, *, unclean_default: bool = False) -> Decision:
+    """Fence a broker that has not been heard of; without effect on one that is fenced or not registered."""
+    broker = image.brokers.get(node_id)
+    epoch = NO_BROKER_EPOCH if broker is None else broker.epoch
+    commands: tuple[FenceBroker, ...] = ()
+    if broker is not None and not broker.fenced:
+        commands = (FenceBroker(node_id=node_id, epoch=epoch, unclean_default=unclean_default),)
+    return Decision(commands=commands, respond=lambda after: heartbeat_response(after, node_id, epoch))
+
+
+def heartbeat_response(image: Image, node_id: NodeId, epoch: BrokerEpoch) -> BrokerHeartbeatResponse:
+    """The state of a registration as the image has it; `should_shut_down` once it leads nothing any more."""
+    broker = image.brokers.get(node_id)
+    if broker is None:
+        return BrokerHeartbeatResponse(error_code=ErrorCode.BROKER_ID_NOT_REGISTERED)
+    if broker.epoch != epoch:
+        return BrokerHeartbeatResponse(error_code=ErrorCode.STALE_BROKER_EPOCH)
+    # Beginning a controlled shutdown takes every leadership away in the same command, see `apply`.
+    return BrokerHeartbeatResponse(is_fenced=broker.fenced, should_shut_down=broker.in_controlled_shutdown)
+
+
+def _why_not_register(
+    image: Image, request: BrokerRegistration, known: Broker | None, alive: Collection[NodeId]
+) -> BrokerRegistrationResponse | None:
+    if request.cluster_id and image.cluster_id and request.cluster_id != image.cluster_id:
+        return _refused(
+            ErrorCode.INCONSISTENT_CLUSTER_ID,
+            f"broker {request.broker_id} belongs to cluster {request.cluster_id}, this is cluster {image.cluster_id}",
+            image,
+        )
+    if request.broker_id < 0 or len(request.incarnation_id) != INCARNATION_ID_BYTES:
+        return _refused(
+            ErrorCode.INVALID_REQUEST, "a broker id >= 0 and an incarnation id of 16 bytes are needed", image
+        )
+    if not 0 < len(request.listeners) <= LISTENERS_MAX:
+        return _refused(ErrorCode.INVALID_REQUEST, f"1 to {LISTENERS_MAX} advertised listeners are needed", image)
+    if known is not None and known.incarnation_id != request.incarnation_id and known.node_id in alive:
+        return _refused(
+            ErrorCode.DUPLICATE_BROKER_REGISTRATION,
+            f"broker id {known.node_id} is in use by the broker at {_addresses(known.listeners)}",
+            image,
+        )
+    for other in image.brokers.values():
+        if other.node_id == request.broker_id or other.node_id not in alive:
+            continue
+        for endpoint in request.listeners:
+            if any((each.host, each.port) == (endpoint.host, endpoint.port) for each in other.listeners):
+                return _refused(
+                    ErrorCode.INVALID_REQUEST,
+                    f"broker {request.broker_id} advertises {endpoint.host}:{endpoint.port}, "
+                    f"which broker {other.node_id} advertises already",
+                    image,
+                )
+    return None
+
+
+def _registered(image: Image, request: BrokerRegistration) -> BrokerRegistrationResponse:
+    broker = image.brokers.get(request.broker_id)
+    if broker is None or broker.incarnation_id != request.incarnation_id:
+        return _refused(
+            ErrorCode.DUPLICATE_BROKER_REGISTRATION,
+            f"broker id {request.broker_id} was registered by another start at the same time",
+            image,
+        )
+    return BrokerRegistrationResponse(broker_epoch=broker.epoch, cluster_id=image.cluster_id)
+
+
+def _refused(code: ErrorCode, message: str, image: Image) -> BrokerRegistrationResponse:
+    return BrokerRegistrationResponse(error_code=code, error_message=message, cluster_id=image.cluster_id)
+
+
+def _addresses(listeners: tuple[ListenerEndpoint, ...]) -> str:
+    return ", ".join(f"{each.name}://{each.host}:{each.port}" for each in listeners)

@@ -1,0 +1,111 @@
+"""Decisions about partitions: the leaders' ISR changes, and the return of preferred leaders.
+
+Floor 1, pure. The checks stand twice, here for a precise answer and in `apply` for safety, because the image may move between
+the two. Sources: KIP-497, KIP-841, KIP-903.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from raftkafka.metadata.commands import ChangePartition
+from raftkafka.metadata.decide import Decision
+from raftkafka.metadata.image import Broker, Image, Partition
+from raftkafka.model.api.broker_lifecycle import (
+    AlteredPartition,
+    AlterPartition,
+    AlterPartitionItem,
+    AlterPartitionResponse,
+)
+from raftkafka.model.errors import ErrorCode
+from raftkafka.model.ids import NO_BROKER_EPOCH, NO_NODE, TopicPartition
+
+
+def decide_alter_partition(image: Image, request: AlterPartition) -> Decision:
+    """Answer a leader's proposals of new ISRs, each by itself.
+
+    STALE_BROKER_EPOCH (whole request): the asking broker has registered again or is fenced. Per partition:
+    UNKNOWN_TOPIC_ID, FENCED_LEADER_EPOCH, NOT_LEADER_OR_FOLLOWER, INVALID_UPDATE_VERSION, INVALID_REQUEST,
+    INELIGIBLE_REPLICA; every answer carries the state in force.
+    """
+    asking = image.brokers.get(request.broker_id)
+    if asking is None or asking.epoch != request.broker_epoch:
+        return Decision(respond=lambda _: AlterPartitionResponse(error_code=ErrorCode.STALE_BROKER_EPOCH))
+    refusals = [_why_not(image, request, item) for item in request.partitions]
+    commands = tuple(
+        [
+            ChangePartition(
+                topic_id=item.topic_id,
+                partition=item.partition,
+                partition_epoch=item.partition_epoch,
+                isr=item.new_isr,
+            )
+            for item, refusal in zip(request.partitions, refusals, strict=True)
+            if refusal is ErrorCode.NONE
+        ]
+    )
+
+    def respond(after: Image) -> AlterPartitionResponse:
+        outcomes = zip(request.partitions, refusals, strict=True)
+        return AlterPartitionResponse(partitions=tuple([_altered(after, item, refusal) for item, refusal in outcomes]))
+
+    return Decision(commands=commands, respond=respond)
+
+
+def preferred_leader_changes(image: Image) -> Iterator[ChangePartition]:
+    """Bring each leadership back to the first replica where that is in the ISR and active: a scan, O(partitions)."""
+    for key, partition in image.partitions():
+        preferred = partition.preferred_leader
+        if partition.leader in (preferred, NO_NODE) or preferred not in partition.isr:
+            continue
+        if image.is_active(preferred):
+            yield ChangePartition(
+                topic_id=key.topic_id,
+                partition=key.partition,
+                partition_epoch=partition.partition_epoch,
+                leader=preferred,
+            )
+
+
+def _why_not(image: Image, request: AlterPartition, item: AlterPartitionItem) -> ErrorCode:
+    partition = image.partition(TopicPartition(item.topic_id, item.partition))
+    if partition is None:
+        return ErrorCode.UNKNOWN_TOPIC_ID
+    if item.leader_epoch < partition.leader_epoch:
+        return ErrorCode.FENCED_LEADER_EPOCH
+    if item.leader_epoch > partition.leader_epoch or partition.leader != request.broker_id:
+        return ErrorCode.NOT_LEADER_OR_FOLLOWER
+    if item.partition_epoch != partition.partition_epoch:
+        return ErrorCode.INVALID_UPDATE_VERSION
+    nodes = {member.node_id for member in item.new_isr}
+    if len(nodes) != len(item.new_isr) or not nodes <= set(partition.replicas) or request.broker_id not in nodes:
+        return ErrorCode.INVALID_REQUEST
+    for member in item.new_isr:
+        if not _eligible(image.brokers.get(member.node_id), member.broker_epoch, partition):
+            return ErrorCode.INELIGIBLE_REPLICA
+    return ErrorCode.NONE
+
+
+def _eligible(broker: Broker | None, epoch: int, partition: Partition) -> bool:
+    if broker is None or not broker.active:
+        return False
+    return epoch == broker.epoch or (epoch == NO_BROKER_EPOCH and broker.node_id in partition.isr)
+
+
+def _altered(image: Image, item: AlterPartitionItem, refusal: ErrorCode) -> AlteredPartition:
+    partition = image.partition(TopicPartition(item.topic_id, item.partition))
+    if partition is None:
+        return AlteredPartition(topic_id=item.topic_id, partition=item.partition, error_code=ErrorCode.UNKNOWN_TOPIC_ID)
+    error = refusal
+    if error is ErrorCode.NONE and set(partition.isr) != {member.node_id for member in item.new_isr}:
+        # Decided in favour, but something else was committed first.
+        error = ErrorCode.INVALID_UPDATE_VERSION
+    return AlteredPartition(
+        topic_id=item.topic_id,
+        partition=item.partition,
+        error_code=error,
+        leader_id=partition.leader,
+        leader_epoch=partition.leader_epoch,
+        isr=partition.isr,
+        partition_epoch=partition.partition_epoch,
+    )

@@ -1,0 +1,239 @@
+"""Decisions about topics: CreateTopics and DeleteTopics.
+
+Floor 1, pure. Each topic of a request is decided by itself and in order, as Kafka does: one that is refused leaves the others
+as they are. Messages are Kafka's where tools may read them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Final
+
+from raftkafka.metadata.commands import CreateTopic, DeleteTopic
+from raftkafka.metadata.decide import Decision
+from raftkafka.metadata.image import Image, Topic
+from raftkafka.metadata.placement import RandomSource, place
+from raftkafka.metadata.topic_configs import why_invalid
+from raftkafka.model.api.topics import (
+    CreatedTopic,
+    CreateTopics,
+    CreateTopicsResponse,
+    DeletedTopic,
+    DeleteTopics,
+    DeleteTopicsResponse,
+    NewTopic,
+    TopicToDelete,
+)
+from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.model.ids import NO_TOPIC_ID, NodeId, TopicId
+from raftkafka.model.topics import collision_key, why_illegal
+
+PARTITIONS_PER_REQUEST_MAX: Final = 10_000
+"""Of all topics in one CreateTopics, as in Kafka: keeps the Raft entry far below its cap."""
+
+REPLICATION_FACTOR_MAX: Final = 32_767
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicDefaults:
+    """`num.partitions` and `default.replication.factor` of the controller."""
+
+    num_partitions: int = 1
+    replication_factor: int = 1
+
+
+def decide_create_topics(
+    image: Image, request: CreateTopics, *, defaults: TopicDefaults, random: RandomSource
+) -> Decision:
+    """Create topics, or with `validate_only` say what would come of it."""
+    names = Counter(topic.name for topic in request.topics)
+    taken = {collision_key(name): name for name in image.topic_ids}
+    commands: list[CreateTopic] = []
+    answers: list[CreatedTopic] = []
+    room = PARTITIONS_PER_REQUEST_MAX
+    for topic in request.topics:
+        try:
+            if names[topic.name] > 1:
+                raise ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
+            command = _creation(image, topic, taken, defaults=defaults, random=random, room=room)
+        except ApiError as refusal:
+            answers.append(CreatedTopic(name=topic.name, error_code=refusal.code, error_message=refusal.message))
+            continue
+        room -= len(command.partitions)
+        taken[collision_key(topic.name)] = topic.name
+        commands.append(command)
+        answers.append(
+            CreatedTopic(
+                name=topic.name,
+                topic_id=NO_TOPIC_ID if request.validate_only else command.topic_id,
+                num_partitions=len(command.partitions),
+                replication_factor=len(command.partitions[0]),
+            )
+        )
+    if request.validate_only:
+        return Decision(respond=lambda _: CreateTopicsResponse(topics=tuple(answers)))
+    return Decision(
+        commands=tuple(commands),
+        respond=lambda after: CreateTopicsResponse(topics=tuple([_created(after, answer) for answer in answers])),
+    )
+
+
+def decide_delete_topics(image: Image, request: DeleteTopics, *, delete_topic_enable: bool) -> Decision:
+    """Delete topics by name or by id. A topic that is named twice is refused the second time."""
+    commands: list[DeleteTopic] = []
+    answers: list[DeletedTopic] = []
+    gone: set[TopicId] = set()
+    for wanted in request.topics:
+        try:
+            topic = _to_delete(image, wanted, delete_topic_enable=delete_topic_enable)
+            if topic.topic_id in gone:
+                raise ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic in the request.")
+        except ApiError as refusal:
+            answers.append(
+                DeletedTopic(
+                    name=wanted.name,
+                    topic_id=wanted.topic_id or NO_TOPIC_ID,
+                    error_code=refusal.code,
+                    error_message=refusal.message,
+                )
+            )
+            continue
+        gone.add(topic.topic_id)
+        commands.append(DeleteTopic(topic_id=topic.topic_id))
+        answers.append(DeletedTopic(name=topic.name, topic_id=topic.topic_id))
+    return Decision(commands=tuple(commands), respond=lambda _: DeleteTopicsResponse(topics=tuple(answers)))
+
+
+def _creation(
+    image: Image, topic: NewTopic, taken: dict[str, str], *, defaults: TopicDefaults, random: RandomSource, room: int
+) -> CreateTopic:
+    """The command that creates `topic`; raises ApiError with the reason why not."""
+    illegal = why_illegal(topic.name)
+    if illegal is not None:
+        raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, illegal)
+    if topic.name in image.topic_ids:
+        raise ApiError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{topic.name}' already exists.")
+    other = taken.get(collision_key(topic.name))
+    if other is not None:
+        raise ApiError(
+            ErrorCode.INVALID_TOPIC_EXCEPTION,
+            f"Topic '{topic.name}' collides with existing topic: {other} ('.' and '_' are the same in metric names)",
+        )
+    partitions = _assigned(image, topic) if topic.assignments else _placed(image, topic, defaults, random, room)
+    if len(partitions) > room:
+        raise ApiError(
+            ErrorCode.INVALID_PARTITIONS,
+            f"One request may create at most {PARTITIONS_PER_REQUEST_MAX} partitions, {room} of them are left.",
+        )
+    return CreateTopic(
+        name=topic.name, topic_id=_unused_id(image, random), partitions=partitions, configs=_valid_configs(topic)
+    )
+
+
+def _placed(
+    image: Image, topic: NewTopic, defaults: TopicDefaults, random: RandomSource, room: int
+) -> tuple[tuple[NodeId, ...], ...]:
+    partitions = defaults.num_partitions if topic.num_partitions == -1 else topic.num_partitions
+    factor = defaults.replication_factor if topic.replication_factor == -1 else topic.replication_factor
+    if partitions <= 0:
+        raise ApiError(ErrorCode.INVALID_PARTITIONS, "Number of partitions must be larger than 0.")
+    if partitions > room:
+        raise ApiError(
+            ErrorCode.INVALID_PARTITIONS,
+            f"One request may create at most {PARTITIONS_PER_REQUEST_MAX} partitions, {room} of them are left.",
+        )
+    if not 0 < factor <= REPLICATION_FACTOR_MAX:
+        raise ApiError(ErrorCode.INVALID_REPLICATION_FACTOR, "Replication factor must be larger than 0.")
+    brokers = [broker for broker in image.brokers.values() if not broker.in_controlled_shutdown]
+    # A fenced broker may take a replica that it will fill when it is back, but somebody has to lead now.
+    if factor > len(brokers) or not any(broker.active for broker in brokers):
+        available = len(brokers) if factor > len(brokers) else 0
+        raise ApiError(
+            ErrorCode.INVALID_REPLICATION_FACTOR,
+            f"Replication factor: {factor} larger than available brokers: {available}.",
+        )
+    return place(brokers, partitions=partitions, replication_factor=factor, random=random)
+
+
+def _assigned(image: Image, topic: NewTopic) -> tuple[tuple[NodeId, ...], ...]:
+    """The replicas that the request names itself."""
+    if (topic.num_partitions, topic.replication_factor) != (-1, -1):
+        raise ApiError(
+            ErrorCode.INVALID_REQUEST,
+            "Both numPartitions or replicationFactor and replicasAssignments were set. "
+            "Both cannot be used at the same time.",
+        )
+    partitions = dict(topic.assignments)
+    if len(partitions) != len(topic.assignments) or set(partitions) != set(range(len(partitions))):
+        raise ApiError(
+            ErrorCode.INVALID_REPLICA_ASSIGNMENT, "partitions should be a consecutive 0-based integer sequence"
+        )
+    if len({len(replicas) for replicas in partitions.values()}) > 1:
+        raise ApiError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, "all partitions need the same number of replicas")
+    for index, replicas in sorted(partitions.items()):
+        if not replicas or len(set(replicas)) != len(replicas):
+            raise ApiError(
+                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+                f"partition {index}: replicas must be given, and differ: {replicas}",
+            )
+        unknown = [replica for replica in replicas if replica not in image.brokers]
+        if unknown:
+            raise ApiError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"partition {index}: unknown brokers {unknown}")
+        if not any(image.is_active(replica) for replica in replicas):
+            raise ApiError(
+                ErrorCode.INVALID_REPLICA_ASSIGNMENT,
+                f"All brokers specified in the manual partition assignment for partition {index} are fenced or in "
+                "controlled shutdown.",
+            )
+    return tuple([replicas for _, replicas in sorted(partitions.items())])
+
+
+def _valid_configs(topic: NewTopic) -> dict[str, str]:
+    configs: dict[str, str] = {}
+    for key, value in topic.configs:
+        if value is None:
+            raise ApiError(ErrorCode.INVALID_CONFIG, f"Null value not supported for topic configs: {key}")
+        wrong = f"{key} is given twice" if key in configs else why_invalid(key, value)
+        if wrong is not None:
+            raise ApiError(ErrorCode.INVALID_CONFIG, wrong)
+        configs[key] = value
+    return configs
+
+
+def _unused_id(image: Image, random: RandomSource) -> TopicId:
+    """A random UUID (version 4, RFC 9562)."""
+    while True:
+        drawn = bytearray(random.randbytes(16))
+        drawn[6] = drawn[6] & 0x0F | 0x40
+        drawn[8] = drawn[8] & 0x3F | 0x80
+        topic_id = TopicId(bytes(drawn))
+        if topic_id not in image.topics:
+            return topic_id
+
+
+def _created(image: Image, answer: CreatedTopic) -> CreatedTopic:
+    """The answer, unless another topic of that name was committed first."""
+    if answer.error_code is not ErrorCode.NONE or answer.topic_id in image.topics:
+        return answer
+    if answer.name in image.topic_ids:
+        code, message = ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{answer.name}' already exists."
+    else:
+        code, message = ErrorCode.INVALID_REPLICA_ASSIGNMENT, "The brokers have changed in between, please try again."
+    return CreatedTopic(name=answer.name, error_code=code, error_message=message)
+
+
+def _to_delete(image: Image, wanted: TopicToDelete, *, delete_topic_enable: bool) -> Topic:
+    if not delete_topic_enable:
+        raise ApiError(ErrorCode.TOPIC_DELETION_DISABLED, "Topic deletion is disabled (delete.topic.enable=false).")
+    if (wanted.name is None) == (wanted.topic_id is None):
+        raise ApiError(ErrorCode.INVALID_REQUEST, "A topic to delete is named by its name or by its id.")
+    if wanted.topic_id is not None:
+        topic = image.topics.get(wanted.topic_id)
+        if topic is None:
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_ID, "This server does not host this topic ID.")
+        return topic
+    topic = image.topic_by_name(wanted.name or "")
+    if topic is None:
+        raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"This server does not host the topic '{wanted.name}'.")
+    return topic
