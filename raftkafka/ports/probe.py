@@ -1,10 +1,12 @@
-"""What the running code tells the metrics. Counters and histograms only; gauges are read at scrape time.
+"""What the running code tells the metrics: `Probe` is told of events, `BrokerStatistics` is read at scrape time.
 
 Floor 1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 from raftkafka.model.errors import ErrorCode
@@ -53,3 +55,53 @@ class NullProbe:
     def loop_delay(self, seconds: float) -> None: ...
     def leader_election(self) -> None: ...
     def isr_change(self, *, shrink: bool) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionStatistics:
+    """One replica on this node. Counts of bytes and records start at 0 with the process and only rise."""
+
+    topic: str
+    partition: int
+    is_leader: bool
+    log_start_offset: int
+    high_watermark: int
+    log_end_offset: int
+    size_bytes: int
+    replicas: int
+    isr_size: int
+    bytes_in: int = 0
+    records_in: int = 0
+    bytes_out: int = 0
+    is_offline: bool = False
+
+    @property
+    def is_under_replicated(self) -> bool:
+        """Only the leader says so, as in Kafka: one missing replica counts once in the cluster."""
+        return self.is_leader and self.isr_size < self.replicas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RaftStatistics:
+    """`leader_id` is -1 while no leader is known."""
+
+    term: int
+    is_leader: bool
+    leader_id: int
+    commit_index: int
+    applied_index: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerStatistics:
+    """The state of one node at one moment; `waiting_requests` are those in purgatory."""
+
+    node_id: int
+    cluster_id: str
+    is_fenced: bool
+    raft: RaftStatistics
+    partitions: tuple[PartitionStatistics, ...] = ()
+    waiting_requests: int = 0
+
+
+ReadStatistics = Callable[[], BrokerStatistics]
