@@ -12,6 +12,7 @@ Nonces are arguments: the caller draws 16 random bytes for each connection.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 from typing import Final
@@ -25,7 +26,7 @@ MESSAGE_MAX_BYTES: Final = 128
 
 
 def _proof(
-    secret: bytes, role: bytes, client: NodeId, server: NodeId, client_nonce: bytes, server_nonce: bytes
+    secret: bytes, role: bytes, *, client: NodeId, server: NodeId, client_nonce: bytes, server_nonce: bytes
 ) -> bytes:
     message = b"raftkafka-node\0" + role + b"\0%d\0%d\0" % (client, server) + client_nonce + server_nonce
     return hmac.new(secret, message, hashlib.sha256).digest()
@@ -57,16 +58,26 @@ class NodeAuthClient:
             ProtocolError: the server does not know the secret, or is not the node we meant to reach.
         """
         server, server_nonce, proof = _fields(message, int, bytes, bytes)
-        assert isinstance(server, int) and isinstance(server_nonce, bytes) and isinstance(proof, bytes)
+        assert isinstance(server, int)
+        assert isinstance(server_nonce, bytes)
+        assert isinstance(proof, bytes)
         server_id = NodeId(server)
         if len(server_nonce) != NONCE_BYTES:
             raise ProtocolError("malformed node authentication message")
-        expected_proof = _proof(self._secret, b"server", self._node_id, server_id, self._nonce, server_nonce)
+        prove = functools.partial(
+            _proof,
+            self._secret,
+            client=self._node_id,
+            server=server_id,
+            client_nonce=self._nonce,
+            server_nonce=server_nonce,
+        )
+        expected_proof = prove(b"server")
         if not hmac.compare_digest(proof, expected_proof):
             raise ProtocolError("the other node does not know this cluster's secret")
         if self._expected is not None and server_id != self._expected:
             raise ProtocolError(f"reached node {server_id} where node {self._expected} was expected")
-        answer = _proof(self._secret, b"client", self._node_id, server_id, self._nonce, server_nonce)
+        answer = prove(b"client")
         return server_id, cbor.encode([answer])
 
 
@@ -83,11 +94,12 @@ class NodeAuthServer:
     def on_first(self, message: bytes) -> bytes:
         """The challenge to send back. Raises ProtocolError for anything malformed."""
         client, client_nonce = _fields(message, int, bytes)
-        assert isinstance(client, int) and isinstance(client_nonce, bytes)
+        assert isinstance(client, int)
+        assert isinstance(client_nonce, bytes)
         if client < 0 or len(client_nonce) != NONCE_BYTES or self._client is not None:
             raise ProtocolError("malformed node authentication message")
         self._client, self._client_nonce = NodeId(client), client_nonce
-        proof = _proof(self._secret, b"server", self._client, self._node_id, client_nonce, self._nonce)
+        proof = self._proof_of(b"server", self._client)
         return cbor.encode([int(self._node_id), self._nonce, proof])
 
     def on_proof(self, message: bytes) -> NodeId:
@@ -100,7 +112,17 @@ class NodeAuthServer:
             raise ProtocolError("node authentication out of order")
         (proof,) = _fields(message, bytes)
         assert isinstance(proof, bytes)
-        expected = _proof(self._secret, b"client", self._client, self._node_id, self._client_nonce, self._nonce)
+        expected = self._proof_of(b"client", self._client)
         if not hmac.compare_digest(proof, expected):
             raise ProtocolError("the other node does not know this cluster's secret")
         return self._client
+
+    def _proof_of(self, role: bytes, client: NodeId) -> bytes:
+        return _proof(
+            self._secret,
+            role,
+            client=client,
+            server=self._node_id,
+            client_nonce=self._client_nonce,
+            server_nonce=self._nonce,
+        )

@@ -44,7 +44,7 @@ class Incoming:
 
     __slots__ = ("api", "api_key", "client_id", "correlation_id", "error", "request", "version")
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - positional, because it is made for every request
         self,
         correlation_id: int,
         api_key: int,
@@ -153,7 +153,7 @@ class ServerSession:
                 records_at = consumed + 8 + header_bytes
                 requests.append(_request(view[consumed + 8 : records_at], view[records_at:end]))
             except ProtocolError:
-                if consumed and (requests or consumed == len(PREFACE)):
+                if consumed:
                     break
                 raise
             consumed = end

@@ -1,0 +1,353 @@
+"""The shell around one server session: bytes in, requests to dispatch, responses out in the order of the requests.
+
+Floor 4. Invariants: a connection's faults touch nobody else; what it may hold of this process is bounded (requests in
+flight, bytes received, bytes unsent); responses leave in request order; all answers that are ready in one turn of the
+loop leave in one `writelines`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from raftkafka.listeners.authentication import ConnectionAuthentication
+from raftkafka.listeners.receive_ring import ReceiveRing
+from raftkafka.model.api import Request, Response
+from raftkafka.model.api.cluster import ApiVersions
+from raftkafka.model.api.sasl import SaslAuthenticate, SaslHandshake
+from raftkafka.model.context import RequestContext
+from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError
+from raftkafka.model.ids import NodeId
+from raftkafka.model.settings.values import NetworkSettings
+from raftkafka.ports.probe import Probe
+from raftkafka.wire.native.apis import API_VERSIONS_RESPONSE
+from raftkafka.wire.native.fields import Buffer
+from raftkafka.wire.session import Incoming, ServerSession, api_name
+
+_LOG: Final = logging.getLogger("raftkafka.network")
+
+REQUESTS_PER_TURN: Final = 256
+"""After so many requests of one connection the loop gets its turn: a ring full of tiny requests must not hold it."""
+
+
+class Dispatch(Protocol):
+    """Everything behind the listeners. Must not keep views of a Produce request beyond its return.
+
+    A response is ready at once; None means that there is no answer (acks=0); an awaitable answers later. An `ApiError`,
+    raised or from the awaitable, becomes an error response.
+    """
+
+    def __call__(self, context: RequestContext, request: Request) -> Response | Awaitable[Response] | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionSurroundings:
+    """What all connections of one listener share."""
+
+    listener: str
+    dispatch: Dispatch
+    settings: NetworkSettings
+    node_id: NodeId
+    cluster_secret: bytes
+    probe: Probe
+    authentication_required: bool
+    admit: Callable[[ServerConnection, str], bool]
+    gone: Callable[[ServerConnection, str], None]
+
+
+class _Slot:
+    """The place of one answer in the order of answers; `frame` is None until it is ready."""
+
+    __slots__ = ("bytes", "frame", "incoming", "waiting")
+
+    def __init__(self, incoming: Incoming, waiting: asyncio.Future[Any] | None) -> None:
+        self.incoming = incoming
+        self.waiting = waiting
+        self.frame: list[Buffer] | None = None
+        self.bytes = 0
+
+
+class ServerConnection(asyncio.BufferedProtocol):
+    def __init__(self, surroundings: ConnectionSurroundings) -> None:
+        self._around = surroundings
+        self._settings = surroundings.settings
+        self._loop = asyncio.get_running_loop()
+        self._ring = ReceiveRing(self._settings.receive_ring_bytes)
+        self._session = ServerSession(
+            request_max_bytes=self._settings.unauthenticated_request_max_bytes
+            if surroundings.authentication_required
+            else self._settings.request_max_bytes
+        )
+        self._context = RequestContext(listener=surroundings.listener, client_address="")
+        self._authentication = ConnectionAuthentication(
+            context=self._context, node_id=surroundings.node_id, cluster_secret=surroundings.cluster_secret
+        )
+        self._transport: asyncio.Transport | None = None
+        self._address = ""
+        self._slots: deque[_Slot] = deque()
+        self._held_bytes = 0  # of answers that are ready, but behind one that is not
+        self._out: list[Buffer] = []
+        self._out_bytes = 0
+        self._admitted = False
+        self._stalled = False  # reading is paused and unread requests may wait in the ring
+        self._writing_paused = False
+        self._closing = False
+        self._turn_scheduled = False
+        self._established = False
+        self._active_at = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+
+    # The transport's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        peer = transport.get_extra_info("peername")
+        self._address = peer[0] if isinstance(peer, tuple) else ""
+        self._context.client_address = f"{peer[0]}:{peer[1]}" if isinstance(peer, tuple) else ""
+        if not self._around.admit(self, self._address):
+            self._closing = True
+            transport.abort()
+            return
+        self._admitted = True
+        self._around.probe.connection_opened(self._around.listener)
+        transport.set_write_buffer_limits(high=self._settings.unsent_max_bytes)
+        self._timer = self._loop.call_later(self._settings.handshake_timeout_ms / 1000, self._on_timer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        # A handler that was asked keeps running to its end: its effects must not depend on who still listens.
+        self._slots.clear()
+        self._out.clear()
+        if self._admitted:
+            self._admitted = False
+            self._around.probe.connection_closed(self._around.listener)
+            self._around.gone(self, self._address)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._ring.writable()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._ring.written(nbytes)
+        if not self._stalled:
+            self._take()
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self._schedule_turn()
+
+    def close(self) -> None:
+        """Close once what is ready has been sent."""
+        if not self._closing and self._transport is not None:
+            self._closing = True
+            self._flush()
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._closing = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    # Requests
+
+    def _full(self) -> bool:
+        return (
+            self._writing_paused
+            or len(self._slots) >= self._settings.in_flight_max
+            or self._held_bytes + self._out_bytes >= self._settings.unsent_max_bytes
+        )
+
+    def _take(self) -> None:
+        """Hand out what has come, as far as the limits allow, then send what is ready and set reading on or off."""
+        stalled, left = False, REQUESTS_PER_TURN
+        while len(self._ring) and not self._closing:
+            if not left or self._full():
+                stalled = True
+                break
+            left -= 1
+            try:
+                received = self._session.receive(self._ring.unread(), limit=1)
+            except ProtocolError as error:
+                self._refuse(error)
+                return
+            for incoming in received.requests:
+                # Before the bytes are given up: the views of a Produce are valid until dispatch returns.
+                self._answer(incoming)
+            if received.consumed:
+                self._ring.consume(received.consumed)
+            if not received.requests and received.needed:
+                self._ring.reserve(received.needed)
+            if not received.consumed:
+                break
+        self._flush()
+        self._set_stalled(stalled)
+
+    def _set_stalled(self, stalled: bool) -> None:
+        if self._closing or self._transport is None:
+            return
+        if stalled != self._stalled:
+            self._stalled = stalled
+            if stalled:
+                self._transport.pause_reading()
+            else:
+                self._transport.resume_reading()
+        if stalled and not self._full():
+            self._schedule_turn()
+
+    def _schedule_turn(self) -> None:
+        if not self._turn_scheduled and not self._closing:
+            self._turn_scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_scheduled = False
+        if self._closing:
+            return
+        self._flush()
+        if self._stalled and not self._full():
+            self._take()
+
+    def _refuse(self, error: ProtocolError) -> None:
+        self._around.probe.malformed_frame(self._around.listener)
+        _LOG.warning("closing %s on %s: %s", self._context.client_address, self._around.listener, error)
+        self.close()
+
+    def _answer(self, incoming: Incoming) -> None:
+        self._active_at = self._loop.time()
+        if incoming.client_id != self._context.client_id:
+            self._context.client_id = incoming.client_id
+        if not self._around.authentication_required:
+            self._established = True
+        request = incoming.request
+        if request is None:
+            assert incoming.error is not None
+            self._ready(incoming, incoming.error)
+            return
+        if isinstance(request, ApiVersions):
+            self._ready(incoming, API_VERSIONS_RESPONSE)
+            return
+        if isinstance(request, SaslHandshake | SaslAuthenticate):
+            self._authenticate(incoming, request)
+            return
+        if self._around.authentication_required and not self._context.is_node:
+            self._ready(incoming, ApiError(ErrorCode.ILLEGAL_SASL_STATE, "this listener demands authentication"))
+            self.close()
+            return
+        try:
+            response = self._around.dispatch(self._context, request)
+        except ApiError as error:
+            self._ready(incoming, error)
+        except Exception:  # noqa: BLE001 - a bug in a handler must cost its own connection only, and be seen
+            self._on_bug(incoming)
+        else:
+            if response is not None:
+                self._on_response(incoming, response)
+
+    def _authenticate(self, incoming: Incoming, request: SaslHandshake | SaslAuthenticate) -> None:
+        if isinstance(request, SaslHandshake):
+            self._ready(incoming, self._authentication.handshake(request))
+        else:
+            self._ready(incoming, self._authentication.authenticate(request))
+        if self._authentication.failed:
+            self.close()
+        elif self._context.is_node:
+            self._established = True
+            self._session.request_max_bytes = self._settings.request_max_bytes
+
+    # Responses
+
+    def _on_response(self, incoming: Incoming, response: Response | Awaitable[Response]) -> None:
+        if not isinstance(response, Awaitable):
+            self._ready(incoming, response)
+            return
+        future = asyncio.ensure_future(response, loop=self._loop)
+        slot = _Slot(incoming, future)
+        self._slots.append(slot)
+        future.add_done_callback(lambda done: self._on_done(slot, done))
+
+    def _ready(self, incoming: Incoming, response: Response | ApiError) -> None:
+        frame = self._session.encode_response(incoming, response)
+        if self._slots:
+            slot = _Slot(incoming, None)
+            self._slots.append(slot)
+            self._fill(slot, frame)
+        else:
+            self._out_bytes += _size(frame)
+            self._out.extend(frame)
+
+    def _fill(self, slot: _Slot, frame: list[Buffer]) -> None:
+        slot.waiting = None
+        slot.frame = frame
+        slot.bytes = _size(frame)
+        self._held_bytes += slot.bytes
+
+    def _on_done(self, slot: _Slot, done: asyncio.Future[Response]) -> None:
+        if self._closing:
+            if not done.cancelled() and (error := done.exception()) is not None and not isinstance(error, ApiError):
+                _LOG.error("a request of %s failed", self._context.client_address, exc_info=error)
+            return
+        if done.cancelled():
+            # The node is stopping, and the handler with it; the client hears that from the closed connection.
+            self.close()
+            return
+        error = done.exception()
+        if error is None:
+            self._fill(slot, self._session.encode_response(slot.incoming, done.result()))
+        elif isinstance(error, ApiError):
+            self._fill(slot, self._session.encode_response(slot.incoming, error))
+        else:
+            self._on_bug(slot.incoming, error)
+            return
+        if self._slots and self._slots[0] is slot:
+            self._schedule_turn()
+
+    def _on_bug(self, incoming: Incoming, error: BaseException | None = None) -> None:
+        _LOG.error(
+            "closing %s: its %s failed by a fault of this node",
+            self._context.client_address,
+            api_name(incoming.api_key),
+            exc_info=error if error is not None else True,
+        )
+        self.close()
+
+    def _flush(self) -> None:
+        slots, out = self._slots, self._out
+        while slots and (frame := slots[0].frame) is not None:
+            self._held_bytes -= slots.popleft().bytes
+            out.extend(frame)
+        if not out or self._transport is None:
+            return
+        self._out, self._out_bytes = [], 0
+        self._transport.writelines(out)
+
+    # Deadlines: one coarse timer per connection
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        idle_s = self._settings.idle_timeout_ms / 1000
+        if not self._established:
+            _LOG.info("closing %s: no request within the time for a handshake", self._context.client_address)
+            self.abort()
+            return
+        left_s = idle_s if self._slots else self._active_at + idle_s - self._loop.time()
+        if left_s <= 0:
+            _LOG.info("closing %s: idle for %g s", self._context.client_address, idle_s)
+            self.abort()
+            return
+        self._timer = self._loop.call_later(left_s, self._on_timer)
+
+
+def _size(frame: list[Buffer]) -> int:
+    size = 0
+    for buffer in frame:
+        size += len(buffer)
+    return size
