@@ -19,8 +19,6 @@ class RandomSource(Protocol):
 
     def randrange(self, stop: int, /) -> int: ...
 
-    def randbytes(self, n: int, /) -> bytes: ...
-
 
 def place(
     brokers: Sequence[Broker], *, partitions: int, replication_factor: int, random: RandomSource

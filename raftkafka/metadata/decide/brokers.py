@@ -1,4 +1,4 @@
-"""Decisions about brokers: registration, heartbeats, fencing.
+"""Decisions about brokers: registration, fencing, controlled shutdown.
 
 Floor 1, pure. Whether a broker is alive is soft state of the controller and comes as an argument; what follows from a broker
 that comes or goes is worked out when the command is applied. Sources: KIP-631, KIP-841, KIP-966.
@@ -6,7 +6,6 @@ that comes or goes is worked out when the command is applied. Sources: KIP-631, 
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from typing import Final
 
 from raftkafka.metadata.commands import (
@@ -19,7 +18,6 @@ from raftkafka.metadata.commands import (
 from raftkafka.metadata.decide import Decision
 from raftkafka.metadata.image import FEATURE_LEVEL, Broker, Image
 from raftkafka.model.api.broker_lifecycle import (
-    BrokerHeartbeat,
     BrokerHeartbeatResponse,
     BrokerRegistration,
     BrokerRegistrationResponse,
@@ -32,22 +30,22 @@ LISTENERS_MAX: Final = 16
 INCARNATION_ID_BYTES: Final = 16
 
 
-def decide_initialize(image: Image, cluster_id: str) -> Decision:
+def decide_initialize_cluster(image: Image, cluster_id: str) -> Decision:
     """Name the cluster, once: what a new controller asks for while `image.cluster_id` is empty."""
     commands = () if image.cluster_id else (InitializeCluster(cluster_id=cluster_id, feature_level=FEATURE_LEVEL),)
     return Decision(commands=commands, respond=lambda after: BrokerRegistrationResponse(cluster_id=after.cluster_id))
 
 
-def decide_registration(
-    image: Image, request: BrokerRegistration, *, alive: Collection[NodeId], unclean_default: bool = False
+def decide_register(
+    image: Image, request: BrokerRegistration, *, alive: bool, unclean_default: bool = False
 ) -> Decision:
     """Register a broker that has started.
 
-    `alive` are the brokers that the controller has heard of lately: while an id or an endpoint is in use by one of them,
-    nobody else gets it. Answers with INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, INVALID_REQUEST.
+    `alive`: the earlier incarnation of this id is known to run still, then nobody else gets the id. Answers with
+    INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, INVALID_REQUEST. The same incarnation again is answered as before.
     """
     known = image.brokers.get(request.broker_id)
-    refusal = _why_not_register(image, request, known, alive)
+    refusal = _why_not_register(image, request, known, alive=alive)
     if refusal is not None:
         return Decision(respond=lambda _: refusal)
     if known is not None and known.incarnation_id == request.incarnation_id:
@@ -63,29 +61,31 @@ def decide_registration(
     return Decision(commands=(command,), respond=lambda after: _registered(after, request))
 
 
-def decide_heartbeat(image: Image, request: BrokerHeartbeat, *, unclean_default: bool = False) -> Decision:
-    """What a heartbeat asks for: to be unfenced once the broker has applied its own registration, or to stop in order.
-
-    Answers with BROKER_ID_NOT_REGISTERED, STALE_BROKER_EPOCH. Most heartbeats need no command.
-    """
-    broker = image.brokers.get(request.broker_id)
-    node_id, epoch = request.broker_id, request.broker_epoch
-    commands: tuple[BeginControlledShutdown | UnfenceBroker, ...] = ()
-    if broker is not None and broker.epoch == epoch and not broker.in_controlled_shutdown:
-        if request.want_shut_down:
-            commands = (BeginControlledShutdown(node_id=node_id, epoch=epoch),)
-        elif broker.fenced and request.applied_index >= epoch:
-            commands = (UnfenceBroker(node_id=node_id, epoch=epoch, unclean_default=unclean_default),)
+def decide_fence(image: Image, node_id: NodeId, epoch: BrokerEpoch, *, unclean_default: bool = False) -> Decision:
+    """Fence the registration `epoch` of a broker that has not been heard of; a later one, or a fenced one, stays as it is."""
+    broker = image.brokers.get(node_id)
+    commands: tuple[FenceBroker, ...] = ()
+    if broker is not None and broker.epoch == epoch and not broker.fenced:
+        commands = (FenceBroker(node_id=node_id, epoch=epoch, unclean_default=unclean_default),)
     return Decision(commands=commands, respond=lambda after: heartbeat_response(after, node_id, epoch))
 
 
-def decide_fence(image: Image, node_id: NodeId, *, unclean_default: bool = False) -> Decision:
-    """Fence a broker that has not been heard of; without effect on one that is fenced or not registered."""
+def decide_unfence(image: Image, node_id: NodeId, epoch: BrokerEpoch, *, unclean_default: bool = False) -> Decision:
+    """Unfence a broker whose heartbeat has shown that it has applied its own registration (`applied_index` >= `epoch`)."""
+    broker = image.brokers.get(node_id)
+    commands: tuple[UnfenceBroker, ...] = ()
+    if broker is not None and broker.epoch == epoch and broker.fenced and not broker.in_controlled_shutdown:
+        commands = (UnfenceBroker(node_id=node_id, epoch=epoch, unclean_default=unclean_default),)
+    return Decision(commands=commands, respond=lambda after: heartbeat_response(after, node_id, epoch))
+
+
+def decide_controlled_shutdown(image: Image, node_id: NodeId) -> Decision:
+    """Let a broker that wants to stop hand over its leaderships."""
     broker = image.brokers.get(node_id)
     epoch = NO_BROKER_EPOCH if broker is None else broker.epoch
-    commands: tuple[FenceBroker, ...] = ()
-    if broker is not None and not broker.fenced:
-        commands = (FenceBroker(node_id=node_id, epoch=epoch, unclean_default=unclean_default),)
+    commands: tuple[BeginControlledShutdown, ...] = ()
+    if broker is not None and not broker.in_controlled_shutdown:
+        commands = (BeginControlledShutdown(node_id=node_id, epoch=epoch),)
     return Decision(commands=commands, respond=lambda after: heartbeat_response(after, node_id, epoch))
 
 
@@ -101,7 +101,7 @@ def heartbeat_response(image: Image, node_id: NodeId, epoch: BrokerEpoch) -> Bro
 
 
 def _why_not_register(
-    image: Image, request: BrokerRegistration, known: Broker | None, alive: Collection[NodeId]
+    image: Image, request: BrokerRegistration, known: Broker | None, *, alive: bool
 ) -> BrokerRegistrationResponse | None:
     if request.cluster_id and image.cluster_id and request.cluster_id != image.cluster_id:
         return _refused(
@@ -115,14 +115,14 @@ def _why_not_register(
         )
     if not 0 < len(request.listeners) <= LISTENERS_MAX:
         return _refused(ErrorCode.INVALID_REQUEST, f"1 to {LISTENERS_MAX} advertised listeners are needed", image)
-    if known is not None and known.incarnation_id != request.incarnation_id and known.node_id in alive:
+    if known is not None and known.incarnation_id != request.incarnation_id and alive:
         return _refused(
             ErrorCode.DUPLICATE_BROKER_REGISTRATION,
             f"broker id {known.node_id} is in use by the broker at {_addresses(known.listeners)}",
             image,
         )
     for other in image.brokers.values():
-        if other.node_id == request.broker_id or other.node_id not in alive:
+        if other.node_id == request.broker_id or other.fenced:
             continue
         for endpoint in request.listeners:
             if any((each.host, each.port) == (endpoint.host, endpoint.port) for each in other.listeners):

@@ -7,6 +7,7 @@ as they are. Messages are Kafka's where tools may read them.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,36 +33,39 @@ from raftkafka.model.topics import collision_key, why_illegal
 PARTITIONS_PER_REQUEST_MAX: Final = 10_000
 """Of all topics in one CreateTopics, as in Kafka: keeps the Raft entry far below its cap."""
 
-REPLICATION_FACTOR_MAX: Final = 32_767
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicDefaults:
-    """`num.partitions` and `default.replication.factor` of the controller."""
-
-    num_partitions: int = 1
-    replication_factor: int = 1
-
 
 def decide_create_topics(
-    image: Image, request: CreateTopics, *, defaults: TopicDefaults, random: RandomSource
+    image: Image,
+    request: CreateTopics,
+    *,
+    default_partitions: int,
+    default_replication_factor: int,
+    new_topic_id: Callable[[], TopicId],
+    random: RandomSource,
 ) -> Decision:
-    """Create topics, or with `validate_only` say what would come of it."""
+    """Create topics, or with `validate_only` say what would come of it.
+
+    The defaults are `num.partitions` and `default.replication.factor`; `new_topic_id` draws a random UUID.
+    """
+    new = _Creation(
+        image=image,
+        default_partitions=default_partitions,
+        default_replication_factor=default_replication_factor,
+        new_topic_id=new_topic_id,
+        random=random,
+        taken={collision_key(name): name for name in image.topic_ids},
+    )
     names = Counter(topic.name for topic in request.topics)
-    taken = {collision_key(name): name for name in image.topic_ids}
     commands: list[CreateTopic] = []
     answers: list[CreatedTopic] = []
-    room = PARTITIONS_PER_REQUEST_MAX
     for topic in request.topics:
         try:
             if names[topic.name] > 1:
                 raise ApiError(ErrorCode.INVALID_REQUEST, "Duplicate topic name.")
-            command = _creation(image, topic, taken, defaults=defaults, random=random, room=room)
+            command = new.command(topic)
         except ApiError as refusal:
             answers.append(CreatedTopic(name=topic.name, error_code=refusal.code, error_message=refusal.message))
             continue
-        room -= len(command.partitions)
-        taken[collision_key(topic.name)] = topic.name
         commands.append(command)
         answers.append(
             CreatedTopic(
@@ -105,55 +109,68 @@ def decide_delete_topics(image: Image, request: DeleteTopics, *, delete_topic_en
     return Decision(commands=tuple(commands), respond=lambda _: DeleteTopicsResponse(topics=tuple(answers)))
 
 
-def _creation(
-    image: Image, topic: NewTopic, taken: dict[str, str], *, defaults: TopicDefaults, random: RandomSource, room: int
-) -> CreateTopic:
-    """The command that creates `topic`; raises ApiError with the reason why not."""
-    illegal = why_illegal(topic.name)
-    if illegal is not None:
-        raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, illegal)
-    if topic.name in image.topic_ids:
-        raise ApiError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{topic.name}' already exists.")
-    other = taken.get(collision_key(topic.name))
-    if other is not None:
-        raise ApiError(
-            ErrorCode.INVALID_TOPIC_EXCEPTION,
-            f"Topic '{topic.name}' collides with existing topic: {other} ('.' and '_' are the same in metric names)",
-        )
-    partitions = _assigned(image, topic) if topic.assignments else _placed(image, topic, defaults, random, room)
-    if len(partitions) > room:
-        raise ApiError(
-            ErrorCode.INVALID_PARTITIONS,
-            f"One request may create at most {PARTITIONS_PER_REQUEST_MAX} partitions, {room} of them are left.",
-        )
-    return CreateTopic(
-        name=topic.name, topic_id=_unused_id(image, random), partitions=partitions, configs=_valid_configs(topic)
-    )
+@dataclass(slots=True, kw_only=True)
+class _Creation:
+    """The topics of one request, one after the other: each takes its name and its share of the partitions."""
 
+    image: Image
+    default_partitions: int
+    default_replication_factor: int
+    new_topic_id: Callable[[], TopicId]
+    random: RandomSource
+    taken: dict[str, str]
+    room: int = PARTITIONS_PER_REQUEST_MAX
 
-def _placed(
-    image: Image, topic: NewTopic, defaults: TopicDefaults, random: RandomSource, room: int
-) -> tuple[tuple[NodeId, ...], ...]:
-    partitions = defaults.num_partitions if topic.num_partitions == -1 else topic.num_partitions
-    factor = defaults.replication_factor if topic.replication_factor == -1 else topic.replication_factor
-    if partitions <= 0:
-        raise ApiError(ErrorCode.INVALID_PARTITIONS, "Number of partitions must be larger than 0.")
-    if partitions > room:
-        raise ApiError(
-            ErrorCode.INVALID_PARTITIONS,
-            f"One request may create at most {PARTITIONS_PER_REQUEST_MAX} partitions, {room} of them are left.",
-        )
-    if not 0 < factor <= REPLICATION_FACTOR_MAX:
-        raise ApiError(ErrorCode.INVALID_REPLICATION_FACTOR, "Replication factor must be larger than 0.")
-    brokers = [broker for broker in image.brokers.values() if not broker.in_controlled_shutdown]
-    # A fenced broker may take a replica that it will fill when it is back, but somebody has to lead now.
-    if factor > len(brokers) or not any(broker.active for broker in brokers):
-        available = len(brokers) if factor > len(brokers) else 0
-        raise ApiError(
-            ErrorCode.INVALID_REPLICATION_FACTOR,
-            f"Replication factor: {factor} larger than available brokers: {available}.",
-        )
-    return place(brokers, partitions=partitions, replication_factor=factor, random=random)
+    def command(self, topic: NewTopic) -> CreateTopic:
+        """The command that creates `topic`; raises ApiError with the reason why not."""
+        self._check_name(topic.name)
+        partitions = _assigned(self.image, topic) if topic.assignments else self._placed(topic)
+        self._check_room(len(partitions))
+        configs = _valid_configs(topic)
+        topic_id = self.new_topic_id()
+        while topic_id in self.image.topics or topic_id == NO_TOPIC_ID:
+            topic_id = self.new_topic_id()
+        self.room -= len(partitions)
+        self.taken[collision_key(topic.name)] = topic.name
+        return CreateTopic(name=topic.name, topic_id=topic_id, partitions=partitions, configs=configs)
+
+    def _check_name(self, name: str) -> None:
+        illegal = why_illegal(name)
+        if illegal is not None:
+            raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, illegal)
+        if name in self.image.topic_ids:
+            raise ApiError(ErrorCode.TOPIC_ALREADY_EXISTS, f"Topic '{name}' already exists.")
+        other = self.taken.get(collision_key(name))
+        if other is not None:
+            raise ApiError(
+                ErrorCode.INVALID_TOPIC_EXCEPTION,
+                f"Topic '{name}' collides with existing topic: {other} ('.' and '_' are the same in metric names)",
+            )
+
+    def _check_room(self, partitions: int) -> None:
+        if partitions > self.room:
+            raise ApiError(
+                ErrorCode.INVALID_PARTITIONS,
+                f"One request may create at most {PARTITIONS_PER_REQUEST_MAX} partitions, {self.room} of them are left.",
+            )
+
+    def _placed(self, topic: NewTopic) -> tuple[tuple[NodeId, ...], ...]:
+        partitions = self.default_partitions if topic.num_partitions == -1 else topic.num_partitions
+        factor = self.default_replication_factor if topic.replication_factor == -1 else topic.replication_factor
+        if partitions <= 0:
+            raise ApiError(ErrorCode.INVALID_PARTITIONS, "Number of partitions must be larger than 0.")
+        self._check_room(partitions)
+        if factor <= 0:
+            raise ApiError(ErrorCode.INVALID_REPLICATION_FACTOR, "Replication factor must be larger than 0.")
+        brokers = [broker for broker in self.image.brokers.values() if not broker.in_controlled_shutdown]
+        # A fenced broker may take a replica that it will fill when it is back, but somebody has to lead now.
+        available = len(brokers) if any(broker.active for broker in brokers) else 0
+        if factor > available:
+            raise ApiError(
+                ErrorCode.INVALID_REPLICATION_FACTOR,
+                f"Replication factor: {factor} larger than available brokers: {available}.",
+            )
+        return place(brokers, partitions=partitions, replication_factor=factor, random=self.random)
 
 
 def _assigned(image: Image, topic: NewTopic) -> tuple[tuple[NodeId, ...], ...]:
@@ -199,17 +216,6 @@ def _valid_configs(topic: NewTopic) -> dict[str, str]:
             raise ApiError(ErrorCode.INVALID_CONFIG, wrong)
         configs[key] = value
     return configs
-
-
-def _unused_id(image: Image, random: RandomSource) -> TopicId:
-    """A random UUID (version 4, RFC 9562)."""
-    while True:
-        drawn = bytearray(random.randbytes(16))
-        drawn[6] = drawn[6] & 0x0F | 0x40
-        drawn[8] = drawn[8] & 0x3F | 0x80
-        topic_id = TopicId(bytes(drawn))
-        if topic_id not in image.topics:
-            return topic_id
 
 
 def _created(image: Image, answer: CreatedTopic) -> CreatedTopic:
