@@ -1,0 +1,68 @@
+"""The one table from request to handler. Adding an API touches one row here and one module in `handlers/`.
+
+Floor 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from raftkafka.broker.handlers.controller import ControllerHandler
+from raftkafka.broker.handlers.fetch import FetchHandler
+from raftkafka.broker.handlers.metadata import MetadataHandler
+from raftkafka.broker.handlers.offsets import OffsetsHandler
+from raftkafka.broker.handlers.produce import ProduceHandler
+from raftkafka.broker.handlers.topics import TopicsHandler
+from raftkafka.model.api import Request, Response
+from raftkafka.model.api.broker_lifecycle import AlterPartition, BrokerHeartbeat, BrokerRegistration
+from raftkafka.model.api.cluster import DescribeCluster, DescribeQuorum, Metadata
+from raftkafka.model.api.fetch import Fetch
+from raftkafka.model.api.offsets import ListOffsets, OffsetForLeaderEpoch
+from raftkafka.model.api.produce import Produce
+from raftkafka.model.api.topics import CreateTopics, DeleteTopics
+from raftkafka.model.context import RequestContext
+from raftkafka.model.errors import ApiError, ErrorCode
+
+Outcome = Response | Awaitable[Response] | None
+
+
+class Dispatch:
+    """Called by connections. An answer that is ready is returned as it is, so that it costs no task."""
+
+    def __init__(
+        self,
+        *,
+        produce: ProduceHandler,
+        fetch: FetchHandler,
+        offsets: OffsetsHandler,
+        metadata: MetadataHandler,
+        topics: TopicsHandler,
+        controller: ControllerHandler,
+    ) -> None:
+        # Handlers are keyed by the class of their request, which their own signature repeats.
+        self._handlers: dict[type[Any], Callable[[RequestContext, Any], Outcome]] = {
+            Produce: produce,
+            Fetch: fetch,
+            ListOffsets: offsets.list_offsets,
+            OffsetForLeaderEpoch: offsets.offset_for_leader_epoch,
+            Metadata: metadata.metadata,
+            DescribeCluster: metadata.describe_cluster,
+            DescribeQuorum: metadata.describe_quorum,
+            CreateTopics: topics.create,
+            DeleteTopics: topics.delete,
+            BrokerRegistration: controller.register,
+            BrokerHeartbeat: controller.heartbeat,
+            AlterPartition: controller.alter_partition,
+        }
+
+    def __call__(self, context: RequestContext, request: Request) -> Outcome:
+        """The answer, or what becomes of it; None where the client wants none (acks=0).
+
+        Raises:
+            ApiError: UNSUPPORTED_VERSION, no handler serves this.
+        """
+        handler = self._handlers.get(type(request))
+        if handler is None:
+            raise ApiError(ErrorCode.UNSUPPORTED_VERSION, f"{type(request).__name__} is not served here")
+        return handler(context, request)

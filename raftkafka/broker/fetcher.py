@@ -1,0 +1,296 @@
+"""Following: one loop per leader broker fetches all partitions that follow it in one request.
+
+Floor 3. What to do with an answer (append, truncate, start elsewhere) is decided in `replica.follower`; this file asks,
+carries out, and reports in the next request how far the log and its disk have come. Truncation happens only by leader
+epochs, never to the high watermark (KIP-101).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from raftkafka.broker.flusher import Flusher
+from raftkafka.broker.partition import Partition
+from raftkafka.model.api.fetch import Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
+from raftkafka.model.errors import ApiError, CorruptionError, ErrorCode, StorageError
+from raftkafka.model.ids import BrokerEpoch, NodeId, TopicPartition
+from raftkafka.model.settings.values import FlushPolicy, ReplicaSettings
+from raftkafka.ports.peer import Peers, PeerUnavailableError
+from raftkafka.replica import follower
+
+_log = logging.getLogger("raftkafka.fetcher")
+
+LANES: Final = 8
+"""A changed set of partitions is asked for on another connection, because the answers of one come in order and the
+request before may be parked at the leader for `replica.fetch.wait.max.ms`."""
+
+NEW_LEADER_PAUSE_S: Final = 0.02
+
+
+class LeaderFetcher:
+    """Follows one leader broker."""
+
+    def __init__(
+        self,
+        *,
+        node_id: NodeId,
+        leader_id: NodeId,
+        broker_epoch: Callable[[], BrokerEpoch],
+        peers: Peers,
+        settings: ReplicaSettings,
+        flush_policy: FlushPolicy,
+        flusher_of: Callable[[Partition], Flusher],
+    ) -> None:
+        self._node_id = node_id
+        self._leader_id = leader_id
+        self._broker_epoch = broker_epoch
+        self._peers = peers
+        self._settings = settings
+        self._group = flush_policy is FlushPolicy.GROUP
+        self._flusher_of = flusher_of
+        self._partitions: dict[TopicPartition, Partition] = {}
+        self._pausing: dict[TopicPartition, float] = {}
+        self._changed = asyncio.Event()
+        self._lane = 0
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def empty(self) -> bool:
+        return not self._partitions
+
+    def add(self, partition: Partition) -> None:
+        """Follow `partition` from its log end, at once."""
+        self._partitions[partition.topic_partition] = partition
+        self._pausing.pop(partition.topic_partition, None)
+        self._changed.set()
+        if self._task is None:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def remove(self, key: TopicPartition) -> None:
+        self._partitions.pop(key, None)
+        self._pausing.pop(key, None)
+
+    def stop(self) -> None:
+        self._partitions.clear()
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    # The loop
+
+    async def _run(self) -> None:
+        backoff_s = self._settings.fetch_backoff_ms / 1000
+        while True:
+            self._changed.clear()
+            asked = self._due()
+            if not asked:
+                await self._sleep(self._until_due(backoff_s))
+                continue
+            unsynced = self._unsynced(asked)
+            question = self._question(asked, wait=not unsynced)
+            answer = await self._ask(question)
+            if answer is None:
+                await self._sleep(backoff_s)
+                continue
+            appended = self._take(asked, question, answer)
+            # A large answer says that more is waiting: then the next fetch goes out at once and the sync runs beside it.
+            if appended < self._settings.fetch_max_bytes // 2 and (appended or unsynced):
+                await self._synced(asked)
+
+    async def _sleep(self, seconds: float) -> None:
+        """Rest, unless the set of partitions changes."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _due(self) -> dict[TopicPartition, Partition]:
+        now = asyncio.get_running_loop().time()
+        if self._pausing:
+            self._pausing = {key: until for key, until in self._pausing.items() if until > now}
+        return {
+            key: partition
+            for key, partition in self._partitions.items()
+            if partition.offline is None and key not in self._pausing
+        }
+
+    def _until_due(self, longest_s: float) -> float:
+        """Seconds until the first paused partition may be asked for again."""
+        now = asyncio.get_running_loop().time()
+        return max(0.0, min([longest_s, *(until - now for until in self._pausing.values())]))
+
+    def _unsynced(self, asked: dict[TopicPartition, Partition]) -> bool:
+        return self._group and any(p.log.flushed_offset < p.log.log_end_offset for p in asked.values())
+
+    def _question(self, asked: dict[TopicPartition, Partition], *, wait: bool) -> Fetch:
+        """`wait` False: the leader has yet to hear that what we hold is synced, so this question must not be parked."""
+        settings = self._settings
+        wait_ms = settings.fetch_wait_max_ms if wait else 0
+        if self._pausing:
+            # A paused partition must not wait for the long poll of the others.
+            wait_ms = min(wait_ms, settings.fetch_backoff_ms)
+        return Fetch(
+            replica_id=self._node_id,
+            replica_epoch=self._broker_epoch(),
+            max_wait_ms=wait_ms,
+            min_bytes=settings.fetch_min_bytes,
+            max_bytes=settings.fetch_response_max_bytes,
+            partitions=tuple(self._position(partition) for partition in asked.values()),
+        )
+
+    async def _ask(self, question: Fetch) -> FetchResponse | None:
+        """The leader's answer; None when there is none, or when the set of partitions has changed meanwhile."""
+        settings = self._settings
+        lane = f"fetch-{self._lane % LANES}"
+        fetch = asyncio.ensure_future(
+            self._peers.request(
+                self._leader_id,
+                question,
+                timeout_s=settings.fetch_wait_max_ms / 1000 + settings.lag_time_max_ms / 2000,
+                lane=lane,
+            )
+        )
+        changed = asyncio.ensure_future(self._changed.wait())
+        try:
+            await asyncio.wait({fetch, changed}, return_when=asyncio.FIRST_COMPLETED)
+            if not fetch.done():
+                self._lane += 1
+                return None
+            answer = fetch.result()
+        except PeerUnavailableError as error:
+            _log.debug("fetch from node %d: %s", self._leader_id, error)
+            return None
+        finally:
+            changed.cancel()
+            if not fetch.done():
+                fetch.cancel()
+        assert isinstance(answer, FetchResponse)
+        if answer.error_code is not ErrorCode.NONE:
+            _log.info("node %d refuses our fetch: %s", self._leader_id, answer.error_code.name)
+            return None
+        return answer
+
+    def _position(self, partition: Partition) -> FetchPartition:
+        log = partition.log
+        return FetchPartition(
+            topic_id=partition.topic_partition.topic_id,
+            partition=partition.topic_partition.partition,
+            current_leader_epoch=partition.leader_epoch,
+            fetch_offset=log.log_end_offset,
+            last_fetched_epoch=log.epochs.latest,
+            log_start_offset=log.log_start_offset,
+            flushed_offset=log.flushed_offset,
+            max_bytes=self._settings.fetch_max_bytes,
+        )
+
+    # Answers
+
+    def _take(self, asked: dict[TopicPartition, Partition], question: Fetch, answer: FetchResponse) -> int:
+        """Carry out the answer; how many bytes were appended."""
+        appended = 0
+        for wanted, response in zip(question.partitions, answer.partitions, strict=True):
+            key = TopicPartition(response.topic_id, response.partition)
+            partition = asked.get(key)
+            # Removed, or moved to another leader or epoch, while the answer was under way.
+            if partition is None or self._partitions.get(key) is not partition or partition.is_leader:
+                continue
+            try:
+                appended += self._take_partition(partition, wanted, response)
+            except (CorruptionError, StorageError) as error:
+                partition.take_offline(error)
+        return appended
+
+    def _take_partition(self, partition: Partition, wanted: FetchPartition, response: FetchPartitionResponse) -> int:
+        log = partition.log
+        step = follower.next_step(
+            response,
+            fetched_offset=wanted.fetch_offset,
+            fetched_in_epoch=wanted.current_leader_epoch,
+            leader_epoch=partition.leader_epoch,
+            log_start_offset=log.log_start_offset,
+            log_end_offset=log.log_end_offset,
+            epochs=log.epochs,
+        )
+        match step:
+            case follower.Append():
+                return self._append(partition, step)
+            case follower.Truncate():
+                _log.info("%s: diverges from the leader, truncating to offset %d", partition, step.offset)
+                log.truncate_to(step.offset)
+                partition.truncated()
+            case follower.StartAt():
+                _log.warning("%s: behind the leader's log start, starting again at offset %d", partition, step.offset)
+                log.truncate_fully_and_start_at(step.offset)
+                partition.truncated()
+            case follower.Retry() | follower.AwaitLeadership():
+                self._pause(partition, step.error)
+        return 0
+
+    def _append(self, partition: Partition, step: follower.Append) -> int:
+        appended = 0
+        if len(step.records):
+            try:
+                appended = partition.log.append_as_follower(step.records).bytes
+            except ApiError as error:
+                # What came does not continue this log: ask again from the log end.
+                _log.warning("%s: the leader's answer does not fit: %s", partition, error)
+                self._pause(partition, error.code)
+                return 0
+            if self._group:
+                self._flusher_of(partition).request(partition)
+        partition.set_follower_watermark(step.high_watermark)
+        partition.log.advance_log_start(step.log_start_offset)
+        return appended
+
+    def _pause(self, partition: Partition, code: ErrorCode) -> None:
+        _log.debug("%s: fetch answered %s", partition, code.name)
+        # The new leader learns of its election within a Raft round: ask again soon, fail-over waits for it.
+        soon = code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.UNKNOWN_LEADER_EPOCH)
+        pause_s = NEW_LEADER_PAUSE_S if soon else self._settings.fetch_backoff_ms / 1000
+        self._pausing[partition.topic_partition] = asyncio.get_running_loop().time() + pause_s
+
+    async def _synced(self, asked: dict[TopicPartition, Partition]) -> None:
+        """Wait until what was appended is durable, so that the next fetch tells the leader so."""
+        if self._group:
+            for flusher in {self._flusher_of(partition) for partition in asked.values()}:
+                await flusher.next_sync()
+
+
+class Fetchers:
+    """All leaders that this broker follows."""
+
+    def __init__(self, make: Callable[[NodeId], LeaderFetcher]) -> None:
+        self._make = make
+        self._by_leader: dict[NodeId, LeaderFetcher] = {}
+        self._leader_of: dict[TopicPartition, NodeId] = {}
+
+    def follow(self, partition: Partition, leader_id: NodeId) -> None:
+        """Fetch `partition` from `leader_id`, and from nobody else any more."""
+        if self._leader_of.get(partition.topic_partition) != leader_id:
+            self.forget(partition.topic_partition)
+        self._leader_of[partition.topic_partition] = leader_id
+        fetcher = self._by_leader.get(leader_id)
+        if fetcher is None:
+            fetcher = self._by_leader[leader_id] = self._make(leader_id)
+        fetcher.add(partition)
+
+    def forget(self, key: TopicPartition) -> None:
+        """Stop fetching this partition."""
+        leader_id = self._leader_of.pop(key, None)
+        if leader_id is None:
+            return
+        fetcher = self._by_leader[leader_id]
+        fetcher.remove(key)
+        if fetcher.empty:
+            fetcher.stop()
+            del self._by_leader[leader_id]
+
+    def stop(self) -> None:
+        for fetcher in self._by_leader.values():
+            fetcher.stop()
+        self._by_leader.clear()
+        self._leader_of.clear()

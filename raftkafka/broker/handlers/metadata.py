@@ -1,0 +1,171 @@
+"""Metadata, DescribeCluster and DescribeQuorum: what the cluster looks like from this node's image.
+
+Floor 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from raftkafka.broker.controller_channel import ControllerChannel
+from raftkafka.broker.metadata_store import MetadataStore
+from raftkafka.metadata.image import Broker, Image, Partition, Topic
+from raftkafka.model.api.cluster import (
+    BrokerEndpoint,
+    DescribeCluster,
+    DescribeClusterResponse,
+    DescribedBroker,
+    DescribeQuorum,
+    DescribeQuorumResponse,
+    Metadata,
+    MetadataResponse,
+    PartitionMetadata,
+    QuorumReplica,
+    TopicMetadata,
+)
+from raftkafka.model.api.topics import CreateTopics, CreateTopicsResponse, NewTopic
+from raftkafka.model.context import RequestContext
+from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.model.ids import NO_NODE, NodeId
+from raftkafka.model.topics import INTERNAL_TOPICS, why_illegal
+from raftkafka.ports.consensus import Consensus
+
+APPLY_WAIT_S = 1.0
+"""How long an answer waits for this node to apply what the controller has committed."""
+
+
+class MetadataHandler:
+    def __init__(
+        self,
+        *,
+        store: MetadataStore,
+        consensus: Consensus,
+        channel: ControllerChannel,
+        auto_create_topics: bool,
+        timeout_s: float,
+    ) -> None:
+        self._store = store
+        self._consensus = consensus
+        self._channel = channel
+        self._auto_create_topics = auto_create_topics
+        self._timeout_s = timeout_s
+
+    async def metadata(self, context: RequestContext, request: Metadata) -> MetadataResponse:
+        refused: dict[str, ErrorCode] = {}
+        if request.topics is not None and request.allow_auto_topic_creation and self._auto_create_topics:
+            missing = [
+                n for n in dict.fromkeys(request.topics) if n not in self._store.image.topic_ids and not why_illegal(n)
+            ]
+            if missing:
+                refused = await self._create(missing)
+        image = self._store.image
+        names: Iterable[str] = sorted(image.topic_ids) if request.topics is None else dict.fromkeys(request.topics)
+        return MetadataResponse(
+            brokers=tuple(_endpoints(image)),
+            cluster_id=image.cluster_id,
+            controller_id=self._controller_id(),
+            topics=tuple(self._topic(image, name, refused) for name in names),
+        )
+
+    async def _create(self, names: list[str]) -> dict[str, ErrorCode]:
+        """Create what is missing with the broker's defaults; which of them could not be created, and why."""
+        request = CreateTopics(topics=tuple(NewTopic(name=name) for name in names))
+        try:
+            answer = await self._channel.ask(request, timeout_s=self._timeout_s)
+        except ApiError:
+            return dict.fromkeys(names, ErrorCode.LEADER_NOT_AVAILABLE)
+        assert isinstance(answer, CreateTopicsResponse)
+        made = (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS)
+        refused = {topic.name: topic.error_code for topic in answer.topics if topic.error_code not in made}
+        wanted = [name for name in names if name not in refused]
+        await self._store.wait_for(
+            lambda image: all(name in image.topic_ids for name in wanted), timeout_s=APPLY_WAIT_S
+        )
+        return refused
+
+    def _topic(self, image: Image, name: str, refused: dict[str, ErrorCode]) -> TopicMetadata:
+        topic = image.topic_by_name(name)
+        if topic is not None:
+            return _describe(image, topic)
+        if why_illegal(name):
+            return TopicMetadata(name=name, error_code=ErrorCode.INVALID_TOPIC_EXCEPTION)
+        return TopicMetadata(name=name, error_code=refused.get(name, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+
+    def _controller_id(self) -> NodeId:
+        leader = self._consensus.leader_id
+        return NO_NODE if leader is None else leader
+
+    async def describe_cluster(self, context: RequestContext, request: DescribeCluster) -> DescribeClusterResponse:
+        image = self._store.image
+        return DescribeClusterResponse(
+            cluster_id=image.cluster_id,
+            controller_id=self._controller_id(),
+            brokers=tuple(
+                DescribedBroker(
+                    node_id=broker.node_id,
+                    host=broker.listeners[0].host,
+                    port=broker.listeners[0].port,
+                    rack=broker.rack,
+                    fenced=broker.fenced,
+                )
+                for _, broker in sorted(image.brokers.items())
+            ),
+        )
+
+    async def describe_quorum(self, context: RequestContext, request: DescribeQuorum) -> DescribeQuorumResponse:
+        """Only the leader knows how far the others are, so it is asked; a node asks for nobody but clients."""
+        if not self._consensus.is_leader and not context.is_node:
+            try:
+                answer = await self._channel.ask(request, timeout_s=self._timeout_s)
+            except ApiError:
+                return self._quorum()
+            assert isinstance(answer, DescribeQuorumResponse)
+            return answer
+        return self._quorum()
+
+    def _quorum(self) -> DescribeQuorumResponse:
+        consensus = self._consensus
+        return DescribeQuorumResponse(
+            leader_id=self._controller_id(),
+            term=consensus.term,
+            commit_index=consensus.commit_index,
+            voters=tuple(
+                QuorumReplica(node_id=each.node_id, log_end_index=each.match_index, connected=each.connected)
+                for each in consensus.voters()
+            ),
+        )
+
+
+def _endpoints(image: Image) -> list[BrokerEndpoint]:
+    return [_endpoint(broker) for _, broker in sorted(image.brokers.items()) if not broker.fenced]
+
+
+def _endpoint(broker: Broker) -> BrokerEndpoint:
+    advertised = broker.listeners[0]
+    return BrokerEndpoint(node_id=broker.node_id, host=advertised.host, port=advertised.port, rack=broker.rack)
+
+
+def _describe(image: Image, topic: Topic) -> TopicMetadata:
+    return TopicMetadata(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        is_internal=topic.name in INTERNAL_TOPICS,
+        partitions=tuple(_describe_partition(image, partition) for partition in topic.partitions),
+    )
+
+
+def _describe_partition(image: Image, partition: Partition) -> PartitionMetadata:
+    return PartitionMetadata(
+        partition=partition.index,
+        error_code=ErrorCode.LEADER_NOT_AVAILABLE if partition.leader == NO_NODE else ErrorCode.NONE,
+        leader_id=partition.leader,
+        leader_epoch=partition.leader_epoch,
+        replica_nodes=partition.replicas,
+        isr_nodes=partition.isr,
+        offline_replicas=tuple(each for each in partition.replicas if _offline(image, each)),
+    )
+
+
+def _offline(image: Image, node_id: NodeId) -> bool:
+    broker = image.brokers.get(node_id)
+    return broker is None or broker.fenced

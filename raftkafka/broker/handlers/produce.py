@@ -1,0 +1,163 @@
+"""Produce: append to the partitions that this broker leads, and answer when the acknowledgement that was asked for holds.
+
+Floor 3. acks=0: no answer. acks=1: the leader has appended. acks=all: the high watermark has passed the batch, which under
+`log.flush.policy=group` means synced on every in-sync replica (I1).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from raftkafka.broker.metadata_store import MetadataStore
+from raftkafka.broker.partition import Partition
+from raftkafka.broker.purgatory import CommitWait
+from raftkafka.broker.replicas import ReplicaTable
+from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartitionResponse, ProduceResponse
+from raftkafka.model.context import RequestContext
+from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.model.ids import Offset, TopicPartition
+from raftkafka.ports.clock import Clock
+
+ALL: Final = -1
+
+
+class ProduceHandler:
+    def __init__(
+        self,
+        *,
+        replicas: ReplicaTable,
+        store: MetadataStore,
+        clock: Clock,
+        has_lease: Callable[[], bool],
+    ) -> None:
+        self._replicas = replicas
+        self._store = store
+        self._clock = clock
+        self._has_lease = has_lease
+
+    def __call__(
+        self, context: RequestContext, request: Produce
+    ) -> ProduceResponse | asyncio.Future[ProduceResponse] | None:
+        """Appends before it returns: the views in `request` are not touched afterwards."""
+        acks = request.acks
+        if acks not in (ALL, 0, 1):
+            return ProduceResponse(
+                partitions=tuple(
+                    ProducePartitionResponse(
+                        topic_id=wanted.topic_id,
+                        partition=wanted.partition,
+                        error_code=ErrorCode.INVALID_REQUIRED_ACKS,
+                        error_message=f"acks must be -1, 0 or 1, not {acks}",
+                    )
+                    for wanted in request.partitions
+                )
+            )
+        pending = PendingProduce(len(request.partitions))
+        for position, wanted in enumerate(request.partitions):
+            key = TopicPartition(wanted.topic_id, wanted.partition)
+            try:
+                partition = self._replicas.require(key)
+                pending.responses[position] = self._append(partition, wanted, acks)
+            except ApiError as error:
+                pending.responses[position] = self._refusal(key, error)
+                continue
+            if acks == ALL:
+                pending.await_commit(partition, position)
+        if acks == 0:
+            return None
+        if pending.waiting == 0:
+            return pending.response()
+        return pending.start(max(0, request.timeout_ms) / 1000)
+
+    def _append(self, partition: Partition, wanted: ProducePartition, acks: int) -> ProducePartitionResponse:
+        if not self._has_lease():
+            raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER, "this broker has lost touch with the controller")
+        appended = partition.append(
+            wanted.records, epoch=wanted.leader_epoch, needs_isr=acks == ALL, now_ms=self._clock.now_ms()
+        )
+        return ProducePartitionResponse(
+            topic_id=wanted.topic_id,
+            partition=wanted.partition,
+            base_offset=appended.first_offset,
+            log_append_time_ms=appended.log_append_time_ms,
+            log_start_offset=partition.log.log_start_offset,
+        )
+
+    def _refusal(self, key: TopicPartition, error: ApiError) -> ProducePartitionResponse:
+        """The error, with the leader as the image knows it when the client asked the wrong broker (KIP-951)."""
+        code = error.code
+        state = self._store.image.partition(key)
+        if state is None and code is ErrorCode.NOT_LEADER_OR_FOLLOWER:
+            code = ErrorCode.UNKNOWN_TOPIC_ID
+        response = ProducePartitionResponse(
+            topic_id=key.topic_id, partition=key.partition, error_code=code, error_message=error.message
+        )
+        if state is None or code not in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.FENCED_LEADER_EPOCH):
+            return response
+        return ProducePartitionResponse(
+            topic_id=key.topic_id,
+            partition=key.partition,
+            error_code=code,
+            error_message=error.message,
+            current_leader=state.leader,
+            current_leader_epoch=state.leader_epoch,
+        )
+
+
+class PendingProduce:
+    """The answer to one request while some of its batches wait for their commit."""
+
+    __slots__ = ("_future", "_timer", "_waits", "responses", "waiting")
+
+    def __init__(self, partitions: int) -> None:
+        self.responses: list[ProducePartitionResponse | None] = [None] * partitions
+        self.waiting = 0
+        self._waits: list[tuple[Partition, CommitWait, int]] = []
+        self._future: asyncio.Future[ProduceResponse] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    def response(self) -> ProduceResponse:
+        return ProduceResponse(partitions=tuple(each for each in self.responses if each is not None))
+
+    def await_commit(self, partition: Partition, position: int) -> None:
+        """Wait until everything appended to `partition` so far lies below the high watermark."""
+        last_offset = Offset(partition.log.log_end_offset - 1)
+        if partition.high_watermark > last_offset:
+            return
+        wait = CommitWait(last_offset, lambda code: self._done(position, code))
+        self.waiting += 1
+        self._waits.append((partition, wait, position))
+        partition.waiting_commits.add(wait)
+
+    def start(self, timeout_s: float) -> asyncio.Future[ProduceResponse]:
+        loop = asyncio.get_running_loop()
+        self._future = loop.create_future()
+        self._timer = loop.call_later(timeout_s, self._expire)
+        return self._future
+
+    def _done(self, position: int, code: ErrorCode) -> None:
+        if code is not ErrorCode.NONE:
+            self._fail(position, code)
+        self.waiting -= 1
+        if self.waiting == 0 and self._future is not None and not self._future.done():
+            assert self._timer is not None
+            self._timer.cancel()
+            self._future.set_result(self.response())
+
+    def _fail(self, position: int, code: ErrorCode) -> None:
+        response = self.responses[position]
+        assert response is not None
+        self.responses[position] = ProducePartitionResponse(
+            topic_id=response.topic_id, partition=response.partition, error_code=code
+        )
+
+    def _expire(self) -> None:
+        """The time is up: the batches stay in the log and may still be committed, so the outcome is unknown (I18)."""
+        for partition, wait, position in self._waits:
+            if partition.high_watermark <= wait.last_offset:
+                partition.waiting_commits.discard(wait)
+                self._fail(position, ErrorCode.REQUEST_TIMED_OUT)
+        if self._future is not None and not self._future.done():
+            self._future.set_result(self.response())

@@ -1,0 +1,73 @@
+"""CreateTopics and DeleteTopics: asked of any broker, decided by the controller.
+
+Floor 3. The answer waits until this broker's own image shows the change, so that who asked and looks again sees it.
+"""
+
+from __future__ import annotations
+
+from raftkafka.broker.controller_channel import ControllerChannel
+from raftkafka.broker.handlers.metadata import APPLY_WAIT_S
+from raftkafka.broker.metadata_store import MetadataStore
+from raftkafka.model.api.topics import (
+    CreatedTopic,
+    CreateTopics,
+    CreateTopicsResponse,
+    DeletedTopic,
+    DeleteTopics,
+    DeleteTopicsResponse,
+)
+from raftkafka.model.context import RequestContext
+from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.model.ids import NO_TOPIC_ID
+
+FORWARD_TIMEOUT_MAX_S = 30.0
+
+
+class TopicsHandler:
+    def __init__(self, *, channel: ControllerChannel, store: MetadataStore) -> None:
+        self._channel = channel
+        self._store = store
+
+    async def create(self, context: RequestContext, request: CreateTopics) -> CreateTopicsResponse:
+        try:
+            answer = await self._channel.ask(
+                request, timeout_s=_patience(request.timeout_ms), forward=not context.is_node
+            )
+        except ApiError as error:
+            return CreateTopicsResponse(
+                topics=tuple(
+                    CreatedTopic(name=topic.name, error_code=error.code, error_message=error.message)
+                    for topic in request.topics
+                )
+            )
+        assert isinstance(answer, CreateTopicsResponse)
+        if not request.validate_only:
+            made = [topic.topic_id for topic in answer.topics if topic.error_code is ErrorCode.NONE]
+            await self._store.wait_for(lambda image: all(each in image.topics for each in made), timeout_s=APPLY_WAIT_S)
+        return answer
+
+    async def delete(self, context: RequestContext, request: DeleteTopics) -> DeleteTopicsResponse:
+        try:
+            answer = await self._channel.ask(
+                request, timeout_s=_patience(request.timeout_ms), forward=not context.is_node
+            )
+        except ApiError as error:
+            return DeleteTopicsResponse(
+                topics=tuple(
+                    DeletedTopic(
+                        name=topic.name,
+                        topic_id=topic.topic_id or NO_TOPIC_ID,
+                        error_code=error.code,
+                        error_message=error.message,
+                    )
+                    for topic in request.topics
+                )
+            )
+        assert isinstance(answer, DeleteTopicsResponse)
+        gone = [topic.topic_id for topic in answer.topics if topic.error_code is ErrorCode.NONE]
+        await self._store.wait_for(lambda image: not any(each in image.topics for each in gone), timeout_s=APPLY_WAIT_S)
+        return answer
+
+
+def _patience(timeout_ms: int) -> float:
+    return min(FORWARD_TIMEOUT_MAX_S, max(0.1, timeout_ms / 1000))

@@ -1,0 +1,190 @@
+"""This broker's place in the cluster: it registers, it sends heartbeats, it knows whether it may still lead.
+
+Floor 3. The lease: a leader that has not reached the controller for longer than the session time-out stops
+acknowledging, because the controller may have fenced it and elected another (I2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from raftkafka.broker.controller_channel import ControllerChannel
+from raftkafka.broker.metadata_store import MetadataStore
+from raftkafka.model.api.broker_lifecycle import (
+    BrokerHeartbeat,
+    BrokerHeartbeatResponse,
+    BrokerRegistration,
+    BrokerRegistrationResponse,
+    ListenerEndpoint,
+)
+from raftkafka.model.errors import ApiError, ErrorCode, StartupError
+from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, NodeId
+from raftkafka.model.settings.values import ControllerSettings
+
+_log = logging.getLogger("raftkafka.membership")
+
+RETRY_S = 0.05
+"""Between tries while nobody leads Raft, and between heartbeats until the first one unfences this broker."""
+
+_FATAL = frozenset(
+    {ErrorCode.INCONSISTENT_CLUSTER_ID, ErrorCode.DUPLICATE_BROKER_REGISTRATION, ErrorCode.INVALID_REQUEST}
+)
+
+
+class Membership:
+    """Keeps this broker registered. `on_fatal` is told when the cluster will not have it."""
+
+    def __init__(
+        self,
+        *,
+        node_id: NodeId,
+        cluster_id: str,
+        incarnation_id: bytes,
+        rack: str | None,
+        previous_broker_epoch: BrokerEpoch,
+        channel: ControllerChannel,
+        store: MetadataStore,
+        settings: ControllerSettings,
+        on_registered: Callable[[str, BrokerEpoch], None],
+        on_fatal: Callable[[StartupError], None],
+    ) -> None:
+        self._node_id = node_id
+        self._cluster_id = cluster_id
+        self._incarnation_id = incarnation_id
+        self._rack = rack
+        self._previous_broker_epoch = previous_broker_epoch
+        self._channel = channel
+        self._store = store
+        self._heartbeat_s = settings.broker_heartbeat_interval_ms / 1000
+        self._session_s = settings.broker_session_timeout_ms / 1000
+        self._timeout_s = settings.request_timeout_ms / 1000
+        self._on_registered = on_registered
+        self._on_fatal = on_fatal
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._last_contact: float | None = None
+        self._shutting_down = False
+        self._may_stop = asyncio.Event()
+        self.broker_epoch: BrokerEpoch = NO_BROKER_EPOCH
+        self.fenced = True
+        self.last_error = "not registered yet"
+
+    def start(self, listeners: tuple[ListenerEndpoint, ...]) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._run(listeners))
+
+    def has_lease(self) -> bool:
+        """True while the controller has been in touch within the session time-out."""
+        return self._last_contact is not None and self._now() - self._last_contact <= self._session_s
+
+    def controller_changed(self) -> None:
+        """A new controller wants to hear from everybody soon."""
+        self._wake.set()
+
+    async def leave(self, *, timeout_s: float) -> bool:
+        """Controlled shutdown: ask to have the leaderships moved away; True when they have been."""
+        if self._task is None or self.broker_epoch == NO_BROKER_EPOCH:
+            return False
+        self._shutting_down = True
+        self._wake.set()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._may_stop.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
+
+    async def _run(self, listeners: tuple[ListenerEndpoint, ...]) -> None:
+        while True:
+            registered = self.broker_epoch != NO_BROKER_EPOCH
+            ok = await self._heartbeat() if registered else await self._register(listeners)
+            settled = ok and registered and (not self.fenced) and not self._shutting_down
+            await self._pause(self._heartbeat_s if settled else RETRY_S)
+
+    async def _pause(self, seconds: float) -> None:
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    async def _register(self, listeners: tuple[ListenerEndpoint, ...]) -> bool:
+        request = BrokerRegistration(
+            broker_id=self._node_id,
+            cluster_id=self._cluster_id,
+            incarnation_id=self._incarnation_id,
+            listeners=listeners,
+            rack=self._rack,
+            previous_broker_epoch=self._previous_broker_epoch,
+        )
+        began = self._now()
+        try:
+            answer = await self._channel.ask(request, timeout_s=self._timeout_s)
+        except ApiError as error:
+            self._note(str(error))
+            return False
+        assert isinstance(answer, BrokerRegistrationResponse)
+        if answer.error_code in _FATAL:
+            self._on_fatal(
+                StartupError(f"the cluster refuses this broker: {answer.error_message or answer.error_code.name}")
+            )
+            return False
+        if answer.error_code is not ErrorCode.NONE:
+            self._note(answer.error_message or answer.error_code.name)
+            return False
+        self.broker_epoch = answer.broker_epoch
+        self._cluster_id = answer.cluster_id
+        self._last_contact = began
+        self._on_registered(answer.cluster_id, answer.broker_epoch)
+        _log.info("registered with cluster %s, broker epoch %d", answer.cluster_id, answer.broker_epoch)
+        return True
+
+    async def _heartbeat(self) -> bool:
+        request = BrokerHeartbeat(
+            broker_id=self._node_id,
+            broker_epoch=self.broker_epoch,
+            applied_index=self._store.applied_index,
+            want_shut_down=self._shutting_down,
+        )
+        # The lease counts from when the question was sent: the controller cannot have heard of us earlier.
+        began = self._now()
+        try:
+            answer = await self._channel.ask(request, timeout_s=self._timeout_s)
+        except ApiError as error:
+            self._note(str(error))
+            return False
+        assert isinstance(answer, BrokerHeartbeatResponse)
+        if answer.error_code in (ErrorCode.STALE_BROKER_EPOCH, ErrorCode.BROKER_ID_NOT_REGISTERED):
+            _log.warning(
+                "the controller does not know this registration (%s), registering again", answer.error_code.name
+            )
+            self.broker_epoch = NO_BROKER_EPOCH
+            self.fenced = True
+            return False
+        if answer.error_code is not ErrorCode.NONE:
+            self._note(answer.error_code.name)
+            return False
+        self._last_contact = began
+        self.last_error = ""
+        if answer.is_fenced != self.fenced:
+            self.fenced = answer.is_fenced
+            _log.info("this broker is %s", "fenced" if self.fenced else "unfenced and may lead")
+        if answer.should_shut_down and self._shutting_down:
+            self._may_stop.set()
+        return True
+
+    def _note(self, problem: str) -> None:
+        if problem != self.last_error:
+            self.last_error = problem
+            _log.info("waiting for the controller: %s", problem)

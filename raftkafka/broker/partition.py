@@ -1,0 +1,266 @@
+"""One replica on this node: its log, its role, and what waits on it.
+
+Floor 3. All checks that protect the log stand here, in this order: the replica is online, it leads, it leads in the
+epoch that was asked (I2). The high watermark moves only by `replica.leader` (leader) or by the leader's word (follower).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from raftkafka.broker.purgatory import CommitQueue, FetchWaiters
+from raftkafka.metadata.image import Partition as PartitionState
+from raftkafka.model.errors import ApiError, CorruptionError, DiskFullError, ErrorCode, StorageError
+from raftkafka.model.ids import (
+    NO_EPOCH,
+    NO_NODE,
+    BrokerEpoch,
+    LeaderEpoch,
+    NodeId,
+    Offset,
+    PartitionEpoch,
+    TimestampMs,
+    TopicPartition,
+)
+from raftkafka.model.settings.values import FlushPolicy
+from raftkafka.ports.disk import File
+from raftkafka.replica.leader import LeaderState
+from raftkafka.storage.log import Appended, Log
+
+_log = logging.getLogger("raftkafka.partition")
+
+
+class RequestsFlush(Protocol):
+    """The flusher of the log directory, as a partition sees it."""
+
+    def request(self, partition: Partition) -> None: ...
+
+
+@dataclass(slots=True)
+class PartitionCounters:
+    """Totals since start, read by the metrics at scrape time."""
+
+    bytes_in: int = 0
+    records_in: int = 0
+    bytes_out: int = 0
+
+
+class Partition:
+    """A replica of one partition. Public attributes are for reading; roles change through `lead` and `follow`."""
+
+    def __init__(
+        self,
+        *,
+        log: Log,
+        topic: str,
+        node_id: NodeId,
+        flusher: RequestsFlush,
+        flush_policy: FlushPolicy,
+        high_watermark: Offset,
+        now: Callable[[], float],
+        lag_time_max_s: float,
+        isr_may_change: Callable[[Partition], None],
+    ) -> None:
+        self.log = log
+        self.topic = topic
+        self.topic_partition: TopicPartition = log.topic_partition
+        self.counters = PartitionCounters()
+        self.waiting_fetches = FetchWaiters()
+        self.waiting_commits = CommitQueue()
+        self.leader: LeaderState | None = None
+        self.leader_id: NodeId = NO_NODE
+        self.leader_epoch: LeaderEpoch = NO_EPOCH
+        self.state: PartitionState | None = None
+        self.min_insync_replicas = 1
+        self.offline: StorageError | CorruptionError | None = None
+        self._node_id = node_id
+        self._flusher = flusher
+        self._counts_flushed = flush_policy is FlushPolicy.GROUP
+        self._high_watermark = min(high_watermark, log.log_end_offset)
+        self._now = now
+        self._lag_time_max_s = lag_time_max_s
+        self._isr_may_change = isr_may_change
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.topic_partition.partition}"
+
+    @property
+    def high_watermark(self) -> Offset:
+        return self.leader.high_watermark if self.leader is not None else self._high_watermark
+
+    @property
+    def is_leader(self) -> bool:
+        return self.leader is not None
+
+    # Roles
+
+    def lead(self, state: PartitionState, *, min_insync_replicas: int) -> None:
+        """Take the leadership that the image gives, or take over a new ISR in the same leadership."""
+        self.min_insync_replicas = min_insync_replicas
+        if self.leader is not None and state.leader_epoch == self.leader_epoch:
+            self.state = state
+            if self.leader.on_isr_committed(state.isr, state.partition_epoch):
+                self._watermark_moved()
+            self._isr_may_change(self)
+            return
+        high_watermark = self.high_watermark
+        self._leave_role()
+        self.state = state
+        self.leader_id = self._node_id
+        self.leader_epoch = state.leader_epoch
+        self.log.begin_epoch(state.leader_epoch)
+        self.leader = LeaderState(
+            node_id=self._node_id,
+            leader_epoch=state.leader_epoch,
+            partition_epoch=state.partition_epoch,
+            replicas=state.replicas,
+            isr=state.isr,
+            epoch_start_offset=self.log.log_end_offset,
+            log_end_offset=self.log.log_end_offset,
+            counted_offset=self._counted(),
+            high_watermark=high_watermark,
+            min_insync_replicas=min_insync_replicas,
+            now=self._now(),
+            lag_time_max_s=self._lag_time_max_s,
+        )
+        if self._counts_flushed and self.log.flushed_offset < self.log.log_end_offset:
+            self._flusher.request(self)
+        # An ISR of one commits what it has without waiting for anybody's fetch.
+        self._local_progress()
+        _log.info("%s: leading in epoch %d from offset %d", self, self.leader_epoch, self.log.log_end_offset)
+
+    def follow(self, state: PartitionState) -> None:
+        """Follow the leader that the image names (it may name nobody)."""
+        if self.leader is not None:
+            self._high_watermark = self.leader.high_watermark
+            _log.info("%s: no longer leading, epoch %d", self, state.leader_epoch)
+        if self.leader is not None or state.leader_epoch != self.leader_epoch:
+            self._leave_role()
+        self.leader = None
+        self.state = state
+        self.leader_id = state.leader
+        self.leader_epoch = state.leader_epoch
+
+    def close(self, code: ErrorCode = ErrorCode.NOT_LEADER_OR_FOLLOWER) -> None:
+        """Answer everything that waits; the log is closed by whoever owns its directory."""
+        if self.leader is not None:
+            self._high_watermark = self.leader.high_watermark
+        self.leader = None
+        self.waiting_commits.fail(code)
+        self.waiting_fetches.role_changed()
+
+    def take_offline(self, error: StorageError | CorruptionError) -> None:
+        """Stop serving this replica: its bytes are damaged or its disk is gone (I15)."""
+        if self.offline is None:
+            self.offline = error
+            _log.error("%s goes offline: %s", self, error)
+            self.close(ErrorCode.KAFKA_STORAGE_ERROR)
+
+    def _leave_role(self) -> None:
+        self.waiting_commits.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        self.waiting_fetches.role_changed()
+
+    # Checks
+
+    def check_leader(self, current_leader_epoch: LeaderEpoch) -> LeaderState:
+        """The leader's state, or why this replica may not answer.
+
+        Raises:
+            ApiError: KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH (KIP-320).
+        """
+        if self.offline is not None:
+            raise ApiError(ErrorCode.KAFKA_STORAGE_ERROR, str(self.offline))
+        if self.leader is None:
+            raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        if current_leader_epoch not in (NO_EPOCH, self.leader_epoch):
+            stale = current_leader_epoch < self.leader_epoch
+            raise ApiError(ErrorCode.FENCED_LEADER_EPOCH if stale else ErrorCode.UNKNOWN_LEADER_EPOCH)
+        return self.leader
+
+    # Leading
+
+    def append(self, records: memoryview, *, epoch: LeaderEpoch, needs_isr: bool, now_ms: TimestampMs) -> Appended:
+        """Append what a producer sent; the view is stamped in place and not needed afterwards.
+
+        Raises:
+            ApiError: refused, nothing was appended.
+        """
+        leader = self.check_leader(epoch)
+        if needs_isr and not leader.can_commit:
+            raise ApiError(
+                ErrorCode.NOT_ENOUGH_REPLICAS,
+                f"{self} has {len(leader.isr)} in-sync replicas of the {self.min_insync_replicas} that it needs",
+            )
+        try:
+            appended = self.log.append_as_leader(records, leader_epoch=self.leader_epoch, now_ms=now_ms)
+        except DiskFullError as error:
+            raise ApiError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        except StorageError as error:
+            self.take_offline(error)
+            raise ApiError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        counters = self.counters
+        counters.bytes_in += appended.bytes
+        counters.records_in += appended.records
+        if self._counts_flushed:
+            self._flusher.request(self)
+        self.waiting_fetches.log_end_moved()
+        self._local_progress()
+        return appended
+
+    def on_replica_fetch(
+        self, node_id: NodeId, *, fetch_offset: Offset, flushed_offset: Offset, broker_epoch: BrokerEpoch
+    ) -> None:
+        """A follower has everything below `fetch_offset`, and below `flushed_offset` on its disk."""
+        assert self.leader is not None
+        moved = self.leader.on_fetch(
+            node_id,
+            fetch_offset=fetch_offset,
+            counted_offset=min(flushed_offset, fetch_offset) if self._counts_flushed else fetch_offset,
+            broker_epoch=broker_epoch,
+            now=self._now(),
+        )
+        if moved:
+            self._watermark_moved()
+        if len(self.leader.isr) < len(self.leader.replicas):
+            self._isr_may_change(self)
+
+    def isr_refused(self, partition_epoch: PartitionEpoch) -> None:
+        """The controller did not take the proposed ISR; `partition_epoch` is the one that it has in force."""
+        if self.leader is not None and self.leader.on_isr_refused(partition_epoch=partition_epoch):
+            self._watermark_moved()
+
+    def files_to_sync(self) -> tuple[list[File], Offset]:
+        return self.log.files_to_sync()
+
+    def on_flushed(self, end: Offset, files: list[File]) -> None:
+        """The flusher made everything below `end` durable."""
+        self.log.mark_flushed(end, files)
+        self._local_progress()
+
+    def _counted(self) -> Offset:
+        return self.log.flushed_offset if self._counts_flushed else self.log.log_end_offset
+
+    def _local_progress(self) -> None:
+        if self.leader is not None and self.leader.on_local(
+            log_end_offset=self.log.log_end_offset, counted_offset=self._counted()
+        ):
+            self._watermark_moved()
+
+    def _watermark_moved(self) -> None:
+        self.waiting_commits.complete(self.high_watermark)
+        self.waiting_fetches.watermark_moved()
+
+    # Following
+
+    def set_follower_watermark(self, leader_watermark: Offset) -> None:
+        """The leader's high watermark, as far as this log reaches; it never goes back here either (I7)."""
+        reachable = min(leader_watermark, self.log.log_end_offset)
+        if reachable > self._high_watermark:
+            self._high_watermark = Offset(reachable)
+
+    def truncated(self) -> None:
+        """The log was cut: what lay above its end was never committed."""
+        self._high_watermark = min(self._high_watermark, self.log.log_end_offset)

@@ -1,0 +1,132 @@
+"""Answers that wait: a produce for its followers, a fetch for data.
+
+Floor 3. Every wait has a deadline and an owner; a partition that loses its leadership or goes offline answers all that
+wait on it (I18: the outcome of a produce that was appended is then unknown to us, and the code says so).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from raftkafka.model.errors import ErrorCode
+from raftkafka.model.ids import Offset
+
+
+class CommitWait:
+    """One appended batch that waits until the high watermark has passed it."""
+
+    __slots__ = ("last_offset", "on_done")
+
+    def __init__(self, last_offset: Offset, on_done: Callable[[ErrorCode], None]) -> None:
+        self.last_offset = last_offset
+        self.on_done = on_done
+
+
+class CommitQueue:
+    """The batches of one partition that wait, in offset order: appends come in that order, so completion is a pop."""
+
+    __slots__ = ("_queue",)
+
+    def __init__(self) -> None:
+        self._queue: deque[CommitWait] = deque()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def add(self, wait: CommitWait) -> None:
+        self._queue.append(wait)
+
+    def complete(self, high_watermark: Offset) -> None:
+        """Answer every batch that lies wholly below the high watermark."""
+        queue = self._queue
+        while queue and queue[0].last_offset < high_watermark:
+            queue.popleft().on_done(ErrorCode.NONE)
+
+    def fail(self, code: ErrorCode) -> None:
+        """Answer every batch with `code`."""
+        queue, self._queue = self._queue, deque()
+        for wait in queue:
+            wait.on_done(code)
+
+    def discard(self, wait: CommitWait) -> None:
+        """The wait has been answered otherwise (its time is up)."""
+        try:
+            self._queue.remove(wait)
+        except ValueError:
+            return
+
+
+class DelayedFetch:
+    """A fetch that found too little; `attempt(final)` reads again and returns True once it has answered.
+
+    Wake-ups of one loop turn are one attempt, so that a burst of appends costs one read.
+    """
+
+    __slots__ = ("_attempt", "_done", "_leave", "_loop", "_scheduled", "_timer")
+
+    def __init__(
+        self, *, attempt: Callable[[bool], bool], leave: Callable[[DelayedFetch], None], max_wait_s: float
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._attempt = attempt
+        self._leave = leave
+        self._done = False
+        self._scheduled = False
+        self._timer = self._loop.call_later(max_wait_s, self._expire)
+
+    def wake(self) -> None:
+        """Something changed on a partition that this fetch waits for."""
+        if not self._scheduled and not self._done:
+            self._scheduled = True
+            self._loop.call_soon(self._try)
+
+    def cancel(self) -> None:
+        """Nobody wants the answer any more."""
+        if not self._done:
+            self._finish()
+
+    def _try(self) -> None:
+        self._scheduled = False
+        if not self._done and self._attempt(False):
+            self._finish()
+
+    def _expire(self) -> None:
+        if not self._done:
+            self._attempt(True)
+            self._finish()
+
+    def _finish(self) -> None:
+        self._done = True
+        self._timer.cancel()
+        self._leave(self)
+
+
+class FetchWaiters:
+    """The delayed fetches that want to hear of one partition: followers of its log end, consumers of its watermark."""
+
+    __slots__ = ("_consumers", "_followers")
+
+    def __init__(self) -> None:
+        self._followers: set[DelayedFetch] = set()
+        self._consumers: set[DelayedFetch] = set()
+
+    def join(self, fetch: DelayedFetch, *, follower: bool) -> None:
+        (self._followers if follower else self._consumers).add(fetch)
+
+    def leave(self, fetch: DelayedFetch) -> None:
+        self._followers.discard(fetch)
+        self._consumers.discard(fetch)
+
+    def log_end_moved(self) -> None:
+        for fetch in self._followers:
+            fetch.wake()
+
+    def watermark_moved(self) -> None:
+        for fetch in self._consumers:
+            fetch.wake()
+
+    def role_changed(self) -> None:
+        self.log_end_moved()
+        self.watermark_moved()

@@ -1,0 +1,165 @@
+"""Makes the partitions of this node what the image says: open, lead, follow, delete.
+
+Floor 3. The image is what should be, the replica table is what is. Roles of logs that are open change in the same loop
+turn in which Raft applied the change: fail-over waits for nothing. Whatever needs the disk (opening, deleting) is marked
+dirty and carried out by one worker, so that a burst of changes costs one look per partition.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol
+
+from raftkafka.broker.fetcher import Fetchers
+from raftkafka.broker.metadata_store import MetadataStore
+from raftkafka.broker.partition import Partition
+from raftkafka.broker.replicas import ReplicaTable
+from raftkafka.metadata.changes import Changes
+from raftkafka.metadata.image import Image, Topic
+from raftkafka.metadata.image import Partition as PartitionState
+from raftkafka.model.errors import CorruptionError, ErrorCode, StorageError
+from raftkafka.model.ids import NO_NODE, NodeId, TopicPartition
+
+_log = logging.getLogger("raftkafka.reconciler")
+
+
+class OpensPartitions(Protocol):
+    """Where logs live, as the reconciler sees it."""
+
+    async def open(self, key: TopicPartition, topic: Topic) -> Partition: ...
+
+    async def delete(self, partition: Partition) -> None: ...
+
+    async def delete_strays(self, image: Image) -> None: ...
+
+
+class Reconciler:
+    """Subscribes to the metadata store; idle until `start`."""
+
+    def __init__(
+        self,
+        *,
+        node_id: NodeId,
+        store: MetadataStore,
+        replicas: ReplicaTable,
+        logs: OpensPartitions,
+        fetchers: Fetchers,
+        min_insync_replicas: int,
+    ) -> None:
+        self._node_id = node_id
+        self._store = store
+        self._replicas = replicas
+        self._logs = logs
+        self._fetchers = fetchers
+        self._min_insync_replicas = min_insync_replicas
+        self._dirty: dict[TopicPartition, None] = {}
+        self._work = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._strays_wanted = False
+        self.failed: dict[TopicPartition, str] = {}
+        """Partitions that cannot be opened, and why; they are tried again at the next change or restart."""
+        store.subscribe(self._on_change)
+
+    def start(self) -> None:
+        """Begin with everything the image gives to this node."""
+        self._task = asyncio.get_running_loop().create_task(self._run())
+        for key, state in self._store.image.partitions():
+            if self._node_id in state.replicas:
+                self._dirty[key] = None
+        self._work.set()
+
+    def delete_strays(self) -> None:
+        """Delete the logs of topics that are gone. Only once the image is known to be current."""
+        self._strays_wanted = True
+        self._work.set()
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def _on_change(self, image: Image, changes: Changes) -> None:
+        if self._task is None:
+            return
+        # Deletions first: a topic that was created again under its name wants the directory of the old one.
+        for key in sorted(changes.partitions, key=lambda each: image.partition(each) is not None):
+            if not self._reconcile_open(image, key):
+                self._dirty[key] = None
+        if self._dirty:
+            self._work.set()
+
+    def _reconcile_open(self, image: Image, key: TopicPartition) -> bool:
+        """True when nothing is left to do; False when the worker has to open or delete a log."""
+        state = image.partition(key)
+        partition = self._replicas.get(key)
+        wanted = state is not None and self._node_id in state.replicas
+        if not wanted:
+            return partition is None
+        if partition is None or key in self._dirty:
+            return False
+        assert state is not None
+        self._take_role(image, partition, state)
+        return True
+
+    def _take_role(self, image: Image, partition: Partition, state: PartitionState) -> None:
+        key = partition.topic_partition
+        if partition.offline is not None:
+            self._fetchers.forget(key)
+            return
+        try:
+            if state.leader == self._node_id:
+                self._fetchers.forget(key)
+                partition.lead(state, min_insync_replicas=self._min_insync(image.topics[key.topic_id]))
+                return
+            moved = (partition.leader_id, partition.leader_epoch) != (state.leader, state.leader_epoch)
+            partition.follow(state)
+        except StorageError as error:
+            self._fetchers.forget(key)
+            partition.take_offline(error)
+            return
+        if state.leader == NO_NODE:
+            self._fetchers.forget(key)
+        elif moved:
+            self._fetchers.follow(partition, state.leader)
+
+    def _min_insync(self, topic: Topic) -> int:
+        configured = topic.configs.get("min.insync.replicas")
+        return int(configured) if configured is not None else self._min_insync_replicas
+
+    # What needs the disk
+
+    async def _run(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            while self._dirty:
+                await self._reconcile(next(iter(self._dirty)))
+            if self._strays_wanted:
+                self._strays_wanted = False
+                await self._logs.delete_strays(self._store.image)
+
+    async def _reconcile(self, key: TopicPartition) -> None:
+        image = self._store.image
+        state = image.partition(key)
+        partition = self._replicas.get(key)
+        try:
+            if state is None or self._node_id not in state.replicas:
+                if partition is not None:
+                    await self._delete(partition)
+            elif partition is None:
+                self._replicas.add(await self._logs.open(key, image.topics[key.topic_id]))
+            self.failed.pop(key, None)
+        except (CorruptionError, StorageError) as error:
+            self.failed[key] = str(error)
+            _log.error("partition %s cannot be served: %s", key, error)
+        # The image may have moved on while the disk worked; what is open now takes the newest role.
+        del self._dirty[key]
+        if key not in self.failed and not self._reconcile_open(self._store.image, key):
+            self._dirty[key] = None
+
+    async def _delete(self, partition: Partition) -> None:
+        self._fetchers.forget(partition.topic_partition)
+        self._replicas.remove(partition.topic_partition)
+        partition.close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        await self._logs.delete(partition)

@@ -1,0 +1,113 @@
+"""Running one node in the foreground, as systemd does: settings, logging, event loop, signals, exit code.
+
+Floor 5. Whatever the operator can mend (a bad setting, a port in use, a foreign directory, a damaged journal) ends in one
+clear line on stderr and exit code 1, never in a traceback.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import uvloop
+
+from raftkafka.model.errors import ConfigurationError, RaftKafkaError
+from raftkafka.model.settings.load import load
+from raftkafka.model.settings.values import Settings
+from raftkafka.node.assembly import Node
+
+_log = logging.getLogger("raftkafka.node")
+
+
+def load_settings(path: str) -> Settings:
+    """The settings in a `server.properties`, with the cluster secret read from its file.
+
+    Raises:
+        ConfigurationError: the message names the file, and the line where there is one.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+    loaded = load(text, source=path)
+    for note in loaded.notes:
+        _log.warning("%s", note)
+    return with_secret(loaded.settings)
+
+
+def with_secret(settings: Settings) -> Settings:
+    """`settings` with the content of `cluster.secret.file`, surrounding white space removed.
+
+    Raises:
+        ConfigurationError: it cannot be read, or is shorter than 16 bytes.
+    """
+    path = settings.cluster_secret_file
+    if path is None:
+        return settings
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise ConfigurationError(f"cluster.secret.file {path}: cannot be read: {error.strerror}") from error
+    if len(secret) < 16:
+        raise ConfigurationError(f"cluster.secret.file {path}: has {len(secret)} bytes, at least 16 are needed")
+    return replace(settings, cluster_secret=secret)
+
+
+def run_broker(path: str) -> int:
+    """Run the node that the file at `path` describes until SIGTERM or SIGINT; the exit code."""
+    _configure_logging()
+    try:
+        settings = load_settings(path)
+    except ConfigurationError as error:
+        sys.stderr.write(f"rk broker: {error}\n")
+        return 1
+    return run_settings(settings)
+
+
+def run_settings(settings: Settings) -> int:
+    """Run one node until SIGTERM or SIGINT; the exit code: 0 after a clean stop, 1 when it could not start or go on."""
+    _configure_logging()
+    try:
+        uvloop.run(_run(settings))
+    except RaftKafkaError as error:
+        sys.stderr.write(f"rk broker: {error}\n")
+        return 1
+    return 0
+
+
+async def _run(settings: Settings) -> None:
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    node = Node(settings)
+    await node.start()
+    # What is alive now stays alive: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    stopped = loop.create_task(stop.wait())
+    failed = loop.create_task(node.failure())
+    try:
+        await asyncio.wait({stopped, failed}, return_when=asyncio.FIRST_COMPLETED)
+        if failed.done():
+            failed.result()
+    finally:
+        stopped.cancel()
+        failed.cancel()
+        await node.stop()
+
+
+def _configure_logging() -> None:
+    if logging.getLogger().handlers:
+        return
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s.%(msecs)03d %(levelname)s %(name)s %(message)s",
+        datefmt="%Y-%m-%dT%H:%M:%S",
+    )
