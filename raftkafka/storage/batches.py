@@ -1,0 +1,86 @@
+"""Walking over batches in bytes that came from a disk, which may have damaged them.
+
+Floor 2, pure. Invariant (I15): what `check` lets pass is whole, carries the checksum of its content, and continues the
+offsets before it; the checksum does not cover offset and epoch, so these two are compared with what they have to be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from struct import Struct
+from typing import Final, NamedTuple
+
+from crc32c import crc32c
+
+from raftkafka.record.header import CRC_START, HEADER_BYTES, LENGTH_OVERHEAD, MAGIC
+
+Buffer = bytes | bytearray | memoryview
+
+BATCH_BYTES_MAX: Final = 128 << 20
+"""No batch is larger: a frame is not (`socket.request.max.bytes`). Bounds what a damaged length can ask for."""
+
+_SHAPE: Final = Struct(">qiibIhi8xq")
+_MAGIC_AT: Final = 16
+_MAGIC_BYTE: Final = bytes([MAGIC])
+
+
+class Batch(NamedTuple):
+    """Where a batch lies in its buffer (`position`, `size` in bytes), and what the log keeps of it."""
+
+    position: int
+    size: int
+    base_offset: int
+    last_offset: int
+    leader_epoch: int
+    max_timestamp: int
+    crc: int
+
+
+def shape_at(buffer: Buffer, position: int) -> Batch | None:
+    """The batch whose header stands at `position` (at least 61 bytes are there); None when it cannot be one."""
+    base_offset, length, epoch, magic, crc, _, last_delta, max_timestamp = _SHAPE.unpack_from(buffer, position)
+    size = length + LENGTH_OVERHEAD
+    if magic != MAGIC or not HEADER_BYTES <= size <= BATCH_BYTES_MAX or base_offset < 0 or last_delta < 0 or epoch < -1:
+        return None
+    return Batch(position, size, base_offset, base_offset + last_delta, epoch, max_timestamp, crc)
+
+
+def content_ok(buffer: Buffer, batch: Batch) -> bool:
+    """Whether a batch that lies whole in `buffer` carries the checksum of its content."""
+    view = memoryview(buffer)[batch.position + CRC_START : batch.position + batch.size]
+    return crc32c(view) == batch.crc
+
+
+def walk(buffer: Buffer) -> Iterator[Batch]:
+    """The plausible batches from the start of `buffer`, back to back, as far as their headers are there.
+
+    The last one may promise more bytes than there are. Nobody has looked at checksums.
+    """
+    position = 0
+    last = len(buffer) - HEADER_BYTES
+    while position <= last:
+        batch = shape_at(buffer, position)
+        if batch is None:
+            return
+        yield batch
+        position += batch.size
+
+
+def find_valid(buffer: Buffer, start: int, *, offset_min: int) -> Batch | None:
+    """The first whole and correct batch at or behind `start` with a base offset >= `offset_min`, at any position."""
+    content = bytes(buffer)
+    at = content.find(_MAGIC_BYTE, start + _MAGIC_AT)
+    while at >= 0:
+        position = at - _MAGIC_AT
+        if position + HEADER_BYTES > len(content):
+            return None
+        batch = shape_at(content, position)
+        if (
+            batch is not None
+            and batch.base_offset >= offset_min
+            and position + batch.size <= len(content)
+            and content_ok(content, batch)
+        ):
+            return batch
+        at = content.find(_MAGIC_BYTE, at + 1)
+    return None

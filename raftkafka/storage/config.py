@@ -1,0 +1,55 @@
+"""What a log needs to know of the settings: the broker's defaults with a topic's own configuration on top.
+
+Floor 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from raftkafka.model.settings.values import LogSettings
+
+LOG_APPEND_TIME: Final = "LogAppendTime"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """Names and meaning of Kafka's topic configuration; sizes in bytes, times in milliseconds, -1 = without limit."""
+
+    segment_bytes: int = 1 << 30
+    segment_ms: int = 168 * 3_600_000
+    retention_ms: int = 168 * 3_600_000
+    retention_bytes: int = -1
+    index_interval_bytes: int = 4096
+    index_size_max_bytes: int = 10 << 20
+    message_max_bytes: int = 1_048_588
+    timestamp_type: str = "CreateTime"
+    cleanup_policy: str = "delete"
+    preallocate_bytes: int = 16 << 20
+
+    @property
+    def stamps_append_time(self) -> bool:
+        """True under `message.timestamp.type=LogAppendTime`: the broker's time replaces the producer's (KIP-32)."""
+        return self.timestamp_type == LOG_APPEND_TIME
+
+
+def log_config(settings: LogSettings, topic: Mapping[str, str] | None = None) -> LogConfig:
+    """The configuration of one topic's logs; keys of `topic` are Kafka's (`segment.bytes`, `retention.ms`, ...).
+
+    Raises:
+        ValueError: a number in `topic` is none; the controller validates before it accepts a topic's configuration.
+    """
+    own = topic or {}
+    return LogConfig(
+        segment_bytes=int(own.get("segment.bytes", settings.segment_bytes)),
+        segment_ms=int(own.get("segment.ms", settings.segment_ms)),
+        retention_ms=int(own.get("retention.ms", settings.retention_ms)),
+        retention_bytes=int(own.get("retention.bytes", settings.retention_bytes)),
+        index_interval_bytes=int(own.get("index.interval.bytes", settings.index_interval_bytes)),
+        index_size_max_bytes=int(own.get("segment.index.bytes", settings.index_size_max_bytes)),
+        message_max_bytes=int(own.get("max.message.bytes", settings.message_max_bytes)),
+        timestamp_type=own.get("message.timestamp.type", settings.message_timestamp_type),
+        cleanup_policy=own.get("cleanup.policy", settings.cleanup_policy),
+    )

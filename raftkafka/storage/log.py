@@ -1,0 +1,496 @@
+"""The log of one partition: segments, epochs, and how far it is durable.
+
+Floor 2. Invariants: offsets are consecutive; one append is one write, and a failed one leaves the log as it was;
+`flushed_offset` never stands above the log end, whatever a sync in flight reports later (I1); bytes that are damaged are
+neither served nor built upon (I15).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from raftkafka.model.errors import (
+    ApiError,
+    CorruptionError,
+    DiskFullError,
+    ErrorCode,
+    InvariantViolationError,
+    StorageError,
+)
+from raftkafka.model.ids import NO_TIMESTAMP, LeaderEpoch, Offset, TimestampMs, TopicPartition
+from raftkafka.ports.disk import Bytes, Disk, File
+from raftkafka.record.header import LENGTH_OVERHEAD, set_log_append_time, stamp, validate_produced
+from raftkafka.replica.epochs import EpochHistory
+from raftkafka.storage import lookup
+from raftkafka.storage.batches import Batch, content_ok, walk
+from raftkafka.storage.config import LogConfig
+from raftkafka.storage.index import RELATIVE_MAX
+from raftkafka.storage.reading import LogReader, ReadResult
+from raftkafka.storage.recovery import EPOCHS_FILE, Recovered, recover, save_recovery_limit
+from raftkafka.storage.segment import Segment
+
+PREALLOCATE_FROM_BYTES: Final = 1 << 20
+"""Smaller segments get no space ahead: ten thousand quiet partitions must not reserve a disk."""
+_NO_LIMIT: Final = 1 << 63
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What one append added. `log_append_time_ms` is -1 unless the broker stamped its time; `bytes` counts batches."""
+
+    first_offset: Offset
+    last_offset: Offset
+    log_append_time_ms: TimestampMs
+    max_timestamp: TimestampMs
+    records: int
+    bytes: int
+
+
+class Log:
+    """All methods run on the event loop; only `open` and `read_cold` wait for a device."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        directory: str,
+        *,
+        topic_partition: TopicPartition,
+        topic: str,
+        config: LogConfig,
+        recovered: Recovered,
+    ) -> None:
+        self.topic_partition = topic_partition
+        self.topic = topic
+        self.directory = directory
+        self.config = config
+        self.epochs: EpochHistory = recovered.epochs
+        self.log_start_offset: Offset = recovered.log_start_offset
+        self.flushed_offset: Offset = recovered.flushed_offset
+        self.corruption: CorruptionError | None = recovered.corruption
+        self._corrupt_from: int = recovered.corrupt_from
+        self._disk = disk
+        self._segments: list[Segment] = recovered.segments
+        self._active: Segment = recovered.segments[-1]
+        self._end: int = self._active.next_offset
+        self._dirty: list[Segment] = [segment for segment in self._segments if segment.is_dirty]
+        self._sync_limit = _NO_LIMIT
+        self._epochs_unsaved_from: int | None = None
+        self._failure: StorageError | None = None
+        self._reader = LogReader(disk, self._segments, self.epochs)
+
+    @classmethod
+    async def open(
+        cls,
+        disk: Disk,
+        directory: str,
+        *,
+        topic_partition: TopicPartition,
+        topic: str,
+        config: LogConfig,
+        clean: bool,
+        recovery_point: Offset,
+        log_start_offset: Offset,
+        now_ms: TimestampMs,
+    ) -> Log:
+        """Open the log in `directory`, making it when it is empty.
+
+        `clean`: it was synced and closed in order, so it is believed. Otherwise everything from `recovery_point` on is
+        read and checked; a torn tail is cut off, damage before valid batches is kept and put into `corruption`.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        recovered = await recover(
+            disk,
+            directory,
+            config=config,
+            clean=clean,
+            recovery_point=recovery_point,
+            log_start_offset=log_start_offset,
+            now_ms=now_ms,
+        )
+        return cls(disk, directory, topic_partition=topic_partition, topic=topic, config=config, recovered=recovered)
+
+    def __str__(self) -> str:
+        return f"{self.topic}-{self.topic_partition.partition}"
+
+    @property
+    def log_end_offset(self) -> Offset:
+        """The offset that the next record gets."""
+        return Offset(self._end)
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(segment.size for segment in self._segments)
+
+    @property
+    def segment_count(self) -> int:
+        return len(self._segments)
+
+    @property
+    def recovery_point(self) -> Offset:
+        """What `recovery-point-offset-checkpoint` may say: durable below, and with its epochs on disk."""
+        unsaved = self._epochs_unsaved_from
+        return self.flushed_offset if unsaved is None else Offset(min(self.flushed_offset, unsaved))
+
+    @property
+    def offline(self) -> StorageError | CorruptionError | None:
+        """Why the log refuses appends, None when it does not."""
+        return self._failure or self.corruption
+
+    # Appending
+
+    def append_as_leader(self, records: memoryview, *, leader_epoch: LeaderEpoch, now_ms: TimestampMs) -> Appended:
+        """Validate what a producer sent, stamp it in place and append it with one write.
+
+        Raises:
+            ApiError: the batches were refused, see `record.header.validate_produced`.
+            DiskFullError: nothing was appended; a later append may succeed.
+            StorageError: the disk failed, now or before; the log takes no more appends.
+        """
+        headers = validate_produced(records, message_max_bytes=self.config.message_max_bytes)
+        if self._failure is not None or self.corruption is not None:
+            raise self._refusal()
+        if len(records) > self.config.segment_bytes:
+            raise ApiError(
+                ErrorCode.RECORD_LIST_TOO_LARGE,
+                f"{len(records)} bytes in one append exceed segment.bytes={self.config.segment_bytes}",
+            )
+        if leader_epoch != self.epochs.latest:
+            self.begin_epoch(leader_epoch)
+        stamps_time = self.config.stamps_append_time
+        offset = self._end
+        position = count = 0
+        largest: int = NO_TIMESTAMP
+        batches: list[Batch] = []
+        for header in headers:
+            stamp(records, position, offset, leader_epoch)
+            timestamp = header.max_timestamp
+            if stamps_time:
+                timestamp = now_ms
+                set_log_append_time(records, position, now_ms)
+            size = header.batch_length + LENGTH_OVERHEAD
+            last_offset = offset + header.last_offset_delta
+            batches.append(Batch(position, size, offset, last_offset, leader_epoch, timestamp, header.crc))
+            largest = max(largest, timestamp)
+            count += header.records_count
+            position += size
+            offset = last_offset + 1
+        first = self._end
+        self._append(records, batches, now_ms)
+        return Appended(
+            Offset(first),
+            Offset(offset - 1),
+            now_ms if stamps_time else NO_TIMESTAMP,
+            TimestampMs(largest),
+            count,
+            position,
+        )
+
+    def append_as_follower(self, records: memoryview | bytes) -> Appended:
+        """Append what the leader sent, offsets and epochs as they are. Nothing is appended unless all of it is right.
+
+        Raises:
+            CorruptionError: a checksum is wrong, or these are not whole batches that continue this log.
+            DiskFullError, StorageError: as `append_as_leader`.
+        """
+        if self._failure is not None or self.corruption is not None:
+            raise self._refusal()
+        first = expected = self._end
+        epoch = self.epochs.latest
+        largest: int = NO_TIMESTAMP
+        position = 0
+        batches: list[Batch] = []
+        for batch in walk(records):
+            position = batch.position + batch.size
+            if position > len(records) or not content_ok(records, batch):
+                raise CorruptionError(f"{self}: the leader sent a damaged batch at offset {expected}")
+            if batch.base_offset != expected or batch.leader_epoch < epoch:
+                raise CorruptionError(
+                    f"{self}: the leader sent offset {batch.base_offset} of epoch {batch.leader_epoch} where offset "
+                    f"{expected} of epoch {epoch} or later is next"
+                )
+            batches.append(batch)
+            largest = max(largest, batch.max_timestamp)
+            epoch = LeaderEpoch(batch.leader_epoch)
+            expected = batch.last_offset + 1
+        if position != len(records) or not batches:
+            raise CorruptionError(f"{self}: the leader sent something else than whole batches at offset {expected}")
+        self._append(records, batches, largest)
+        for batch in batches:
+            if batch.leader_epoch != self.epochs.latest:
+                self._note_epoch(LeaderEpoch(batch.leader_epoch), batch.base_offset)
+        return Appended(
+            Offset(first),
+            Offset(expected - 1),
+            NO_TIMESTAMP,
+            TimestampMs(largest),
+            expected - first,
+            position,
+        )
+
+    def begin_epoch(self, leader_epoch: LeaderEpoch) -> None:
+        """This replica leads in `leader_epoch` from the log end on (KIP-101)."""
+        if leader_epoch < self.epochs.latest:
+            raise InvariantViolationError(f"{self}: epoch {leader_epoch} after epoch {self.epochs.latest}")
+        self._note_epoch(leader_epoch, self._end)
+
+    def _note_epoch(self, epoch: LeaderEpoch, start_offset: int) -> None:
+        if self.epochs.assign(epoch, Offset(start_offset)):
+            unsaved = self._epochs_unsaved_from
+            self._epochs_unsaved_from = start_offset if unsaved is None else min(unsaved, start_offset)
+
+    def save_epochs(self) -> None:
+        """Write `leader-epoch-checkpoint` if it has changed; until then `recovery_point` stays below the change."""
+        if self._epochs_unsaved_from is not None:
+            self._disk.write_atomic(f"{self.directory}/{EPOCHS_FILE}", self.epochs.encode())
+            self._epochs_unsaved_from = None
+
+    def _append(self, records: Bytes, batches: list[Batch], now_ms: int) -> None:
+        active = self._active
+        size = len(records)
+        try:
+            if active.size and self._must_roll(active, size, batches[-1].last_offset, now_ms):
+                active = self._roll()
+            end = active.size + size
+            if end > PREALLOCATE_FROM_BYTES:
+                ahead = min(self.config.preallocate_bytes, end)
+                active.opened().preallocate(min(-(-end // ahead) * ahead, max(end, self.config.segment_bytes)))
+            active.append([records], batches, now_ms=now_ms)
+        except DiskFullError:
+            raise
+        except StorageError as error:
+            self._failure = error
+            raise
+        self._end = batches[-1].last_offset + 1
+        if not self._dirty or self._dirty[-1] is not active:
+            self._dirty.append(active)
+
+    def _must_roll(self, active: Segment, size: int, last_offset: int, now_ms: int) -> bool:
+        return (
+            active.size + size > self.config.segment_bytes
+            or now_ms - active.created_ms > self.config.segment_ms
+            or last_offset - active.base_offset > RELATIVE_MAX
+            or active.index_is_full(self.config.index_size_max_bytes)
+        )
+
+    def _roll(self) -> Segment:
+        """Begin a new segment at the log end. The old one's sync is left to the next group."""
+        old = self._active
+        new = Segment.create(
+            self._disk, self.directory, self._end, index_interval_bytes=self.config.index_interval_bytes
+        )
+        self._segments.append(new)
+        self._active = new
+        old.seal()
+        return new
+
+    def _refusal(self) -> StorageError:
+        return StorageError(f"{self} takes no appends: {self.offline}")
+
+    # Reading
+
+    def read(self, offset: Offset, *, max_bytes: int, end: Offset, min_one: bool = True) -> ReadResult | None:
+        """Whole batches from the one that contains `offset`, all of them ending below `end`.
+
+        At most `max_bytes`, but with `min_one` at least one batch. None: not in the page cache, so wait for
+        `read_cold` with the same arguments.
+
+        Raises:
+            ApiError: OFFSET_OUT_OF_RANGE outside [log start, log end].
+            CorruptionError: the bytes on disk are damaged.
+            StorageError: the disk refused.
+        """
+        end = self._check_range(offset, end)
+        if offset >= end:
+            return ReadResult(records=b"", first_offset=offset, next_offset=offset)
+        return self._reader.read(offset, max_bytes=max_bytes, end=end, min_one=min_one)
+
+    async def read_cold(self, offset: Offset, *, max_bytes: int, end: Offset, min_one: bool = True) -> ReadResult:
+        """As `read`, waiting for the device off the loop."""
+        end = self._check_range(offset, end)
+        if offset >= end:
+            return ReadResult(records=b"", first_offset=offset, next_offset=offset)
+        return await self._reader.read_cold(offset, max_bytes=max_bytes, end=end, min_one=min_one)
+
+    def _check_range(self, offset: Offset, end: Offset) -> Offset:
+        if not self.log_start_offset <= offset <= self._end:
+            raise ApiError(
+                ErrorCode.OFFSET_OUT_OF_RANGE, f"{self}: {offset} is not in [{self.log_start_offset}, {self._end}]"
+            )
+        if self.corruption is not None and end > self._corrupt_from:
+            if offset >= self._corrupt_from:
+                raise self.corruption
+            return Offset(self._corrupt_from)
+        return Offset(min(end, self._end))
+
+    def offset_for_timestamp(
+        self, timestamp_ms: TimestampMs, *, end: Offset
+    ) -> tuple[TimestampMs, Offset, LeaderEpoch] | None:
+        """The first record below `end` whose timestamp is >= `timestamp_ms`; None when there is none.
+
+        Raises:
+            CorruptionError, StorageError: as `read`.
+        """
+        return lookup.offset_for_timestamp(
+            self._segments, timestamp_ms, start=self.log_start_offset, end=min(end, self._end)
+        )
+
+    def max_timestamp_offset(self, end: Offset) -> tuple[TimestampMs, Offset, LeaderEpoch] | None:
+        """The record below `end` with the largest timestamp (the first of equals, KIP-734); None in an empty log."""
+        return lookup.max_timestamp_offset(self._segments, start=self.log_start_offset, end=min(end, self._end))
+
+    # Durability
+
+    def files_to_sync(self) -> tuple[list[File], Offset]:
+        """The files with unsynced bytes, oldest first, and the log end that a sync of them covers. One at a time."""
+        self._sync_limit = _NO_LIMIT
+        files = []
+        for segment in self._dirty:
+            segment.syncing_size = segment.size
+            files.append(segment.opened())
+        return files, self.log_end_offset
+
+    def mark_flushed(self, end: Offset, files: list[File]) -> None:
+        """`files`, as `files_to_sync` gave them, were synced. A truncation in between takes back its part."""
+        flushed = min(end, self._sync_limit, self._end)
+        if flushed > self.flushed_offset:
+            self.flushed_offset = Offset(flushed)
+        for segment in self._dirty:
+            if segment.file in files and segment.syncing_size > segment.flushed_size:
+                segment.flushed_size = segment.syncing_size
+        self._dirty = [segment for segment in self._dirty if segment.is_dirty]
+
+    def take_offline(self, error: StorageError) -> None:
+        """A sync of this log's directory failed: what is not flushed may be gone, so nothing more is built upon it."""
+        if self._failure is None:
+            self._failure = error
+
+    # Cutting
+
+    def truncate_to(self, offset: Offset) -> None:
+        """Remove everything from `offset` on; the log end becomes `offset`, or the start of the batch it lies in.
+
+        Raises:
+            StorageError: the disk refused; the log takes no more appends.
+        """
+        if offset <= self.log_start_offset and offset < self._end:
+            self.truncate_fully_and_start_at(offset)
+            return
+        try:
+            if offset < self._end:
+                self._cut(offset)
+            if self.epochs.truncate_from_end(self.log_end_offset):
+                self._epochs_unsaved_from = self._end
+                self.save_epochs()
+        except StorageError as error:
+            self._failure = error
+            raise
+
+    def _cut(self, offset: int) -> None:
+        self._reader.forget()
+        at = self._reader.segment_of(offset)
+        last = self._segments[at]
+        lookup.require_indexes(last)
+        found = lookup.locate(last, offset)
+        position, end = (last.size, last.next_offset) if found is None else found
+        # Before anything goes: a restart must not believe bytes that come to stand where synced ones stood.
+        save_recovery_limit(self._disk, self.directory, Offset(end))
+        if at + 1 < len(self._segments):
+            while len(self._segments) > at + 1:
+                self._drop(self._segments.pop())
+            self._disk.sync_dir(self.directory)
+        active = self._active = last
+        lookup.cut(active, position, end)
+        self._end = active.next_offset
+        self.flushed_offset = Offset(min(self.flushed_offset, self._end))
+        self._sync_limit = min(self._sync_limit, self._end)
+        if self._end <= self._corrupt_from:
+            self.corruption = None
+
+    def truncate_fully_and_start_at(self, offset: Offset) -> None:
+        """Remove all records; the log then starts and ends at `offset` (a follower behind the leader's log start)."""
+        self._reader.forget()
+        try:
+            save_recovery_limit(self._disk, self.directory, Offset(min(offset, self.log_start_offset)))
+            new_base = offset
+            while self._segments:
+                segment = self._segments.pop()
+                segment.delete()
+            self._disk.sync_dir(self.directory)
+            self._active = Segment.create(
+                self._disk, self.directory, new_base, index_interval_bytes=self.config.index_interval_bytes
+            )
+            self._segments.append(self._active)
+            self._dirty.clear()
+            self.log_start_offset = offset
+            self._end = offset
+            self.flushed_offset = offset
+            self._sync_limit = offset
+            self.corruption = None
+            self.epochs.clear()
+            self._epochs_unsaved_from = self._end
+            self.save_epochs()
+        except StorageError as error:
+            self._failure = error
+            raise
+
+    def advance_log_start(self, offset: Offset) -> bool:
+        """Raise the log start to `offset`, at most the log end (I13: it never goes back); True when it moved."""
+        offset = Offset(min(offset, self._end))
+        if offset <= self.log_start_offset:
+            return False
+        self.log_start_offset = offset
+        if self.epochs.truncate_from_start(offset) and self._epochs_unsaved_from is None:
+            self._epochs_unsaved_from = offset
+        return True
+
+    def delete_old_segments(self, *, now_ms: TimestampMs, high_watermark: Offset) -> int:
+        """Remove whole closed segments that retention allows to go, oldest first; returns how many went.
+
+        Only below `high_watermark`: what is not committed may still be needed by a follower.
+        """
+        config = self.config
+        removed = 0
+        if self._active.size and self._end <= high_watermark and self._is_expired(self._active, now_ms):
+            self._roll()
+        total = self.size_bytes
+        while len(self._segments) > 1:
+            oldest, following = self._segments[0], self._segments[1]
+            if following.base_offset > high_watermark:
+                break
+            too_much = config.retention_bytes >= 0 and total - oldest.size >= config.retention_bytes
+            below_start = following.base_offset <= self.log_start_offset
+            if not (too_much or below_start or self._is_expired(oldest, now_ms)):
+                break
+            self._reader.forget()
+            self.advance_log_start(Offset(following.base_offset))
+            del self._segments[0]
+            total -= oldest.size
+            self._drop(oldest)
+            removed += 1
+        return removed
+
+    def _drop(self, segment: Segment) -> None:
+        """Delete a segment that is no longer in the list."""
+        if segment in self._dirty:
+            self._dirty.remove(segment)
+        segment.delete()
+
+    def _is_expired(self, segment: Segment, now_ms: int) -> bool:
+        if self.config.retention_ms < 0:
+            return False
+        newest = segment.max_timestamp
+        if newest < 0 or newest > now_ms:
+            # A record from the future would keep its segment for ever; the time of its append stands in for it.
+            newest = segment.last_append_ms
+        return newest >= 0 and now_ms - newest > self.config.retention_ms
+
+    def close(self) -> None:
+        """Write indexes and epochs and close the files. Syncing first is the caller's part (`files_to_sync`)."""
+        if self._failure is None:
+            self.save_epochs()
+            self._active.seal()
+        for segment in self._segments:
+            segment.close()

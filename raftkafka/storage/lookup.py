@@ -1,0 +1,128 @@
+"""Finding one batch in a segment: by offset for a truncation, by timestamp for ListOffsets.
+
+Floor 2. These are rare and read little (an index entry, then headers), so they read on the loop, in bounded steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from raftkafka.model.errors import CorruptionError
+from raftkafka.model.ids import LeaderEpoch, Offset, TimestampMs
+from raftkafka.record.header import HEADER_BYTES
+from raftkafka.record.iterate import decode_records
+from raftkafka.storage.batches import Batch, content_ok, shape_at
+from raftkafka.storage.segment import Segment
+
+HEADERS_CHUNK_BYTES: Final = 64 << 10
+
+
+def headers_from(segment: Segment, position: int) -> Iterator[tuple[int, Batch]]:
+    """(position in the file, batch) for each batch from `position` on; only the bytes around headers are read.
+
+    Raises:
+        CorruptionError: what stands there is no batch.
+    """
+    file, end = segment.opened(), segment.size
+    while position < end:
+        chunk = file.read(position, min(HEADERS_CHUNK_BYTES, end - position))
+        within = 0
+        while within + HEADER_BYTES <= len(chunk):
+            batch = shape_at(chunk, within)
+            if batch is None or position + within + batch.size > end:
+                raise CorruptionError(f"{segment.path} is damaged at position {position + within}")
+            yield position + within, batch
+            within += batch.size
+        if within == 0:
+            raise CorruptionError(f"{segment.path} is damaged at position {position}")
+        position += within
+
+
+def require_indexes(segment: Segment) -> None:
+    """The indexes of `segment` in memory, from their files or from its headers."""
+    if segment.index is None and not segment.load_indexes():
+        rebuild_indexes(segment)
+
+
+def rebuild_indexes(segment: Segment) -> None:
+    size, next_offset = segment.size, segment.next_offset
+    segment.reset_indexes()
+    for position, batch in headers_from(segment, 0):
+        segment.note(batch, position)
+    segment.size, segment.next_offset = size, next_offset
+
+
+def cut(segment: Segment, position: int, next_offset: int) -> None:
+    """Cut `segment` at `position`, where the batch of `next_offset` begins, its indexes and largest timestamp too."""
+    segment.truncate(position, next_offset)
+    assert segment.index is not None
+    last = segment.index.last
+    for _, batch in headers_from(segment, last[1] if last is not None else 0):
+        segment.note_timestamp(batch)
+
+
+def locate(segment: Segment, offset: int) -> tuple[int, int] | None:
+    """(position, base offset) of the batch that contains `offset`; None when the segment ends before it."""
+    found = segment.position_for(offset)
+    position = found[0] if found is not None else 0
+    for at, batch in headers_from(segment, position):
+        if batch.last_offset >= offset:
+            return at, batch.base_offset
+    return None
+
+
+def offset_for_timestamp(
+    segments: Sequence[Segment], timestamp_ms: int, *, start: int, end: int
+) -> tuple[TimestampMs, Offset, LeaderEpoch] | None:
+    """See `Log.offset_for_timestamp`; `start` is the log start."""
+    for segment in segments:
+        if segment.max_timestamp < timestamp_ms or segment.next_offset <= start:
+            continue
+        require_indexes(segment)
+        assert segment.time_index is not None
+        relative = max(segment.time_index.before(timestamp_ms), start - segment.base_offset)
+        found = segment.position_for(segment.base_offset + relative)
+        for position, batch in headers_from(segment, found[0] if found is not None else 0):
+            if batch.base_offset >= end:
+                return None
+            if batch.max_timestamp >= timestamp_ms and batch.last_offset >= start:
+                answer = _first_record(segment, position, batch, timestamp_ms, start)
+                if answer is not None:
+                    return answer if answer[1] < end else None
+    return None
+
+
+def _first_record(
+    segment: Segment, position: int, batch: Batch, timestamp_ms: int, start: int
+) -> tuple[TimestampMs, Offset, LeaderEpoch] | None:
+    content = segment.opened().read(position, batch.size)
+    whole = shape_at(content, 0) if len(content) == batch.size else None
+    if whole is None or not content_ok(content, whole):
+        raise CorruptionError(f"{segment.path} is damaged at position {position}")
+    for record in decode_records(content, check_crc=False):
+        if record.offset >= start and record.timestamp_ms >= timestamp_ms:
+            return TimestampMs(record.timestamp_ms), Offset(record.offset), LeaderEpoch(batch.leader_epoch)
+    return None
+
+
+def max_timestamp_offset(
+    segments: Sequence[Segment], *, start: int, end: int
+) -> tuple[TimestampMs, Offset, LeaderEpoch] | None:
+    """See `Log.max_timestamp_offset`."""
+    best: tuple[TimestampMs, Offset, LeaderEpoch] | None = None
+    for segment in segments:
+        if segment.size == 0 or segment.base_offset >= end or segment.next_offset <= start:
+            continue
+        if best is not None and segment.max_timestamp <= best[0]:
+            continue
+        for _, batch in headers_from(segment, 0):
+            if batch.base_offset >= end:
+                break
+            if batch.last_offset >= start and (best is None or batch.max_timestamp > best[0]):
+                best = (
+                    TimestampMs(batch.max_timestamp),
+                    Offset(batch.last_offset),
+                    LeaderEpoch(batch.leader_epoch),
+                )
+    return best

@@ -1,0 +1,236 @@
+"""Finding and cutting out whole batches for a reader.
+
+Floor 2. A read is written once, as a generator that asks for bytes; one driver answers from the page cache on the loop
+and gives up when they are not there, the other one waits for the device. Invariants (I15): every batch that leaves has
+its checksum, offset and epoch compared; nothing at or above `end` leaves.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from raftkafka.model.errors import CorruptionError
+from raftkafka.model.ids import Offset
+from raftkafka.ports.disk import Disk, File
+from raftkafka.record.header import HEADER_BYTES
+from raftkafka.replica.epochs import EpochHistory
+from raftkafka.storage.batches import Batch, content_ok, shape_at, walk
+from raftkafka.storage.segment import Segment
+
+HINTS_MAX: Final = 64
+SEALED_LOADED_MAX: Final = 4
+"""Closed segments of one log whose file is open and whose indexes are in memory."""
+REBUILD_CHUNK_BYTES: Final = 4 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadResult:
+    """Whole batches, back to back; `next_offset` is where a sequential reader goes on. Nothing to read: empty."""
+
+    records: bytes | memoryview
+    first_offset: Offset
+    next_offset: Offset
+
+
+class _Bytes(NamedTuple):
+    """A reader's wish: `size` bytes of `file` from `position`."""
+
+    file: File
+    position: int
+    size: int
+
+
+class _Indexes(NamedTuple):
+    """A reader's wish: the indexes of `segment` in memory, built anew when `damaged`."""
+
+    segment: Segment
+    damaged: bool
+
+
+_Reading = Generator[_Bytes | _Indexes, bytes | memoryview, ReadResult]
+
+
+class LogReader:
+    """Reads the segments that its log owns; the list is shared with the log and changes under it, never during a step."""
+
+    def __init__(self, disk: Disk, segments: list[Segment], epochs: EpochHistory) -> None:
+        self._disk = disk
+        self._segments = segments
+        self._epochs = epochs
+        # next offset -> where the batch that begins there stands: a sequential or tail read needs no index.
+        self._hints: dict[int, tuple[Segment, int]] = {}
+        self._sealed_loaded: dict[Segment, None] = {}
+
+    def forget(self) -> None:
+        """The log was cut or segments were removed: positions may no longer hold."""
+        self._hints.clear()
+
+    def read(self, offset: int, *, max_bytes: int, end: int, min_one: bool) -> ReadResult | None:
+        """As `Log.read`; None when the page cache (or the indexes in memory) cannot answer."""
+        reading = self._reading(offset, max_bytes=max_bytes, end=end, min_one=min_one)
+        try:
+            wish = next(reading)
+            while type(wish) is _Bytes:
+                chunk = wish.file.read_cached(wish.position, wish.size)
+                if chunk is None:
+                    return None
+                wish = reading.send(chunk)
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+        return None
+
+    async def read_cold(self, offset: int, *, max_bytes: int, end: int, min_one: bool) -> ReadResult:
+        reading = self._reading(offset, max_bytes=max_bytes, end=end, min_one=min_one)
+        try:
+            wish = next(reading)
+            while True:
+                if isinstance(wish, _Bytes):
+                    wish = reading.send(await self._disk.read_cold(wish.file, wish.position, wish.size))
+                else:
+                    await load_indexes(self._disk, wish.segment, rebuild=wish.damaged)
+                    wish = reading.send(b"")
+        except StopIteration as done:
+            return done.value  # type: ignore[no-any-return]
+
+    def segment_of(self, offset: int) -> int:
+        """The place in the list of the segment that covers `offset`."""
+        return max(0, bisect_right(self._segments, offset, key=_base_offset) - 1)
+
+    def _reading(self, offset: int, *, max_bytes: int, end: int, min_one: bool) -> _Reading:
+        hint = self._hints.get(offset)
+        expected = -1
+        if hint is not None:
+            segment, position = hint
+            expected = offset
+            if position >= segment.size and (following := self._following(segment)) is not None:
+                segment, position = following, 0
+        else:
+            segment = self._segments[self.segment_of(offset)]
+            while (found := segment.position_for(offset)) is None:
+                yield _Indexes(segment, False)
+            position, indexed = found
+            while indexed >= 0:
+                chunk = yield _Bytes(segment.opened(), position, HEADER_BYTES)
+                batch = shape_at(chunk, 0) if len(chunk) == HEADER_BYTES else None
+                if batch is not None and batch.last_offset == indexed:
+                    break
+                yield _Indexes(segment, True)
+                found = segment.position_for(offset)
+                position, indexed = found if found is not None else (0, -1)
+        self._touch(segment)
+
+        count = max(max_bytes, HEADER_BYTES)
+        while True:
+            if position >= segment.size:
+                following = self._following(segment)
+                if following is None:
+                    return ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
+                segment, position = following, 0
+                self._touch(segment)
+                continue
+            chunk = yield _Bytes(segment.opened(), position, min(count, segment.size - position))
+            start = stop = -1
+            first = following_offset = offset
+            behind = 0
+            for batch in walk(chunk):
+                if expected >= 0 and batch.base_offset != expected:
+                    raise self._damaged(segment, position + batch.position)
+                expected = batch.last_offset + 1
+                if batch.last_offset < offset:
+                    behind = batch.position + batch.size
+                    continue
+                if batch.last_offset >= end:
+                    if start < 0:
+                        return ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
+                    break
+                if start < 0:
+                    if batch.position + batch.size > len(chunk):
+                        break
+                    start, first = batch.position, batch.base_offset
+                elif batch.position + batch.size - start > max_bytes or batch.position + batch.size > len(chunk):
+                    break
+                self._check(segment, position, chunk, batch)
+                stop, following_offset = batch.position + batch.size, expected
+            else:
+                batch = None
+            if start >= 0:
+                if start == 0 and stop - start > max_bytes and not min_one:
+                    return ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
+                self._remember(following_offset, segment, position + stop)
+                records = chunk if start == 0 and stop == len(chunk) else memoryview(chunk)[start:stop]
+                return ReadResult(records=records, first_offset=Offset(first), next_offset=Offset(following_offset))
+            if batch is not None:
+                # The batch that contains `offset` is larger than what was read.
+                if batch.size > max_bytes and not min_one:
+                    return ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
+                if position + batch.position + batch.size > segment.size:
+                    raise self._damaged(segment, position + batch.position)
+                position += batch.position
+                count = max(batch.size, max_bytes)
+                expected = batch.base_offset
+            elif behind == 0:
+                raise self._damaged(segment, position)
+            else:
+                position += behind
+
+    def _check(self, segment: Segment, origin: int, chunk: bytes | memoryview, batch: Batch) -> None:
+        if not content_ok(chunk, batch) or self._epochs.epoch_at(Offset(batch.base_offset)) != batch.leader_epoch:
+            raise self._damaged(segment, origin + batch.position)
+
+    def _damaged(self, segment: Segment, position: int) -> CorruptionError:
+        self._hints.clear()
+        return CorruptionError(f"{segment.path} is damaged at position {position}")
+
+    def _remember(self, offset: int, segment: Segment, position: int) -> None:
+        hints = self._hints
+        if len(hints) >= HINTS_MAX and offset not in hints:
+            del hints[next(iter(hints))]
+        hints[offset] = (segment, position)
+
+    def _following(self, segment: Segment) -> Segment | None:
+        at = self.segment_of(segment.base_offset) + 1
+        return self._segments[at] if at < len(self._segments) else None
+
+    def _touch(self, segment: Segment) -> None:
+        """Bound what closed segments keep open, least recently used first."""
+        if segment is self._segments[-1]:
+            return
+        self._sealed_loaded.pop(segment, None)
+        self._sealed_loaded[segment] = None
+        while len(self._sealed_loaded) > SEALED_LOADED_MAX:
+            oldest = next(iter(self._sealed_loaded))
+            del self._sealed_loaded[oldest]
+            if oldest is not self._segments[-1]:
+                oldest.unload()
+
+
+def _base_offset(segment: Segment) -> int:
+    return segment.base_offset
+
+
+async def load_indexes(disk: Disk, segment: Segment, *, rebuild: bool) -> None:
+    """Bring the indexes of `segment` into memory, from its batches when the files are of no use.
+
+    A walk that meets damage stops there: the index then leads up to it, and the read that arrives reports it.
+    """
+    if not rebuild and segment.load_indexes():
+        return
+    file, size, next_offset = segment.opened(), segment.size, segment.next_offset
+    segment.reset_indexes()
+    position = 0
+    count = REBUILD_CHUNK_BYTES
+    while position < size:
+        chunk = await disk.read_cold(file, position, min(count, size - position))
+        advance = 0
+        for batch in walk(chunk):
+            if batch.position + batch.size > size - position:
+                break
+            segment.note(batch, position + batch.position)
+            advance = batch.position + batch.size
+        if advance == 0:
+            break
+        position += advance
+    segment.size, segment.next_offset = size, next_offset

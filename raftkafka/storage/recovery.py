@@ -1,0 +1,312 @@
+"""Bringing a log back from its directory, after an orderly stop or after any other.
+
+Floor 2. Invariants: a synced record is never cut off (I1), damage is never built upon (I15). What the recovery point
+vouches for is believed; everything behind it is read and checked. Behind it two kinds of bad bytes differ: a torn tail
+(nothing valid follows) was never synced and is cut off; damage that valid batches follow may have been synced, so it is
+kept, the log is marked corrupt from there, and somebody who has other replicas decides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Final
+
+from raftkafka.model.errors import CorruptionError
+from raftkafka.model.ids import LeaderEpoch, Offset
+from raftkafka.ports.disk import Disk
+from raftkafka.record.header import HEADER_BYTES
+from raftkafka.replica.epochs import EpochHistory
+from raftkafka.storage.batches import BATCH_BYTES_MAX, Batch, content_ok, find_valid, shape_at
+from raftkafka.storage.config import LogConfig
+from raftkafka.storage.reading import load_indexes
+from raftkafka.storage.segment import (
+    DELETED_SUFFIX,
+    INDEX_SUFFIX,
+    TIME_INDEX_SUFFIX,
+    Segment,
+    base_offsets,
+    file_name,
+)
+
+EPOCHS_FILE: Final = "leader-epoch-checkpoint"
+RECOVERY_LIMIT_FILE: Final = "recovery-point-limit"
+CHUNK_BYTES: Final = 4 << 20
+_NOWHERE: Final = 1 << 63
+
+
+@dataclass(slots=True, kw_only=True)
+class Recovered:
+    """The state of a log as its directory gives it; `segments` has at least one, the last is the active one."""
+
+    segments: list[Segment]
+    epochs: EpochHistory
+    log_start_offset: Offset
+    flushed_offset: Offset
+    corruption: CorruptionError | None = None
+    corrupt_from: int = _NOWHERE
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What reading one segment from its first byte found."""
+
+    valid_end: int = 0
+    next_offset: int = 0
+    damaged_at: int | None = None
+    valid_follows: bool = False
+    epochs: list[tuple[int, int]] = field(default_factory=list)
+
+
+async def recover(
+    disk: Disk,
+    directory: str,
+    *,
+    config: LogConfig,
+    clean: bool,
+    recovery_point: Offset,
+    log_start_offset: Offset,
+    now_ms: int,
+) -> Recovered:
+    """See `Log.open`."""
+    disk.make_dir(directory)
+    names = disk.list_dir(directory)
+    limit = load_recovery_limit(disk, directory) if RECOVERY_LIMIT_FILE in names else None
+    if limit is not None:
+        recovery_point = min(recovery_point, limit)
+    segments = _find_segments(disk, directory, names, config)
+    epochs = load_epochs(disk, directory) if EPOCHS_FILE in names else None
+    if not segments:
+        segments.append(_create(disk, directory, log_start_offset, config))
+        return Recovered(
+            segments=segments,
+            epochs=EpochHistory(),
+            log_start_offset=log_start_offset,
+            flushed_offset=log_start_offset,
+        )
+    trusted_from = _NOWHERE if clean else recovery_point
+    first = _first_to_walk(segments, trusted_from, everything=epochs is None)
+    history = epochs if epochs is not None else EpochHistory()
+    history.truncate_from_end(Offset(segments[first].base_offset))
+    found = Recovered(
+        segments=segments, epochs=history, log_start_offset=log_start_offset, flushed_offset=recovery_point
+    )
+    for at, segment in enumerate(segments):
+        segment.next_offset = segments[at + 1].base_offset if at + 1 < len(segments) else segment.base_offset
+        segment.created_ms = segment.last_append_ms = now_ms
+    for segment in segments[:first]:
+        if not segment.load_indexes():
+            await load_indexes(disk, segment, rebuild=True)
+            segment.write_indexes()
+        segment.unload()
+    await _walk_from(disk, found, first, recovery_point=trusted_from)
+    active = segments[-1]
+    end = active.next_offset
+    found.log_start_offset = Offset(max(log_start_offset, segments[0].base_offset))
+    if found.log_start_offset > end and found.corruption is None:
+        # The log start is durable, what stood below it was free to go: begin anew where it says.
+        for segment in segments:
+            segment.delete()
+        segments[:] = [_create(disk, directory, found.log_start_offset, config)]
+        found.epochs.clear()
+        found.flushed_offset = found.log_start_offset
+        return found
+    believed = clean and limit is None
+    found.flushed_offset = Offset(end if believed else max(min(recovery_point, end), found.log_start_offset))
+    found.epochs.truncate_from_start(found.log_start_offset)
+    for segment in segments[first:]:
+        segment.flushed_size = segment.size if believed else 0
+    if found.corruption is None:
+        disk.write_atomic(f"{directory}/{EPOCHS_FILE}", found.epochs.encode())
+    return found
+
+
+def load_epochs(disk: Disk, directory: str) -> EpochHistory | None:
+    """The epochs on disk; None when they are damaged and have to be read from the batches."""
+    try:
+        return EpochHistory.decode(disk.read_file(f"{directory}/{EPOCHS_FILE}"))
+    except CorruptionError:
+        return None
+
+
+def save_recovery_limit(disk: Disk, directory: str, offset: Offset) -> None:
+    """From now on no recovery point above `offset` counts for this log (it is about to be cut there)."""
+    standing = load_recovery_limit(disk, directory)
+    if standing is None or offset < standing:
+        disk.write_atomic(f"{directory}/{RECOVERY_LIMIT_FILE}", f"0\n{offset}\n".encode("ascii"))
+
+
+def load_recovery_limit(disk: Disk, directory: str) -> Offset | None:
+    """The limit in force; 0 when it cannot be read, because then nothing is known to be safe."""
+    path = f"{directory}/{RECOVERY_LIMIT_FILE}"
+    if not disk.exists(path):
+        return None
+    lines = disk.read_file(path).split(b"\n")
+    if len(lines) == 3 and lines[0] == b"0" and lines[1].isdigit():
+        return Offset(int(lines[1]))
+    return Offset(0)
+
+
+def drop_recovery_limit(disk: Disk, directory: str) -> None:
+    """A recovery point taken after the cut is durable in the checkpoint: it is right by itself."""
+    disk.remove(f"{directory}/{RECOVERY_LIMIT_FILE}")
+
+
+def _create(disk: Disk, directory: str, base_offset: int, config: LogConfig) -> Segment:
+    return Segment.create(disk, directory, base_offset, index_interval_bytes=config.index_interval_bytes)
+
+
+def _find_segments(disk: Disk, directory: str, names: list[str], config: LogConfig) -> list[Segment]:
+    """The segments by base offset. Leftovers go: half-deleted files, and indexes without a log."""
+    bases = base_offsets(names)
+    stems = {file_name(base, "") for base in bases}
+    for name in names:
+        stem, dot, suffix = name.partition(".")
+        orphan = dot + suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX) and stem not in stems
+        if name.endswith((DELETED_SUFFIX, ".tmp")) or orphan:
+            disk.remove(f"{directory}/{name}")
+    return [
+        Segment(
+            disk,
+            directory,
+            base,
+            index_interval_bytes=config.index_interval_bytes,
+            size=disk.file_size(f"{directory}/{file_name(base)}"),
+        )
+        for base in bases
+    ]
+
+
+def _first_to_walk(segments: list[Segment], trusted_from: int, *, everything: bool) -> int:
+    """The place of the first segment that reaches above the recovery point; the last one always counts."""
+    if everything:
+        return 0
+    for at in range(len(segments) - 1):
+        if segments[at + 1].base_offset > trusted_from:
+            return at
+    return len(segments) - 1
+
+
+async def _walk_from(disk: Disk, found: Recovered, first: int, *, recovery_point: int) -> None:
+    """Read the segments from place `first` on, cut a torn tail or mark damage, and collect epochs."""
+    segments = found.segments
+    expected = segments[first].base_offset
+    at = first
+    while at < len(segments):
+        segment = segments[at]
+        walk = _Walk(valid_end=0, next_offset=segment.base_offset)
+        if segment.base_offset != expected:
+            # Batches are missing between two segments: those before this one are not all there.
+            _mark(found, segments[at - 1].path, expected)
+        await _walk_segment(disk, segment, walk)
+        for epoch, offset in walk.epochs:
+            found.epochs.assign(LeaderEpoch(epoch), Offset(offset))
+        if walk.damaged_at is not None:
+            later = [other for other in segments[at + 1 :] if await _has_valid(disk, other, walk.next_offset)]
+            if walk.valid_follows or later or walk.next_offset < recovery_point:
+                _mark(found, segment.path, walk.next_offset)
+            else:
+                for torn in segments[at + 1 :]:
+                    torn.delete()
+                del segments[at + 1 :]
+                segment.truncate(walk.valid_end, walk.next_offset)
+        if found.corruption is None:
+            segment.size, segment.next_offset = walk.valid_end, walk.next_offset
+        elif at + 1 == len(segments):
+            segment.next_offset = max(walk.next_offset, found.corrupt_from)
+        expected = walk.next_offset
+        if at + 1 < len(segments):
+            segment.write_indexes()
+            segment.unload()
+        at += 1
+    if recovery_point < _NOWHERE and expected < recovery_point and found.corruption is None:
+        _mark(found, segments[-1].path, expected)
+
+
+def _mark(found: Recovered, path: str, offset: int) -> None:
+    if found.corruption is None:
+        found.corrupt_from = offset
+        found.corruption = CorruptionError(f"{path} is damaged: the batch at offset {offset} is not whole or not there")
+
+
+async def _walk_segment(disk: Disk, segment: Segment, walk: _Walk) -> None:
+    """Check every batch and rebuild the indexes; the file is read in steps of a few MiB, off the loop."""
+    file = segment.opened()
+    file_bytes = file.size
+    segment.reset_indexes()
+    position = 0
+    count = CHUNK_BYTES
+    while position < file_bytes:
+        chunk = await disk.read_cold(file, position, min(count, file_bytes - position))
+        count = CHUNK_BYTES
+        within = 0
+        while True:
+            state, batch = _next(chunk, within, rest=file_bytes - position - within, expected=walk.next_offset)
+            if state != "good":
+                break
+            assert batch is not None
+            segment.note(batch, position + within)
+            if not walk.epochs or walk.epochs[-1][0] != batch.leader_epoch:
+                walk.epochs.append((batch.leader_epoch, batch.base_offset))
+            within += batch.size
+            walk.valid_end, walk.next_offset = position + within, batch.last_offset + 1
+        position += within
+        if state == "more":
+            count = max(CHUNK_BYTES, batch.size if batch is not None else 0)
+        elif state == "bad":
+            walk.damaged_at = position
+            walk.valid_follows = await _valid_after(disk, segment, position, walk.next_offset)
+            return
+
+
+def _next(chunk: bytes, within: int, *, rest: int, expected: int) -> tuple[str, Batch | None]:
+    """`good` and the batch, `more` when it reaches over the chunk (`rest` bytes are in the file), `bad`, or `end`."""
+    if rest == 0:
+        return "end", None
+    if rest < HEADER_BYTES:
+        return "bad", None
+    if len(chunk) - within < HEADER_BYTES:
+        return "more", None
+    batch = shape_at(chunk, within)
+    if batch is None or batch.size > rest or batch.base_offset != expected:
+        return "bad", None
+    if within + batch.size > len(chunk):
+        return "more", batch
+    return ("good", batch) if content_ok(chunk, batch) else ("bad", batch)
+
+
+async def _valid_after(disk: Disk, segment: Segment, position: int, offset: int) -> bool:
+    """Whether a whole batch of a later offset stands anywhere behind `position` in the file of `segment`."""
+    file = segment.opened()
+    position += 1
+    while position < file.size:
+        # Windows overlap by the largest batch, so that none is missed for lying across a border.
+        chunk = await disk.read_cold(file, position, min(CHUNK_BYTES, file.size - position))
+        if find_valid(chunk, 0, offset_min=offset + 1) is not None:
+            return True
+        if len(chunk) < CHUNK_BYTES:
+            return False
+        candidate = _unfinished(chunk, offset)
+        position += candidate or len(chunk) - HEADER_BYTES
+        if candidate == 0:
+            continue
+        chunk = await disk.read_cold(file, position, min(BATCH_BYTES_MAX, file.size - position))
+        batch = shape_at(chunk, 0)
+        if batch is not None and batch.size <= len(chunk) and content_ok(chunk, batch):
+            return True
+        position += 1
+    return False
+
+
+def _unfinished(chunk: bytes, offset: int) -> int:
+    """The position of the first plausible header that promises more bytes than `chunk` has; 0 when there is none."""
+    at = chunk.find(b"\x02", 17)
+    while at >= 0 and at - 16 + HEADER_BYTES <= len(chunk):
+        batch = shape_at(chunk, at - 16)
+        if batch is not None and batch.base_offset > offset and at - 16 + batch.size > len(chunk):
+            return at - 16
+        at = chunk.find(b"\x02", at + 1)
+    return 0
+
+
+async def _has_valid(disk: Disk, segment: Segment, offset: int) -> bool:
+    return await _valid_after(disk, segment, -1, offset - 1)
