@@ -132,7 +132,8 @@ class NodePeers:
         try:
             return await asyncio.shield(opening)
         except asyncio.CancelledError:
-            if self._closed and opening.cancelled():
+            task = asyncio.current_task()
+            if opening.cancelled() and (task is None or not task.cancelling()):
                 raise ConnectionClosedError("this node is stopping") from None
             raise
 

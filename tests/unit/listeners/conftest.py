@@ -1,0 +1,65 @@
+"""A running server on a free port with a dispatch of the test's choice, and raw sockets to it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from raftkafka.listeners.server import BrokerServer
+from raftkafka.model.ids import NodeId
+from raftkafka.model.settings.values import Listener, NetworkSettings
+from raftkafka.ports.probe import NullProbe
+
+
+class CountingProbe(NullProbe):
+    def __init__(self) -> None:
+        self.opened = self.closed = self.malformed = 0
+
+    def connection_opened(self, listener: str) -> None:
+        self.opened += 1
+
+    def connection_closed(self, listener: str) -> None:
+        self.closed += 1
+
+    def malformed_frame(self, listener: str) -> None:
+        self.malformed += 1
+
+
+@pytest.fixture
+def probe() -> CountingProbe:
+    return CountingProbe()
+
+
+@pytest.fixture
+async def serve(probe) -> AsyncIterator[Callable[..., Awaitable[BrokerServer]]]:
+    servers = []
+
+    async def start(dispatch, *, secret: bytes = b"", authentication_required: bool = False, **settings: int):
+        server = BrokerServer(
+            listener=Listener(name="PLAINTEXT", host="127.0.0.1", port=0),
+            dispatch=dispatch,
+            settings=NetworkSettings(**settings),
+            node_id=NodeId(2),
+            cluster_secret=secret,
+            probe=probe,
+            authentication_required=authentication_required,
+        )
+        await server.start()
+        servers.append(server)
+        return server
+
+    yield start
+    for server in servers:
+        await server.stop()
+
+
+@pytest.fixture
+async def until() -> Callable[[Callable[[], bool]], Awaitable[None]]:
+    async def wait(condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0.002)
+
+    return wait
