@@ -1,0 +1,151 @@
+"""What this machine can do without raftkafka, measured minutes before: every figure is to be read beside it.
+
+Each limit is the simplest program that moves the same bytes: one write call, one read call, a pair of plain blocking
+sockets in two processes. Nothing here imports raftkafka.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from crc32c import crc32c
+
+from benchmarks.figures import percentile
+
+FRAME_SIZES: Final = (16 << 10, 128 << 10, 1 << 20)
+PING_BYTES: Final = 200
+_CHUNK: Final = 128 << 10
+
+
+def measure(directory: Path, *, runs: int, scale: float) -> dict[str, float]:
+    """All limits by name; rates in bytes per second or round trips per second, times in milliseconds."""
+    volume = max(1, int(1024 * scale)) << 20
+    limits = {
+        "page_cache_write_bytes_per_s": _median(runs, lambda: _write(directory, volume)),
+        "cached_read_bytes_per_s": _median(runs, lambda: _read(directory, volume)),
+        "crc32c_bytes_per_s": _median(runs, lambda: _checksum(volume)),
+    }
+    for size in FRAME_SIZES:
+        limits[f"loopback_{size >> 10}k_bytes_per_s"] = _median(runs, lambda size=size: _loopback(size, volume))
+    limits["ping_pong_round_trips_per_s"] = _median(runs, lambda: _ping_pong(int(20_000 * scale) + 100))
+    sync_ms = sorted(_syncs(directory, int(1000 * scale) + 100))
+    limits["fdatasync_4k_p50_ms"] = percentile(sync_ms, 0.5)
+    limits["fdatasync_4k_p99_ms"] = percentile(sync_ms, 0.99)
+    return limits
+
+
+def _median(runs: int, one: Callable[[], float]) -> float:
+    return median(one() for _ in range(runs))
+
+
+def _write(directory: Path, volume: int) -> float:
+    chunk = os.urandom(_CHUNK)
+    descriptor = os.open(directory / "limit", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    try:
+        began = time.perf_counter()
+        for _ in range(volume // _CHUNK):
+            os.write(descriptor, chunk)
+        return volume / (time.perf_counter() - began)
+    finally:
+        os.close(descriptor)
+
+
+def _read(directory: Path, volume: int) -> float:
+    descriptor = os.open(directory / "limit", os.O_RDONLY)
+    buffer = bytearray(_CHUNK)
+    try:
+        began = time.perf_counter()
+        for position in range(0, volume, _CHUNK):
+            os.preadv(descriptor, [buffer], position)
+        return volume / (time.perf_counter() - began)
+    finally:
+        os.close(descriptor)
+
+
+def _checksum(volume: int) -> float:
+    chunk = os.urandom(_CHUNK)
+    began = time.perf_counter()
+    for _ in range(volume // _CHUNK):
+        crc32c(chunk)
+    return volume / (time.perf_counter() - began)
+
+
+def _syncs(directory: Path, count: int) -> list[float]:
+    block = os.urandom(4096)
+    descriptor = os.open(directory / "limit-sync", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+    times = []
+    try:
+        for _ in range(count):
+            os.write(descriptor, block)
+            began = time.perf_counter()
+            os.fdatasync(descriptor)
+            times.append((time.perf_counter() - began) * 1e3)
+    finally:
+        os.close(descriptor)
+    return times
+
+
+def _loopback(frame_bytes: int, volume: int) -> float:
+    """Frames one way as fast as they go, one byte back when all have arrived."""
+    frame = os.urandom(frame_bytes)
+    count = max(1, volume // frame_bytes)
+    with _peer("sink", frame_bytes, count) as connection:
+        began = time.perf_counter()
+        for _ in range(count):
+            connection.sendall(frame)
+        connection.recv(1)
+        return count * frame_bytes / (time.perf_counter() - began)
+
+
+def _ping_pong(count: int) -> float:
+    ping = os.urandom(PING_BYTES)
+    with _peer("echo", PING_BYTES, count) as connection:
+        began = time.perf_counter()
+        for _ in range(count):
+            connection.sendall(ping)
+            received = 0
+            while received < PING_BYTES:
+                received += len(connection.recv(PING_BYTES - received))
+        return count / (time.perf_counter() - began)
+
+
+@contextmanager
+def _peer(duty: str, frame_bytes: int, count: int):
+    """A connection to another process of ours that does `duty`."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        arguments = [sys.executable, "-m", "benchmarks.limits", duty, str(port), str(frame_bytes), str(count)]
+        with subprocess.Popen(arguments, cwd=Path(__file__).parent.parent) as peer:
+            server.settimeout(30)
+            connection, _ = server.accept()
+            with connection:
+                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                yield connection
+            peer.wait(30)
+
+
+def _serve(duty: str, port: int, frame_bytes: int, count: int) -> None:
+    buffer = memoryview(bytearray(max(frame_bytes, 1 << 20)))
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if duty == "sink":
+            missing = frame_bytes * count
+            while missing and (received := connection.recv_into(buffer)):
+                missing -= received
+            connection.sendall(b".")
+            return
+        while received := connection.recv_into(buffer):
+            connection.sendall(buffer[:received])
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], *map(int, sys.argv[2:5]))

@@ -1,0 +1,1 @@
+"""One module per scenario; each starts its own nodes and gives figures."""
