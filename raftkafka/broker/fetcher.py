@@ -161,7 +161,7 @@ class LeaderFetcher:
                 self._lane += 1
                 return None
             answer = fetch.result()
-        except PeerUnavailableError as error:
+        except (PeerUnavailableError, ApiError) as error:
             _log.debug("fetch from node %d: %s", self._leader_id, error)
             return None
         finally:

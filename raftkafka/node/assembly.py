@@ -36,6 +36,7 @@ from raftkafka.broker.isr import IsrProposer
 from raftkafka.broker.log_dirs import LogDirs
 from raftkafka.broker.membership import Membership
 from raftkafka.broker.metadata_store import MetadataStore
+from raftkafka.broker.partition import Partition
 from raftkafka.broker.reconciler import Reconciler
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.broker.statistics import StatisticsReader
@@ -159,7 +160,7 @@ class Node:
         await self._controller.stop()
         await self._peers.close()
         await self._consensus.stop()
-        await self._log_dirs.stop(self._replicas, broker_epoch=self._membership.broker_epoch)
+        await self._log_dirs.close(broker_epoch=self._membership.broker_epoch)
 
     async def _say_what_is_missing(self) -> None:
         """A node that waits says for what, once a second at first, then whenever it changes."""
@@ -190,8 +191,8 @@ class Node:
             clock=self._clock,
             probe=self._probe,
             now=asyncio.get_running_loop().time,
-            replicas=self._replicas,
-            isr_may_change=lambda partition: self._isr.consider(partition),
+            new_id=lambda: uuid4().bytes,
+            isr_may_change=self._consider_isr,
             on_all_failed=self._fail,
         )
 
@@ -355,6 +356,9 @@ class Node:
 
     def _broker_epoch(self) -> BrokerEpoch:
         return self._membership.broker_epoch
+
+    def _consider_isr(self, partition: Partition) -> None:
+        self._isr.consider(partition)
 
     def _is_active(self, node_id: NodeId) -> bool:
         return self._store.image.is_active(node_id)

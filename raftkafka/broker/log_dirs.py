@@ -1,0 +1,310 @@
+"""The log directories of this broker: opens and deletes logs in them, checkpoints them, closes them in order.
+
+Floor 3. A directory whose sync failed is offline for good (the data may be gone although a second try succeeds); the
+partitions in the others go on.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from raftkafka.broker.flusher import Flusher
+from raftkafka.broker.partition import Partition
+from raftkafka.metadata.image import Image, Topic
+from raftkafka.model.errors import StartupError, StorageError
+from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, NodeId, Offset, TopicPartition
+from raftkafka.model.settings.values import Settings
+from raftkafka.ports.clock import Clock
+from raftkafka.ports.disk import Disk
+from raftkafka.ports.probe import Probe
+from raftkafka.storage import checkpoint
+from raftkafka.storage.config import log_config
+from raftkafka.storage.directory import LogDirectory, write_identity
+from raftkafka.storage.log import Log
+
+_log = logging.getLogger("raftkafka.log")
+
+
+_Offsets = dict[tuple[str, int], Offset]
+
+
+@dataclass(slots=True, eq=False)
+class _OpenDirectory:
+    directory: LogDirectory
+    flusher: Flusher
+    found: dict[TopicPartition, str]
+    recovery_points: _Offsets
+    watermarks: _Offsets
+    log_starts: _Offsets
+    deleted: set[tuple[str, int]] = field(default_factory=set)
+    partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
+    failed: StorageError | None = None
+
+
+class LogDirs:
+    """Implements `reconciler.OpensPartitions`."""
+
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        disk: Disk,
+        clock: Clock,
+        probe: Probe,
+        now: Callable[[], float],
+        new_id: Callable[[], bytes],
+        isr_may_change: Callable[[Partition], None],
+        on_all_failed: Callable[[StorageError], None],
+    ) -> None:
+        """Lock and identify every directory.
+
+        Raises:
+            StartupError: one of them is locked, another broker's or cluster's, or damaged.
+        """
+        self._settings = settings
+        self._disk = disk
+        self._clock = clock
+        self._probe = probe
+        self._now = now
+        self._new_id = new_id
+        self._isr_may_change = isr_may_change
+        self._on_all_failed = on_all_failed
+        self._dirs: list[_OpenDirectory] = []
+        self._dir_of: dict[TopicPartition, _OpenDirectory] = {}
+        self.cluster_id = ""
+        try:
+            for path in settings.log_dirs:
+                self._dirs.append(self._open_directory(str(path.absolute()), settings.node_id))
+        except StorageError as error:
+            self.release()
+            raise StartupError(str(error)) from error
+        except StartupError:
+            self.release()
+            raise
+
+    def _open_directory(self, path: str, node_id: NodeId) -> _OpenDirectory:
+        directory = LogDirectory.open(
+            self._disk, path, cluster_id=self.cluster_id, broker_id=node_id, new_directory_id=self._new_id()
+        )
+        self.cluster_id = self.cluster_id or directory.identity.cluster_id
+        opened = _OpenDirectory(
+            directory=directory,
+            flusher=Flusher(disk=self._disk, probe=self._probe, on_failure=lambda error: self._failed(opened, error)),
+            found={found.topic_partition: found.topic for found in directory.discover()},
+            recovery_points=directory.read_offsets(checkpoint.RECOVERY_POINT_FILE),
+            watermarks=directory.read_offsets(checkpoint.HIGH_WATERMARK_FILE),
+            log_starts=directory.read_offsets(checkpoint.LOG_START_FILE),
+        )
+        for key in opened.found:
+            self._dir_of[key] = opened
+        return opened
+
+    @property
+    def previous_broker_epoch(self) -> BrokerEpoch:
+        """The epoch of the last clean stop; -1 when any directory was not closed in order."""
+        epochs = {opened.directory.previous_broker_epoch for opened in self._dirs}
+        return epochs.pop() if len(epochs) == 1 else NO_BROKER_EPOCH
+
+    def stamp(self, cluster_id: str) -> None:
+        """The cluster has told its id: directories that did not know it carry it from now on.
+
+        Raises:
+            StartupError: a directory belongs to another cluster.
+        """
+        for opened in self._dirs:
+            identity = opened.directory.identity
+            if identity.cluster_id == cluster_id:
+                continue
+            if identity.cluster_id:
+                raise StartupError(
+                    f"the log directory {opened.directory.path} belongs to cluster {identity.cluster_id}, "
+                    f"this is cluster {cluster_id}"
+                )
+            opened.directory.identity = replace(identity, cluster_id=cluster_id)
+            write_identity(self._disk, opened.directory.path, opened.directory.identity)
+        self.cluster_id = cluster_id
+
+    def flusher_of(self, partition: Partition) -> Flusher:
+        return self._dir_of[partition.topic_partition].flusher
+
+    # What the reconciler asks for
+
+    async def open(self, key: TopicPartition, topic: Topic) -> Partition:
+        """Open the log of a partition, recovering it after an unclean stop; a new one goes to the emptiest directory."""
+        opened = self._dir_of.get(key) or self._emptiest()
+        if opened.failed is not None:
+            raise StorageError(f"the log directory {opened.directory.path} is offline: {opened.failed}")
+        settings = self._settings
+        path = await opened.directory.create(topic.name, key)
+        name = (topic.name, int(key.partition))
+        existed = key in opened.found
+        if not existed:
+            self._forget_checkpoints(opened, name)
+        log = await Log.open(
+            self._disk,
+            path,
+            topic_partition=key,
+            topic=topic.name,
+            config=log_config(settings.log, topic.configs),
+            clean=opened.directory.was_clean and existed,
+            recovery_point=Offset(opened.recovery_points.get(name, 0) if existed else 0),
+            log_start_offset=Offset(opened.log_starts.get(name, 0) if existed else 0),
+            now_ms=self._clock.now_ms(),
+        )
+        partition = Partition(
+            log=log,
+            topic=topic.name,
+            node_id=settings.node_id,
+            flusher=opened.flusher,
+            flush_policy=settings.log.flush_policy,
+            high_watermark=Offset(opened.watermarks.get(name, 0) if existed else 0),
+            now=self._now,
+            lag_time_max_s=settings.replica.lag_time_max_ms / 1000,
+            isr_may_change=self._isr_may_change,
+        )
+        self._dir_of[key] = opened
+        opened.partitions[key] = partition
+        if log.flushed_offset < log.log_end_offset:
+            # Recovered bytes may still be in the page cache only.
+            opened.flusher.request(partition)
+        if log.offline is not None:
+            partition.take_offline(log.offline)
+        return partition
+
+    def _forget_checkpoints(self, opened: _OpenDirectory, name: tuple[str, int]) -> None:
+        """What the checkpoints say of an older topic of that name must never be believed of the new one."""
+        known = (opened.recovery_points, opened.watermarks, opened.log_starts)
+        if name in opened.deleted or any(name in offsets for offsets in known):
+            for offsets in known:
+                offsets.pop(name, None)
+            opened.deleted.discard(name)
+            self._write_watermarks(opened)
+            self._write_recovery_points(opened)
+            self._write_log_starts(opened)
+
+    def _emptiest(self) -> _OpenDirectory:
+        online = [opened for opened in self._dirs if opened.failed is None]
+        if not online:
+            raise StorageError("every log directory is offline")
+        return min(online, key=lambda opened: len(opened.partitions))
+
+    async def delete(self, partition: Partition) -> None:
+        """Remove the log of a partition for good."""
+        opened = self._dir_of.pop(partition.topic_partition)
+        opened.partitions.pop(partition.topic_partition, None)
+        opened.found.pop(partition.topic_partition, None)
+        opened.deleted.add(_name(partition))
+        opened.flusher.forget(partition)
+        await opened.flusher.next_sync()
+        path = opened.directory.partition_path(partition.topic, partition.topic_partition.partition)
+        partition.log.close()
+        opened.directory.delete(path, unique=self._new_id())
+        _log.info("%s: deleted", partition)
+
+    async def delete_strays(self, image: Image) -> None:
+        """Delete the logs that were found at the start and whose topic the image does not know."""
+        for opened in self._dirs:
+            for key, topic in list(opened.found.items()):
+                if _is_wanted(image, key, self._settings.node_id) or key in opened.partitions:
+                    continue
+                del opened.found[key]
+                self._dir_of.pop(key, None)
+                path = opened.directory.partition_path(topic, key.partition)
+                _log.info("%s-%d: deleting the log of a topic that is gone", topic, key.partition)
+                opened.directory.delete(path, unique=self._new_id())
+
+    # Duties
+
+    async def checkpoint_watermarks(self) -> None:
+        for opened in self._online():
+            self._write_watermarks(opened)
+
+    async def checkpoint_recovery_points(self) -> None:
+        """Sync what is dirty, then note how far each log need not be looked at after a crash."""
+        await self.flush_all()
+        for opened in self._online():
+            self._write_recovery_points(opened)
+
+    async def flush_all(self) -> None:
+        for opened in self._online():
+            for partition in opened.partitions.values():
+                if partition.offline is None and partition.log.flushed_offset < partition.log.log_end_offset:
+                    opened.flusher.request(partition)
+            await opened.flusher.next_sync()
+
+    async def delete_old_segments(self) -> None:
+        """Retention, over whole closed segments below the high watermark."""
+        for opened in self._online():
+            for partition in list(opened.partitions.values()):
+                if partition.offline is not None:
+                    continue
+                gone = partition.log.delete_old_segments(
+                    now_ms=self._clock.now_ms(), high_watermark=partition.high_watermark
+                )
+                if gone:
+                    _log.info(
+                        "%s: %d old segments deleted, starts at %d", partition, gone, partition.log.log_start_offset
+                    )
+            self._write_log_starts(opened)
+
+    # The end
+
+    async def close(self, *, broker_epoch: BrokerEpoch) -> None:
+        """Sync and close everything; a directory where that worked is marked as cleanly closed."""
+        try:
+            await self.flush_all()
+            for opened in self._online():
+                if any(each.offline is not None for each in opened.partitions.values()):
+                    continue
+                await self.checkpoint_watermarks()
+                for partition in opened.partitions.values():
+                    partition.log.close()
+                self._write_recovery_points(opened)
+                self._write_log_starts(opened)
+                if opened.failed is None:
+                    opened.directory.mark_clean(broker_epoch)
+        except StorageError as error:
+            _log.error("not closed in order: %s", error)
+        finally:
+            self.release()
+
+    def release(self) -> None:
+        for opened in self._dirs:
+            opened.directory.close()
+
+    # Inside
+
+    def _online(self) -> list[_OpenDirectory]:
+        return [opened for opened in self._dirs if opened.failed is None]
+
+    def _write_watermarks(self, opened: _OpenDirectory) -> None:
+        offsets = {_name(each): each.high_watermark for each in opened.partitions.values()}
+        # What is not open yet keeps the watermark that was known of it.
+        opened.directory.write_offsets(checkpoint.HIGH_WATERMARK_FILE, {**opened.watermarks, **offsets})
+
+    def _write_recovery_points(self, opened: _OpenDirectory) -> None:
+        offsets = {_name(each): each.log.recovery_point for each in opened.partitions.values()}
+        opened.directory.write_offsets(checkpoint.RECOVERY_POINT_FILE, {**opened.recovery_points, **offsets})
+
+    def _write_log_starts(self, opened: _OpenDirectory) -> None:
+        offsets = {_name(each): each.log.log_start_offset for each in opened.partitions.values()}
+        opened.directory.write_offsets(checkpoint.LOG_START_FILE, {**opened.log_starts, **offsets})
+
+    def _failed(self, opened: _OpenDirectory, error: StorageError) -> None:
+        opened.failed = error
+        for partition in opened.partitions.values():
+            partition.log.take_offline(error)
+            partition.take_offline(error)
+        if all(each.failed is not None for each in self._dirs):
+            self._on_all_failed(error)
+
+
+def _is_wanted(image: Image, key: TopicPartition, node_id: NodeId) -> bool:
+    state = image.partition(key)
+    return state is not None and node_id in state.replicas
+
+
+def _name(partition: Partition) -> tuple[str, int]:
+    return (partition.topic, int(partition.topic_partition.partition))
