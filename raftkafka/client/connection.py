@@ -11,7 +11,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.sasl import (
@@ -245,7 +245,8 @@ class Connection(asyncio.BufferedProtocol):
     # Reading
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports are no subclass of asyncio.Transport, only of its shape.
+        transport = cast(asyncio.Transport, transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_BYTES)
         self._flush()

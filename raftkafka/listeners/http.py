@@ -79,6 +79,11 @@ class HttpServer:
         await server.wait_closed()
 
     @property
+    def host(self) -> str:
+        """As configured; "" is every interface."""
+        return self._listener.host
+
+    @property
     def port(self) -> int:
         """The port in force, also where the listener asked for port 0."""
         assert self._server is not None, "not started"
