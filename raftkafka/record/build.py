@@ -22,6 +22,7 @@ from raftkafka.record.varint import TWO_BYTE_DELTAS
 RECORD_OVERHEAD_MAX: Final = 36
 """The most bytes that a record without headers takes beyond its key and value."""
 
+_FEW: Final = 4  # records up to which a loop is faster than finding out what they have in common
 _CRC: Final = Struct(">I")
 
 
@@ -83,6 +84,11 @@ def encode_records(
     count = len(records)
     if not count:
         raise ValueError("a batch holds at least one record")
+    producer = (producer_id, producer_epoch, base_sequence)
+    if count <= _FEW:
+        base, last = records[0][2], max([record[2] for record in records])
+        out = lay_out_one_by_one(records, base)
+        return _seal(out, count, (base, last), base_offset, producer, compression=compression)
     keys, values, times, headers = zip(*records, strict=True)
     base, last = times[0], max(times)
     null_keys = keys.count(None)
@@ -93,7 +99,6 @@ def encode_records(
     else:
         deltas = None if times.count(base) == count else list(map(sub, times, repeat(base)))
         out = lay_out(None if null_keys else keys, values, deltas)
-    producer = (producer_id, producer_epoch, base_sequence)
     return _seal(out, count, (base, last), base_offset, producer, compression=compression)
 
 
