@@ -1,0 +1,193 @@
+"""Images to start from, and strategies for commands: every kind, with values that often hit and often miss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import strategies as st
+
+from raftkafka.metadata.apply import apply_all
+from raftkafka.metadata.commands import (
+    BeginControlledShutdown,
+    ChangePartition,
+    CreateTopic,
+    DeleteTopic,
+    FenceBroker,
+    InitializeCluster,
+    RegisterBroker,
+    UnfenceBroker,
+)
+from raftkafka.metadata.image import Image
+from raftkafka.model.api.broker_lifecycle import IsrMember, ListenerEndpoint
+from raftkafka.model.errors import ErrorCode
+from raftkafka.model.ids import (
+    NO_BROKER_EPOCH,
+    NO_NODE,
+    BrokerEpoch,
+    NodeId,
+    PartitionEpoch,
+    PartitionIndex,
+    RaftIndex,
+    TopicId,
+)
+
+
+def endpoint(node_id: int) -> ListenerEndpoint:
+    return ListenerEndpoint(name="PLAINTEXT", host="127.0.0.1", port=9_000 + node_id)
+
+
+def register(node_id: int, *, incarnation: int = 0, replaces: int = NO_BROKER_EPOCH, rack: str | None = None):
+    return RegisterBroker(
+        node_id=NodeId(node_id),
+        incarnation_id=bytes([incarnation]) * 16,
+        listeners=(endpoint(node_id),),
+        rack=rack,
+        replaces=BrokerEpoch(replaces),
+    )
+
+
+class Cluster:
+    """An image that is built command by command, each in an entry of its own; `index` is the last one."""
+
+    def __init__(self) -> None:
+        self.image = Image.empty()
+        self.index = RaftIndex(0)
+
+    def apply(self, *commands, expect: ErrorCode = ErrorCode.NONE):
+        self.index = RaftIndex(self.index + 1)
+        applied = apply_all(self.image, self.index, commands)
+        assert applied.error is expect
+        self.image = applied.image
+        return applied
+
+    def epoch(self, node_id: int) -> BrokerEpoch:
+        return self.image.brokers[NodeId(node_id)].epoch
+
+    def start(self, node_id: int, *, incarnation: int = 0, rack: str | None = None) -> None:
+        known = self.image.brokers.get(NodeId(node_id))
+        replaces = NO_BROKER_EPOCH if known is None else known.epoch
+        self.apply(register(node_id, incarnation=incarnation, replaces=replaces, rack=rack))
+        self.unfence(node_id)
+
+    def unfence(self, node_id: int, *, unclean: bool = False):
+        return self.apply(UnfenceBroker(node_id=NodeId(node_id), epoch=self.epoch(node_id), unclean_default=unclean))
+
+    def fence(self, node_id: int, *, unclean: bool = False):
+        return self.apply(FenceBroker(node_id=NodeId(node_id), epoch=self.epoch(node_id), unclean_default=unclean))
+
+    def shut_down(self, node_id: int):
+        return self.apply(BeginControlledShutdown(node_id=NodeId(node_id), epoch=self.epoch(node_id)))
+
+    def create(self, name: str, *partitions: tuple[int, ...], configs: dict[str, str] | None = None) -> TopicId:
+        topic_id = TopicId(name.encode().ljust(16, b"\1")[:16])
+        replicas = tuple(tuple(NodeId(each) for each in partition) for partition in partitions)
+        self.apply(CreateTopic(name=name, topic_id=topic_id, partitions=replicas, configs=configs or {}))
+        return topic_id
+
+    def partition(self, name: str, index: int = 0):
+        topic = self.image.topic_by_name(name)
+        assert topic is not None
+        return topic.partitions[index]
+
+    def isr(self, *node_ids: int) -> tuple[IsrMember, ...]:
+        """Members with the broker epochs in force."""
+        return tuple(IsrMember(node_id=NodeId(each), broker_epoch=self.epoch(each)) for each in node_ids)
+
+    def change(self, name: str, *, isr=None, leader=None, index: int = 0, expect: ErrorCode = ErrorCode.NONE):
+        topic = self.image.topic_by_name(name)
+        assert topic is not None
+        command = ChangePartition(
+            topic_id=topic.topic_id,
+            partition=PartitionIndex(index),
+            partition_epoch=topic.partitions[index].partition_epoch,
+            isr=isr,
+            leader=leader,
+        )
+        return self.apply(command, expect=expect)
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    """Three brokers, all active."""
+    cluster = Cluster()
+    cluster.apply(InitializeCluster(cluster_id="c", feature_level=1))
+    for node_id in (1, 2, 3):
+        cluster.start(node_id)
+    return cluster
+
+
+def check(image: Image) -> None:
+    """The invariants that `image` names."""
+    assert {topic.name: topic.topic_id for topic in image.topics.values()} == dict(image.topic_ids)
+    for _, partition in image.partitions():
+        assert partition.isr
+        assert len(set(partition.isr)) == len(partition.isr)
+        assert set(partition.isr) <= set(partition.replicas)
+        if partition.leader != NO_NODE:
+            assert partition.leader in partition.isr
+            assert image.is_active(partition.leader)
+        if len(partition.isr) > 1:
+            assert all(image.is_active(member) for member in partition.isr)
+
+
+@pytest.fixture(scope="session")
+def check_image() -> Callable[[Image], None]:
+    return check
+
+
+_nodes = st.integers(-1, 4).map(NodeId)
+_epochs = st.integers(-1, 12).map(BrokerEpoch)
+_topic_ids = st.integers(0, 4).map(lambda each: TopicId(bytes([each]) * 16))
+_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+_members = st.builds(IsrMember, node_id=_nodes, broker_epoch=_epochs)
+
+commands = st.one_of(
+    st.builds(InitializeCluster, cluster_id=st.sampled_from(["", "a", "b"]), feature_level=st.integers(0, 3)),
+    st.builds(
+        RegisterBroker,
+        node_id=_nodes,
+        incarnation_id=st.integers(0, 5).map(lambda each: bytes([each]) * 16),
+        listeners=st.lists(st.integers(0, 5).map(endpoint), max_size=2).map(tuple),
+        rack=st.none() | _text,
+        replaces=_epochs,
+        unclean_default=st.booleans(),
+    ),
+    st.builds(FenceBroker, node_id=_nodes, epoch=_epochs, unclean_default=st.booleans()),
+    st.builds(UnfenceBroker, node_id=_nodes, epoch=_epochs, unclean_default=st.booleans()),
+    st.builds(BeginControlledShutdown, node_id=_nodes, epoch=_epochs),
+    st.builds(
+        CreateTopic,
+        name=st.sampled_from(["a", "b", "c.d", "c_d", ".", "x/y", ""]) | _text,
+        topic_id=_topic_ids,
+        partitions=st.lists(st.lists(_nodes, max_size=3).map(tuple), max_size=3).map(tuple),
+        configs=st.dictionaries(_text, _text, max_size=2)
+        | st.just({"unclean.leader.election.enable": "true"})
+        | st.just({"unclean.leader.election.enable": "false"}),
+    ),
+    st.builds(DeleteTopic, topic_id=_topic_ids),
+    st.builds(
+        ChangePartition,
+        topic_id=_topic_ids,
+        partition=st.integers(-2, 4).map(PartitionIndex),
+        partition_epoch=st.integers(-1, 6).map(PartitionEpoch),
+        isr=st.none() | st.lists(_members, max_size=4).map(tuple),
+        leader=st.none() | _nodes,
+    ),
+)
+
+
+@pytest.fixture(scope="session")
+def any_command() -> st.SearchStrategy:
+    """Arbitrary well-typed commands over few ids, so that they meet."""
+    return commands
+
+
+@pytest.fixture
+def new_cluster() -> type[Cluster]:
+    return Cluster
+
+
+@pytest.fixture
+def make_endpoint() -> Callable[[int], ListenerEndpoint]:
+    return endpoint
