@@ -75,7 +75,7 @@ def _machine() -> dict[str, object]:
 
 
 def _line(figure: Figure) -> str:
-    verdict = {None: "", True: ", target met", False: f", TARGET MISSED ({figure.target:g})"}[figure.met]
+    verdict = "" if figure.target is None else ", target met" if figure.met else f", TARGET MISSED ({figure.target:g})"
     return f"  {figure.name}: {rounded(figure.median):,g} {figure.unit}{verdict}"
 
 
