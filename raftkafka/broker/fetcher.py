@@ -14,7 +14,7 @@ from typing import Final
 
 from raftkafka.broker.flusher import Flusher
 from raftkafka.broker.partition import Partition
-from raftkafka.model.api.fetch import Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
+from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
 from raftkafka.model.errors import ApiError, CorruptionError, ErrorCode, StorageError
 from raftkafka.model.ids import BrokerEpoch, NodeId, TopicPartition
 from raftkafka.model.settings.values import FlushPolicy, ReplicaSettings
@@ -206,35 +206,24 @@ class LeaderFetcher:
 
     def _take_partition(self, partition: Partition, wanted: FetchPartition, response: FetchPartitionResponse) -> int:
         log = partition.log
-        step = follower.next_step(
-            response,
-            fetched_offset=wanted.fetch_offset,
-            fetched_in_epoch=wanted.current_leader_epoch,
-            leader_epoch=partition.leader_epoch,
-            log_start_offset=log.log_start_offset,
-            log_end_offset=log.log_end_offset,
-            epochs=log.epochs,
-        )
-        match step:
-            case follower.Append():
-                return self._append(partition, step)
-            case follower.Truncate():
-                _log.info("%s: diverges from the leader, truncating to offset %d", partition, step.offset)
-                log.truncate_to(step.offset)
-                partition.truncated()
-            case follower.StartAt():
-                _log.warning("%s: behind the leader's log start, starting again at offset %d", partition, step.offset)
-                log.truncate_fully_and_start_at(step.offset)
-                partition.truncated()
-            case follower.Retry() | follower.AwaitLeadership():
-                self._pause(partition, step.error)
+        if (wanted.current_leader_epoch, wanted.fetch_offset) != (partition.leader_epoch, log.log_end_offset):
+            # A new leader, or a log end that has moved, since the question: this answers another one.
+            return 0
+        if response.error_code is ErrorCode.OFFSET_OUT_OF_RANGE:
+            self._start_again(partition, response)
+        elif response.error_code is not ErrorCode.NONE:
+            self._pause(partition, response.error_code)
+        elif response.diverging_epoch is not None:
+            self._truncate(partition, response.diverging_epoch)
+        else:
+            return self._append(partition, response)
         return 0
 
-    def _append(self, partition: Partition, step: follower.Append) -> int:
+    def _append(self, partition: Partition, response: FetchPartitionResponse) -> int:
         appended = 0
-        if len(step.records):
+        if len(response.records):
             try:
-                appended = partition.log.append_as_follower(step.records).bytes
+                appended = partition.log.append_as_follower(response.records).bytes
             except ApiError as error:
                 # What came does not continue this log: ask again from the log end.
                 _log.warning("%s: the leader's answer does not fit: %s", partition, error)
@@ -242,9 +231,35 @@ class LeaderFetcher:
                 return 0
             if self._group:
                 self._flusher_of(partition).request(partition)
-        partition.set_follower_watermark(step.high_watermark)
-        partition.log.advance_log_start(step.log_start_offset)
+        partition.set_follower_watermark(response.high_watermark)
+        partition.log.advance_log_start(response.log_start_offset)
         return appended
+
+    def _truncate(self, partition: Partition, diverging: EpochEndOffset) -> None:
+        log = partition.log
+        cut = follower.truncation_offset(epochs=log.epochs, log_end_offset=log.log_end_offset, diverging=diverging)
+        _log.info("%s: diverges from the leader, truncating from offset %d to %d", partition, log.log_end_offset, cut)
+        if cut < log.log_start_offset:
+            log.truncate_fully_and_start_at(cut)
+        else:
+            log.truncate_to(cut)
+        partition.truncated()
+
+    def _start_again(self, partition: Partition, response: FetchPartitionResponse) -> None:
+        log = partition.log
+        start = follower.restart_offset(
+            log_start_offset=log.log_start_offset,
+            log_end_offset=log.log_end_offset,
+            leader_log_start_offset=response.log_start_offset,
+        )
+        if start is None:
+            self._pause(partition, ErrorCode.OFFSET_OUT_OF_RANGE)
+            return
+        _log.warning(
+            "%s: the leader no longer has offset %d, starting again at %d", partition, log.log_end_offset, start
+        )
+        log.truncate_fully_and_start_at(start)
+        partition.truncated()
 
     def _pause(self, partition: Partition, code: ErrorCode) -> None:
         _log.debug("%s: fetch answered %s", partition, code.name)
