@@ -6,11 +6,22 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
+import uvloop
 
 from raftkafka.listeners.server import BrokerServer
 from raftkafka.model.ids import NodeId
 from raftkafka.model.settings.values import Listener, NetworkSettings
 from raftkafka.ports.probe import NullProbe
+
+BOTH_LOOPS = {"test_connection", "test_authentication", "test_server"}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_asyncio_loop_factories(config, item):
+    """A node runs on uvloop, an embedding program may not: the connection shell is tested on both."""
+    if item.path.stem in BOTH_LOOPS:
+        return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+    return {"asyncio": asyncio.new_event_loop}
 
 
 class CountingProbe(NullProbe):

@@ -8,7 +8,6 @@ import socket
 from pathlib import Path
 
 import pytest
-import uvloop
 
 from raftkafka.client.connection import Connection
 from raftkafka.listeners.server import BrokerServer
@@ -96,17 +95,3 @@ async def test_five_hundred_idle_connections_cost_less_than_five_mebibytes_of_ri
         one.close()
     await warm.close()
     assert cost < 5 << 20
-
-
-def test_the_same_server_runs_on_uvloop():
-    async def ask() -> str:
-        server = server_on(0)
-        await server.start()
-        connection = await Connection.open("127.0.0.1", server.port, client_id="me")
-        answers = await asyncio.gather(*[connection.request(DescribeCluster()) for _ in range(3000)])
-        await connection.close()
-        await server.stop()
-        return answers[-1].cluster_id
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        assert runner.run(ask()) == "me"
