@@ -10,7 +10,7 @@ from typing import Final
 
 from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartitionResponse, ProduceResponse
 from raftkafka.model.errors import ErrorCode
-from raftkafka.model.ids import LeaderEpoch, PartitionIndex, TopicId
+from raftkafka.model.ids import LeaderEpoch, NodeId, Offset, PartitionIndex, TimestampMs, TopicId
 from raftkafka.wire.native.fields import (
     COUNT,
     ERROR,
@@ -24,11 +24,13 @@ from raftkafka.wire.native.fields import (
     Buffer,
     Shape,
     array,
+    decode_error,
     malformed,
     nullable,
 )
 from raftkafka.wire.native.rows import Api, split_records
 
+_MESSAGE: Final = nullable(STRING)
 PRODUCE_PARTITION_RESPONSE: Final = Shape(
     ProducePartitionResponse,
     topic_id=UUID,
@@ -39,7 +41,7 @@ PRODUCE_PARTITION_RESPONSE: Final = Shape(
     log_start_offset=OFFSET,
     current_leader=ID,
     current_leader_epoch=ID,
-    error_message=nullable(STRING),
+    error_message=_MESSAGE,
 )
 PRODUCE_RESPONSE: Final = Shape(
     ProduceResponse, partitions=array(PRODUCE_PARTITION_RESPONSE.field), throttle_time_ms=COUNT
@@ -109,7 +111,44 @@ def encode_produce_response(response: ProduceResponse) -> tuple[object, list[Buf
 def decode_produce_response(body: object, records: memoryview) -> ProduceResponse:
     if len(records):
         malformed("ProduceResponse carries no records")
-    return PRODUCE_RESPONSE.decode(body)
+    if type(body) is not list or len(body) != 2 or type(body[0]) is not list:
+        malformed("expected ProduceResponse")
+    partitions = tuple([_decode_partition_response(item) for item in body[0]])
+    return ProduceResponse(partitions=partitions, throttle_time_ms=COUNT.decode(body[1]))
+
+
+def _decode_partition_response(item: object) -> ProducePartitionResponse:
+    if type(item) is not list or len(item) != 9:
+        malformed("expected ProducePartitionResponse")
+    topic_id, partition, error, base_offset, append_time, log_start, leader, leader_epoch, message = item
+    if (
+        type(topic_id) is not bytes
+        or len(topic_id) != UUID_BYTES
+        or type(partition) is not int
+        or not 0 <= partition <= INT32_MAX
+        or type(base_offset) is not int
+        or not -1 <= base_offset <= INT64_MAX
+        or type(append_time) is not int
+        or not -1 <= append_time <= INT64_MAX
+        or type(log_start) is not int
+        or not -1 <= log_start <= INT64_MAX
+        or type(leader) is not int
+        or not -1 <= leader <= INT32_MAX
+        or type(leader_epoch) is not int
+        or not -1 <= leader_epoch <= INT32_MAX
+    ):
+        malformed("a field of ProducePartitionResponse has the wrong type or range")
+    return ProducePartitionResponse(
+        topic_id=TopicId(topic_id),
+        partition=PartitionIndex(partition),
+        error_code=decode_error(error),
+        base_offset=Offset(base_offset),
+        log_append_time_ms=TimestampMs(append_time),
+        log_start_offset=Offset(log_start),
+        current_leader=NodeId(leader),
+        current_leader_epoch=LeaderEpoch(leader_epoch),
+        error_message=_MESSAGE.decode(message),
+    )
 
 
 def pack_produce_response(correlation_id: int, response: ProduceResponse) -> list[Buffer] | None:
