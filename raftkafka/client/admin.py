@@ -1,0 +1,220 @@
+"""Topics and the cluster, for administrators. Floor 3.
+
+Any node may be asked; those that do not lead forward what is for the controller. Errors are `ApiError`s with the broker's words.
+Requests that change something are sent once: when their answer is lost, a `RaftKafkaError` says so and the outcome is
+unknown (I18).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import Random
+from types import TracebackType
+from typing import Final, Self, TypeVar
+
+from raftkafka.client.connection import Connection
+from raftkafka.client.offsets import list_offsets
+from raftkafka.client.routing import Channel, Connect, Router, parse_bootstrap
+from raftkafka.client.types import NotReachableError, TopicPartition
+from raftkafka.model.api import Request
+from raftkafka.model.api.cluster import (
+    DescribeCluster,
+    DescribeClusterResponse,
+    DescribeQuorum,
+    DescribeQuorumResponse,
+    Metadata,
+    MetadataResponse,
+    TopicMetadata,
+)
+from raftkafka.model.api.offsets import ListOffsetsPartitionResponse
+from raftkafka.model.api.topics import (
+    CreatedTopic,
+    CreateTopics,
+    CreateTopicsResponse,
+    DeletedTopic,
+    DeleteTopics,
+    DeleteTopicsResponse,
+    NewTopic,
+    TopicToDelete,
+)
+from raftkafka.model.errors import ApiError, ErrorCode, RaftKafkaError
+from raftkafka.model.ids import TimestampMs
+
+_Response = TypeVar("_Response")
+_RETRY_S: Final = 0.05
+
+
+class Admin:
+    """Use `async with Admin(...)`, or `start` and `stop`. Every call takes at most `default_api_timeout_ms`."""
+
+    def __init__(
+        self,
+        bootstrap_servers: str | Sequence[str] = "localhost:9092",
+        *,
+        client_id: str = "raftkafka-admin",
+        default_api_timeout_ms: int = 60_000,
+        connect_timeout_ms: int = 10_000,
+        connect: Connect | None = None,
+        random: Random | None = None,
+    ) -> None:
+        async def open_connection(host: str, port: int) -> Channel:
+            return await Connection.open(host, port, client_id=client_id, connect_timeout_s=connect_timeout_ms / 1000)
+
+        self._bootstrap = parse_bootstrap(bootstrap_servers)
+        self._connect: Connect = connect or open_connection
+        self._random = random or Random()
+        self._timeout_s = default_api_timeout_ms / 1000
+        self._running = False
+
+    async def start(self) -> None:
+        if not self._running:
+            self._router = Router(bootstrap=self._bootstrap, connect=self._connect, random=self._random)
+            self._running = True
+            await self._router.start()
+
+    async def stop(self) -> None:
+        if self._running:
+            self._running = False
+            await self._router.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    # Changing
+
+    async def create_topics(self, topics: Iterable[NewTopic], *, validate_only: bool = False) -> list[CreatedTopic]:
+        """Create topics; one outcome for each, in the order asked.
+
+        Raises:
+            ApiError: of the first topic that was refused; the others may have been created.
+        """
+        request = CreateTopics(
+            topics=tuple(topics), timeout_ms=int(self._timeout_s * 1000), validate_only=validate_only
+        )
+        response = await self._change(request, CreateTopicsResponse, _first_error)
+        for topic in response.topics:
+            if topic.error_code is not ErrorCode.NONE:
+                raise ApiError(topic.error_code, topic.error_message or f"topic {topic.name!r}")
+        return list(response.topics)
+
+    async def create_topic(
+        self,
+        name: str,
+        *,
+        num_partitions: int = -1,
+        replication_factor: int = -1,
+        configs: Mapping[str, str | None] | None = None,
+    ) -> CreatedTopic:
+        """Create one topic; -1 takes the broker's default. Raises ApiError (TOPIC_ALREADY_EXISTS, ...)."""
+        topic = NewTopic(
+            name=name,
+            num_partitions=num_partitions,
+            replication_factor=replication_factor,
+            configs=tuple((configs or {}).items()),
+        )
+        return (await self.create_topics([topic]))[0]
+
+    async def delete_topics(self, names: Iterable[str]) -> list[DeletedTopic]:
+        """Delete topics by name.
+
+        Raises:
+            ApiError: of the first topic that was refused; the others may have been deleted.
+        """
+        request = DeleteTopics(
+            topics=tuple(TopicToDelete(name=name) for name in names), timeout_ms=int(self._timeout_s * 1000)
+        )
+        response = await self._change(request, DeleteTopicsResponse, _first_error)
+        for topic in response.topics:
+            if topic.error_code is not ErrorCode.NONE:
+                raise ApiError(topic.error_code, topic.error_message or f"topic {topic.name!r}")
+        return list(response.topics)
+
+    # Reading
+
+    async def list_topics(self, *, include_internal: bool = False) -> list[str]:
+        """Names, sorted."""
+        response = await self._read(Metadata(topics=None), MetadataResponse)
+        return sorted(topic.name for topic in response.topics if include_internal or not topic.is_internal)
+
+    async def describe_topics(self, names: Iterable[str]) -> list[TopicMetadata]:
+        """Partitions with leaders, replicas and ISR. Raises ApiError for the first topic that cannot be had."""
+        response = await self._read(Metadata(topics=tuple(names)), MetadataResponse)
+        for topic in response.topics:
+            if topic.error_code is not ErrorCode.NONE:
+                raise ApiError(topic.error_code, f"topic {topic.name!r}")
+        return list(response.topics)
+
+    async def describe_cluster(self) -> DescribeClusterResponse:
+        """All registered brokers, fenced ones included."""
+        response = await self._read(DescribeCluster(), DescribeClusterResponse)
+        if response.error_code is not ErrorCode.NONE:
+            raise ApiError(response.error_code)
+        return response
+
+    async def describe_quorum(self) -> DescribeQuorumResponse:
+        """The Raft voters as their leader sees them; waits while there is none."""
+        return await self._read(DescribeQuorum(), DescribeQuorumResponse, lambda answer: answer.error_code)
+
+    async def list_offsets(
+        self, targets: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, ListOffsetsPartitionResponse]:
+        """Offsets by timestamp in milliseconds, or LATEST (-1), EARLIEST (-2), MAX_TIMESTAMP (-3). Raises ApiError."""
+        stamps = {tp: TimestampMs(timestamp) for tp, timestamp in targets.items()}
+        return await list_offsets(self._router, stamps, timeout_s=self._timeout_s)
+
+    # Asking
+
+    async def _read(
+        self,
+        request: Request,
+        kind: type[_Response],
+        error_of: Callable[[_Response], ErrorCode] = lambda _: ErrorCode.NONE,
+    ) -> _Response:
+        """Ask until somebody answers; asking twice does no harm."""
+        return await self._until_answered(request, kind, error_of, may_repeat=True)
+
+    async def _change(
+        self, request: Request, kind: type[_Response], error_of: Callable[[_Response], ErrorCode]
+    ) -> _Response:
+        """Ask once; a node that says it did nothing (NOT_CONTROLLER) is asked again."""
+        return await self._until_answered(request, kind, error_of, may_repeat=False)
+
+    async def _until_answered(
+        self, request: Request, kind: type[_Response], error_of: Callable[[_Response], ErrorCode], *, may_repeat: bool
+    ) -> _Response:
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout_s
+        while True:
+            left_s = deadline - loop.time()
+            try:
+                response = await self._router.ask_any(request, timeout_s=max(left_s, 0.001))
+            except ApiError:
+                raise
+            except NotReachableError as error:
+                if left_s <= 0:
+                    raise ApiError(ErrorCode.BROKER_NOT_AVAILABLE, str(error)) from error
+            except (RaftKafkaError, TimeoutError) as error:
+                if not may_repeat or left_s <= 0:
+                    raise ApiError(
+                        ErrorCode.REQUEST_TIMED_OUT, f"no answer, the outcome is unknown: {error}"
+                    ) from error
+            else:
+                assert isinstance(response, kind)
+                code = error_of(response)
+                if code not in (ErrorCode.NOT_CONTROLLER, ErrorCode.BROKER_NOT_AVAILABLE) or left_s <= 0:
+                    if may_repeat and code is not ErrorCode.NONE:
+                        raise ApiError(code)
+                    return response
+            await asyncio.sleep(_RETRY_S)
+
+
+def _first_error(response: CreateTopicsResponse | DeleteTopicsResponse) -> ErrorCode:
+    """A node that cannot reach the controller says so of every topic alike."""
+    return response.topics[0].error_code if response.topics else ErrorCode.NONE

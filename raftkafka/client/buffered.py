@@ -1,0 +1,195 @@
+"""What was fetched for one partition and not yet read. Floor 3, pure.
+
+Invariant: records come out in offset order, none below `position` and none twice, whichever of the three ways reads them.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import NamedTuple
+
+from raftkafka.client.types import Batch, TopicPartition, Values
+from raftkafka.model.errors import ApiError, CorruptionError
+from raftkafka.record.header import BatchHeader, crc_ok, iter_headers
+from raftkafka.record.iterate import Record, decode_records, decode_values
+
+
+class _Chunk:
+    """One answer's worth: record batches back to back, those before `next_batch` are read."""
+
+    __slots__ = ("batches", "next_batch", "records")
+
+    def __init__(self, records: memoryview, batches: list[tuple[int, BatchHeader]]) -> None:
+        self.records = records
+        self.batches = batches
+        self.next_batch = 0
+
+
+class Received(NamedTuple):
+    """Fetched batches that passed their checks, and the offset after them."""
+
+    chunk: _Chunk
+    next_offset: int
+
+
+def receive(records: memoryview | bytes, fetch_offset: int, *, check_crcs: bool) -> Received | None:
+    """Check an answer to a fetch from `fetch_offset`; None when it holds nothing from there on.
+
+    Raises:
+        CorruptionError: a batch is malformed, or its checksum is wrong (I15).
+    """
+    view = memoryview(records)
+    batches = [(at, header) for at, header in iter_headers(view) if header.next_offset > fetch_offset]
+    if check_crcs:
+        for at, header in batches:
+            if not crc_ok(view, at, header.batch_size):
+                raise CorruptionError(f"the checksum of the batch at offset {header.base_offset} is wrong")
+    return Received(_Chunk(view, batches), batches[-1][1].next_offset) if batches else None
+
+
+class Buffered:
+    """The chunks of one partition, oldest first; `position` is the offset of the next record that somebody reads."""
+
+    __slots__ = ("_chunks", "_decoded", "_decoded_at", "bytes", "position", "topic_partition")
+
+    def __init__(self, topic_partition: TopicPartition) -> None:
+        self.topic_partition = topic_partition
+        self.position = -1
+        self.bytes = 0
+        self._chunks: deque[_Chunk] = deque()
+        self._decoded: list[Record] = []
+        """Records of the batch before the first chunk's `next_batch`; those from `_decoded_at` on are not read yet."""
+        self._decoded_at = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._chunks)
+
+    def clear(self, position: int) -> None:
+        """Forget everything; read from `position` on."""
+        self._chunks.clear()
+        self._decoded, self._decoded_at = [], 0
+        self.bytes = 0
+        self.position = position
+
+    def add(self, received: Received) -> None:
+        self._chunks.append(received.chunk)
+        self.bytes += len(received.chunk.records)
+
+    def take_record(self) -> Record | None:
+        """The next record; None when there is none."""
+        while self._chunks:
+            if self._decoded_at < len(self._decoded):
+                record = self._decoded[self._decoded_at]
+                self._decoded_at += 1
+                self.position = record.offset + 1
+                self._end_batch_if_read()
+                return record
+            self._decode_next()
+        return None
+
+    def take_records(self, limit: int) -> list[Record]:
+        """Up to `limit` records.
+
+        Raises:
+            CorruptionError: the next batch cannot be decoded, and nothing before it was left to give.
+        """
+        taken: list[Record] = []
+        while self._chunks and len(taken) < limit:
+            if self._decoded_at == len(self._decoded):
+                try:
+                    self._decode_next()
+                except (CorruptionError, ApiError):
+                    if taken:
+                        break
+                    raise
+                continue
+            end = min(self._decoded_at + limit - len(taken), len(self._decoded))
+            taken += self._decoded[self._decoded_at : end]
+            self._decoded_at = end
+            self.position = taken[-1].offset + 1
+            self._end_batch_if_read()
+        return taken
+
+    def take_values(self) -> Values | None:
+        """The values of all that is contiguous, decoded batch by batch; None when there is nothing."""
+        values: list[bytes | None] = []
+        first = self.position
+        while self._chunks and not (values and self._gap_follows()):
+            if self._decoded_at < len(self._decoded):  # somebody read a part of this batch record by record
+                rest = self._decoded[self._decoded_at :]
+                self._decoded_at = len(self._decoded)
+                if not values:
+                    first = rest[0].offset
+                values += [record.value for record in rest]
+                self._end_batch_if_read()
+                continue
+            chunk = self._chunks[0]
+            at, header = chunk.batches[chunk.next_batch]
+            whole = header.records_count == header.last_offset_delta + 1 and not header.is_control
+            if not whole:
+                if values:
+                    break
+                self._decode_next()
+                continue
+            try:
+                batch = decode_values(chunk.records, at, check_crc=False)
+            except (CorruptionError, ApiError):
+                if values:
+                    break
+                raise
+            skipped = max(0, self.position - header.base_offset)
+            if not values:
+                first = header.base_offset + skipped
+            values += batch[skipped:] if skipped else batch
+            self.position = header.next_offset
+            self._advance(chunk)
+        return Values(self.topic_partition, first, self.position, values) if values else None
+
+    def take_batches(self) -> list[Batch]:
+        """Everything, raw; control batches included, as they lie in the log."""
+        taken: list[Batch] = []
+        while self._chunks:
+            chunk = self._chunks.popleft()
+            self.bytes -= len(chunk.records)
+            partly_read = self._decoded_at < len(self._decoded)
+            at = chunk.batches[chunk.next_batch - partly_read][0]
+            next_offset = chunk.batches[-1][1].next_offset
+            self._decoded, self._decoded_at = [], 0
+            taken.append(Batch(self.topic_partition, chunk.records[at:], self.position, next_offset))
+            self.position = next_offset
+        return taken
+
+    def _gap_follows(self) -> bool:
+        chunk = self._chunks[0]
+        return chunk.batches[chunk.next_batch][1].base_offset > self.position
+
+    def _decode_next(self) -> None:
+        chunk = self._chunks[0]
+        at, header = chunk.batches[chunk.next_batch]
+        if header.is_control:
+            records: list[Record] = []
+        else:
+            records = decode_records(chunk.records, at, check_crc=False)
+            if header.base_offset < self.position:
+                records = [record for record in records if record.offset >= self.position]
+        self._decoded, self._decoded_at = records, 0
+        chunk.next_batch += 1
+        self._end_batch_if_read()
+
+    def _end_batch_if_read(self) -> None:
+        """After the last record of a batch, go on behind it: compaction may have removed records at its end."""
+        if self._decoded_at < len(self._decoded):
+            return
+        chunk = self._chunks[0]
+        self._decoded, self._decoded_at = [], 0
+        self.position = chunk.batches[chunk.next_batch - 1][1].next_offset
+        self._drop_if_read(chunk)
+
+    def _advance(self, chunk: _Chunk) -> None:
+        chunk.next_batch += 1
+        self._drop_if_read(chunk)
+
+    def _drop_if_read(self, chunk: _Chunk) -> None:
+        if chunk.next_batch == len(chunk.batches):
+            self._chunks.popleft()
+            self.bytes -= len(chunk.records)

@@ -1,0 +1,363 @@
+"""Keeps fetched batches ready for the application: one long poll per leader, the next one while the last is read. Floor 3.
+
+Bounds: of a partition at most `max_partition_fetch_bytes` are buffered when the next fetch leaves, of all partitions together at most
+`fetch_max_bytes` (and a batch that alone is larger, KIP-74). A partition whose reader is slow drops out of the fetches; while
+it does, the others are polled shortly, so that it gets back in soon.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Final
+
+from raftkafka.client.backoff import Backoff
+from raftkafka.client.buffered import Buffered, receive
+from raftkafka.client.offsets import list_offsets
+from raftkafka.client.routing import Channel, Router
+from raftkafka.client.types import TopicPartition
+from raftkafka.model.api import Response
+from raftkafka.model.api.fetch import Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
+from raftkafka.model.errors import ApiError, CorruptionError, ErrorCode, RaftKafkaError
+from raftkafka.model.ids import NO_NODE, NodeId, Offset, PartitionIndex, TimestampMs
+
+_log = logging.getLogger("raftkafka.client")
+
+LANE: Final = "fetch"
+SHORT_WAIT_MS: Final = 20
+"""`max_wait_ms` of a fetch that leaves a partition out because its buffer is full."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchSettings:
+    """Sizes in bytes; `auto_offset_reset` is LATEST, EARLIEST, or None to raise an error."""
+
+    fetch_min_bytes: int
+    fetch_max_bytes: int
+    fetch_max_wait_ms: int
+    max_partition_fetch_bytes: int
+    check_crcs: bool
+    auto_offset_reset: TimestampMs | None
+    request_timeout_s: float
+    lookup_timeout_s: float
+    backoff: Backoff
+
+
+class PartitionFetch:
+    """One assigned partition. `fetch_offset` runs ahead of `buffered.position`; -1 while it is being looked up."""
+
+    __slots__ = (
+        "buffered",
+        "error",
+        "failures",
+        "fetch_offset",
+        "generation",
+        "high_watermark",
+        "in_flight",
+        "looking_up",
+        "not_before",
+        "paused",
+        "reset_to",
+        "topic_partition",
+        "tried_epoch",
+    )
+
+    def __init__(self, topic_partition: TopicPartition) -> None:
+        self.topic_partition = topic_partition
+        self.buffered = Buffered(topic_partition)
+        self.fetch_offset = -1
+        self.high_watermark = -1
+        self.generation = 0
+        """Counts seeks: what was asked for before one is not wanted after it."""
+        self.reset_to: TimestampMs | None = None
+        self.looking_up = False
+        self.in_flight = False
+        self.paused = False
+        self.error: ApiError | None = None
+        """Raised to the application once it has read what came before."""
+        self.failures = 0
+        self.not_before = 0.0
+        self.tried_epoch = -1
+
+    def seek(self, offset: int) -> None:
+        self.generation += 1
+        self.fetch_offset = offset
+        self.reset_to = None
+        self.error = None
+        self.not_before = 0.0
+        self.buffered.clear(offset)
+
+    def reset(self, timestamp: TimestampMs) -> None:
+        """Look the position up by timestamp (LATEST, EARLIEST) before anything is fetched."""
+        self.seek(-1)
+        self.reset_to = timestamp
+        self.looking_up = False
+
+
+class Fetcher:
+    """All assigned partitions of one consumer. `wake` after anything was changed or read."""
+
+    def __init__(self, *, router: Router, settings: FetchSettings, random: Random) -> None:
+        self.states: dict[TopicPartition, PartitionFetch] = {}
+        self.arrived = asyncio.Event()
+        """Set when there is something to read or to raise."""
+        self._router = router
+        self._settings = settings
+        self._random = random
+        self._loop = asyncio.get_running_loop()
+        self._pumping = False
+        self._stopped = False
+        self._busy: set[NodeId] = set()
+        """Leaders with a fetch under way."""
+        self._connecting: dict[NodeId, asyncio.Task[None]] = {}
+        self._lookups: set[asyncio.Task[None]] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        router.on_update.append(self._on_update)
+
+    def assign(self, partitions: Iterable[TopicPartition]) -> None:
+        """Fetch these and no others; those that were assigned before keep their positions and buffers."""
+        wanted = list(dict.fromkeys(partitions))
+        for gone in self.states.keys() - set(wanted):
+            self.states.pop(gone).generation += 1
+        for tp in wanted:
+            if tp not in self.states:
+                self.states[tp] = state = PartitionFetch(tp)
+                self._lose_position(state, "no position is set and auto_offset_reset is 'none'")
+        self._router.track_only({tp.topic for tp in wanted})
+        self.wake()
+
+    def wake(self) -> None:
+        if not self._pumping and not self._stopped:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
+    async def stop(self) -> None:
+        self._stopped = True
+        if self._on_update in self._router.on_update:
+            self._router.on_update.remove(self._on_update)
+        if self._timer is not None:
+            self._timer.cancel()
+        tasks = [*self._connecting.values(), *self._lookups]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # Asking
+
+    def _pump(self) -> None:
+        self._pumping = False
+        if self._stopped:
+            return
+        now = self._loop.time()
+        by_leader: dict[NodeId, list[PartitionFetch]] = {}
+        crowded: set[NodeId] = set()
+        to_look_up: list[PartitionFetch] = []
+        next_try = None
+        buffered_bytes = sum(state.buffered.bytes for state in self.states.values())
+        for state in self.states.values():
+            if state.error is not None or state.in_flight:
+                continue
+            if state.reset_to is not None:
+                if not state.looking_up:
+                    to_look_up.append(state)
+                continue
+            if state.paused or state.fetch_offset < 0:
+                continue
+            if state.not_before > now:
+                next_try = state.not_before if next_try is None else min(next_try, state.not_before)
+                continue
+            leadership = self._router.view.leadership(*state.topic_partition)
+            if leadership is None or leadership.leader == NO_NODE:
+                self._router.request_update()
+            elif state.buffered.bytes >= self._settings.max_partition_fetch_bytes:
+                crowded.add(leadership.leader)
+            else:
+                by_leader.setdefault(leadership.leader, []).append(state)
+        if to_look_up:
+            self._look_up(to_look_up)
+        if buffered_bytes < self._settings.fetch_max_bytes:
+            share = (self._settings.fetch_max_bytes - buffered_bytes) // max(1, len(by_leader) + len(self._busy))
+            for leader, states in by_leader.items():
+                if leader not in self._busy:
+                    self._fetch(leader, states, max_bytes=max(1, share), crowded=leader in crowded)
+        if next_try is not None:
+            self._wake_at(next_try)
+
+    def _wake_at(self, at: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(at, self.wake)
+
+    def _fetch(self, leader: NodeId, states: list[PartitionFetch], *, max_bytes: int, crowded: bool) -> None:
+        channel = self._router.live_channel(leader, lane=LANE)
+        if channel is None:
+            if leader not in self._connecting:
+                self._connecting[leader] = self._loop.create_task(self._connect(leader, states))
+            return
+        settings = self._settings
+        wait_ms = min(SHORT_WAIT_MS, settings.fetch_max_wait_ms) if crowded else settings.fetch_max_wait_ms
+        request = Fetch(
+            max_wait_ms=wait_ms,
+            min_bytes=settings.fetch_min_bytes,
+            max_bytes=max_bytes,
+            partitions=tuple(self._partition(state) for state in states),
+        )
+        self._busy.add(leader)
+        asked = [(state, state.generation) for state in states]
+        for state in states:
+            state.in_flight = True
+        answer = channel.request(request, timeout_s=settings.request_timeout_s + wait_ms / 1000)
+        answer.add_done_callback(partial(self._answered, leader, channel, asked))
+
+    def _partition(self, state: PartitionFetch) -> FetchPartition:
+        name, partition = state.topic_partition
+        topic = self._router.view.topic(name)
+        assert topic is not None, "a leader was found for it"
+        epoch = topic.partitions[partition].leader_epoch
+        state.tried_epoch = epoch
+        return FetchPartition(
+            topic_id=topic.topic_id,
+            partition=PartitionIndex(partition),
+            current_leader_epoch=epoch,
+            fetch_offset=Offset(state.fetch_offset),
+            max_bytes=self._settings.max_partition_fetch_bytes,
+        )
+
+    async def _connect(self, leader: NodeId, states: list[PartitionFetch]) -> None:
+        try:
+            await self._router.channel(leader, lane=LANE)
+        except RaftKafkaError as error:
+            _log.debug("broker %d: %s", leader, error)
+            for state in states:
+                leadership = self._router.view.leadership(*state.topic_partition)
+                state.tried_epoch = state.tried_epoch if leadership is None else leadership.leader_epoch
+                self._hold_back(state)
+            self._router.request_update()
+        finally:
+            del self._connecting[leader]
+        self.wake()
+
+    # Answers
+
+    def _answered(
+        self,
+        leader: NodeId,
+        channel: Channel,
+        asked: list[tuple[PartitionFetch, int]],
+        answer: asyncio.Future[Response],
+    ) -> None:
+        self._busy.discard(leader)
+        for state, _ in asked:
+            state.in_flight = False
+        error = None if answer.cancelled() else answer.exception()
+        if self._stopped:
+            return
+        if isinstance(error, ApiError) and not error.code.retriable:
+            for state, _ in asked:
+                self._fail(state, error)
+        elif answer.cancelled() or isinstance(error, RaftKafkaError):
+            _log.debug("fetch without an answer: %s", error)
+            channel.abort()
+            self._router.request_update()
+            for state, _ in asked:
+                self._hold_back(state)
+        else:
+            response = answer.result()
+            assert isinstance(response, FetchResponse)
+            for (state, generation), partition in zip(asked, response.partitions, strict=False):
+                if state.generation == generation:
+                    self._take(state, partition)
+        self.wake()
+
+    def _take(self, state: PartitionFetch, answer: FetchPartitionResponse) -> None:
+        code = answer.error_code
+        if code is ErrorCode.NONE:
+            state.failures = 0
+            state.high_watermark = answer.high_watermark
+            if answer.records:
+                self._receive(state, answer.records)
+        elif code is ErrorCode.OFFSET_OUT_OF_RANGE:
+            if not state.buffered:  # else what is buffered is read first; the next fetch says it again
+                self._lose_position(state, f"offset {state.fetch_offset} of {state.topic_partition} is out of range")
+            else:
+                self._hold_back(state)
+        elif code.retriable:
+            at_once = False
+            if code is not ErrorCode.OFFSET_NOT_AVAILABLE:
+                at_once = self._router.hint(
+                    answer.topic_id, answer.partition, answer.current_leader, answer.current_leader_epoch
+                )
+            self._hold_back(state, at_once=at_once)
+        else:
+            self._fail(state, ApiError(code, str(state.topic_partition)))
+
+    def _receive(self, state: PartitionFetch, records: memoryview | bytes) -> None:
+        try:
+            received = receive(records, state.fetch_offset, check_crcs=self._settings.check_crcs)
+        except CorruptionError as error:
+            self._fail(state, ApiError(ErrorCode.CORRUPT_MESSAGE, f"{state.topic_partition}: {error}"))
+            return
+        if received is None:
+            self._hold_back(state)
+            return
+        state.buffered.add(received)
+        state.fetch_offset = received.next_offset
+        self.arrived.set()
+
+    def _fail(self, state: PartitionFetch, error: ApiError) -> None:
+        state.error = error
+        self.arrived.set()
+
+    def _hold_back(self, state: PartitionFetch, *, at_once: bool = False) -> None:
+        state.failures += 1
+        delay_s = 0.0 if at_once else self._settings.backoff.delay_s(state.failures, self._random)
+        state.not_before = self._loop.time() + delay_s
+
+    def _on_update(self) -> None:
+        """A refresh came in: partitions with a new leader need not wait any longer."""
+        for state in self.states.values():
+            leadership = self._router.view.leadership(*state.topic_partition)
+            if leadership is not None and leadership.leader_epoch > state.tried_epoch:
+                state.not_before = 0.0
+            code = self._router.view.error(state.topic_partition.topic)
+            if code is not ErrorCode.NONE and not code.retriable and state.error is None:
+                self._fail(state, ApiError(code, f"topic {state.topic_partition.topic!r}"))
+        self.wake()
+
+    # Positions
+
+    def _lose_position(self, state: PartitionFetch, reason: str) -> None:
+        reset_to = self._settings.auto_offset_reset
+        if reset_to is None:
+            self._fail(state, ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, reason))
+        else:
+            state.reset(reset_to)
+
+    def _look_up(self, states: list[PartitionFetch]) -> None:
+        for state in states:
+            state.looking_up = True
+        asked = [(state, state.generation) for state in states]
+        task = self._loop.create_task(self._looked_up(asked))
+        self._lookups.add(task)
+        task.add_done_callback(self._lookups.discard)
+
+    async def _looked_up(self, asked: list[tuple[PartitionFetch, int]]) -> None:
+        targets = {state.topic_partition: state.reset_to for state, _ in asked if state.reset_to is not None}
+        try:
+            found = await list_offsets(self._router, targets, timeout_s=self._settings.lookup_timeout_s)
+        except ApiError as error:
+            for state, generation in asked:
+                if state.generation == generation:
+                    state.looking_up = False
+                    self._fail(state, error)
+            return
+        for state, generation in asked:
+            if state.generation == generation:
+                state.seek(found[state.topic_partition].offset)
+                state.looking_up = False
+        self.arrived.set()
+        self.wake()

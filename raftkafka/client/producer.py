@@ -1,0 +1,369 @@
+"""The producer that applications use: records in, futures of their offsets out. Floor 3.
+
+Delivery is at least once, in order per partition (see `sender`). A future that fails with REQUEST_TIMED_OUT leaves the outcome
+unknown unless the message says that nothing was sent (I18).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from random import Random
+from types import TracebackType
+from typing import Final, NamedTuple, Self
+
+from raftkafka.client.accumulator import Accumulator
+from raftkafka.client.backoff import Backoff
+from raftkafka.client.bulk import BulkDelivery, encode_chunk, records_per_chunk
+from raftkafka.client.connection import Connection
+from raftkafka.client.partitioner import Partitioner, StickyChoice, partition_by_key
+from raftkafka.client.routing import Channel, Connect, Router, parse_bootstrap
+from raftkafka.client.sender import Sender, SenderSettings
+from raftkafka.client.types import BatchMetadata, Headers, RecordMetadata, TopicPartition, WallClock
+from raftkafka.model.errors import ApiError, ConfigurationError, ErrorCode
+from raftkafka.ports.clock import Clock
+from raftkafka.record.build import estimated_size
+from raftkafka.record.header import HEADER_BYTES
+from raftkafka.record.layout import RecordFields
+
+_ACKS: Final = {"all": -1, -1: -1, 0: 0, 1: 1, "0": 0, "1": 1, "-1": -1}
+
+
+class _Unrouted(NamedTuple):
+    """A record whose topic is not known yet."""
+
+    partition: int | None
+    record: RecordFields
+    size_bytes: int
+    future: asyncio.Future[RecordMetadata]
+    deadline: float
+
+
+class Producer:
+    """Use `async with Producer(...)`, or `start` and `stop`, inside a running event loop.
+
+    Names and defaults are Kafka's, times in milliseconds and sizes in bytes. They differ where a Python client pays
+    otherwise: `linger_ms` 0 (what arrives during one turn of the loop, or while a request is under way, travels together
+    anyway) and `batch_size` 131072 rather than 16384 (the cost of a batch is fixed, a larger one spreads it over more
+    records). `acks` is 0, 1, or -1 or "all". `partitioner` maps `(key, partition count)` to a partition.
+    """
+
+    def __init__(
+        self,
+        bootstrap_servers: str | Sequence[str] = "localhost:9092",
+        *,
+        client_id: str = "raftkafka-producer",
+        acks: int | str = -1,
+        linger_ms: int = 0,
+        batch_size: int = 131_072,
+        max_request_size: int = 1_048_576,
+        buffer_memory: int = 33_554_432,
+        max_in_flight_requests_per_connection: int = 5,
+        delivery_timeout_ms: int = 120_000,
+        request_timeout_ms: int = 30_000,
+        retry_backoff_ms: int = 20,
+        retry_backoff_max_ms: int = 1_000,
+        max_block_ms: int = 60_000,
+        metadata_max_age_ms: int = 300_000,
+        connect_timeout_ms: int = 10_000,
+        allow_auto_create_topics: bool = True,
+        partitioner: Partitioner = partition_by_key,
+        connect: Connect | None = None,
+        random: Random | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if acks not in _ACKS:
+            raise ConfigurationError(f"acks is 0, 1, -1 or 'all', not {acks!r}")
+        if max_in_flight_requests_per_connection < 1 or batch_size < 1 or max_request_size <= HEADER_BYTES:
+            raise ConfigurationError(
+                "max_in_flight_requests_per_connection, batch_size and max_request_size are too small"
+            )
+
+        async def open_connection(host: str, port: int) -> Channel:
+            return await Connection.open(host, port, client_id=client_id, connect_timeout_s=connect_timeout_ms / 1000)
+
+        self._bootstrap = parse_bootstrap(bootstrap_servers)
+        self._connect: Connect = connect or open_connection
+        self._random = random or Random()
+        self._clock = clock or WallClock()
+        self._batch_size = min(batch_size, max_request_size)
+        self._max_request_size = max_request_size
+        self._buffer_memory = buffer_memory
+        self._delivery_timeout_s = delivery_timeout_ms / 1000
+        self._max_block_s = max_block_ms / 1000
+        self._metadata_max_age_s = metadata_max_age_ms / 1000
+        self._allow_auto_create_topics = allow_auto_create_topics
+        self._partitioner = partitioner
+        self._sender_settings = SenderSettings(
+            acks=_ACKS[acks],
+            linger_s=linger_ms / 1000,
+            max_request_size=max_request_size,
+            max_in_flight=max_in_flight_requests_per_connection,
+            request_timeout_s=request_timeout_ms / 1000,
+            backoff=Backoff(first_s=retry_backoff_ms / 1000, max_s=retry_backoff_max_ms / 1000),
+        )
+        self._sticky: dict[str, StickyChoice] = {}
+        self._unrouted: dict[str, deque[_Unrouted]] = {}
+        self._unrouted_timer: asyncio.TimerHandle | None = None
+        self._all_routed = asyncio.Event()
+        self._all_routed.set()
+        self._running = False
+
+    async def start(self) -> None:
+        """Takes up work; brokers are contacted in the background, `send` may be called at once."""
+        if self._running:
+            return
+        self._loop = asyncio.get_running_loop()
+        self._router = Router(
+            bootstrap=self._bootstrap,
+            connect=self._connect,
+            random=self._random,
+            metadata_max_age_s=self._metadata_max_age_s,
+            allow_auto_topic_creation=self._allow_auto_create_topics,
+        )
+        self._accumulator = Accumulator(
+            batch_size=self._batch_size,
+            memory_max_bytes=self._buffer_memory,
+            delivery_timeout_s=self._delivery_timeout_s,
+        )
+        self._sender = Sender(
+            router=self._router, accumulator=self._accumulator, settings=self._sender_settings, random=self._random
+        )
+        self._router.on_update.append(self._route_waiting)
+        self._running = True
+        await self._router.start()
+
+    async def stop(self, *, flush: bool = True) -> None:
+        """Flush (at most `delivery_timeout_ms`), then close; what is not acknowledged by then fails as unknown."""
+        if not self._running:
+            return
+        try:
+            if flush:
+                await self.flush()
+        finally:
+            self._running = False
+            if self._unrouted_timer is not None:
+                self._unrouted_timer.cancel()
+            for topic in list(self._unrouted):
+                self._fail_unrouted(topic, ApiError(ErrorCode.REQUEST_TIMED_OUT, "the producer was stopped; not sent"))
+            await self._sender.stop()
+            await self._router.stop()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Whoever leaves by an exception wants to get out, not to wait for a cluster that may be the cause.
+        await self.stop(flush=error is None)
+
+    # Sending
+
+    def send(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        headers: Headers = (),
+    ) -> asyncio.Future[RecordMetadata]:
+        """Take one record; the future gives its place once the brokers have acknowledged it.
+
+        Without `partition`, a key decides (murmur2, as the Java client), else a sticky choice. Nothing is waited for here:
+        bound your own pace by the futures or by `ready`. The future fails with `ApiError`.
+
+        Raises:
+            BufferFullError: `buffer_memory` is used up; the record was not taken.
+            ApiError: MESSAGE_TOO_LARGE, beyond `max_request_size`.
+        """
+        assert self._running, "start() the producer first"
+        size_bytes = estimated_size(key, value, headers)
+        if size_bytes + HEADER_BYTES > self._max_request_size:
+            raise ApiError(
+                ErrorCode.MESSAGE_TOO_LARGE,
+                f"a record of {size_bytes} bytes exceeds max_request_size, {self._max_request_size}",
+            )
+        self._accumulator.reserve(size_bytes)
+        record = (key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
+        future: asyncio.Future[RecordMetadata] = self._loop.create_future()
+        if topic in self._unrouted or self._partition_count(topic) is None:
+            self._wait_for_route(topic, partition, record, size_bytes, future)
+        else:
+            self._append(topic, partition, record, size_bytes, future)
+        return future
+
+    async def send_and_wait(
+        self,
+        topic: str,
+        value: bytes | None,
+        *,
+        key: bytes | None = None,
+        partition: int | None = None,
+        timestamp_ms: int | None = None,
+        headers: Headers = (),
+    ) -> RecordMetadata:
+        """`send`, waiting for room before and for the acknowledgement after."""
+        await self._accumulator.room(estimated_size(key, value, headers))
+        return await self.send(topic, value, key=key, partition=partition, timestamp_ms=timestamp_ms, headers=headers)
+
+    async def send_batch(
+        self, topic: str, values: Sequence[bytes], *, partition: int | None = None, timestamp_ms: int | None = None
+    ) -> asyncio.Future[BatchMetadata]:
+        """Take many values for one partition, all of one time; the fast path, where nothing is done per record in Python.
+
+        Returns when everything is encoded and buffered, waiting for room in `buffer_memory` as needed; the future it
+        gives ends when all of it is acknowledged, or with the first failure (then some of it may have been written).
+
+        Raises:
+            ApiError: MESSAGE_TOO_LARGE (one value beyond `max_request_size`), or the topic cannot be had in `max_block_ms`.
+            ValueError: no values.
+        """
+        if not values:
+            raise ValueError("send_batch wants at least one value")
+        assert self._running, "start() the producer first"
+        accumulator = self._accumulator
+        timestamp = self._clock.now_ms() if timestamp_ms is None else timestamp_ms
+        total_bytes = sum(map(len, values))
+        if partition is None:
+            await self.partitions_for(topic)
+            partition = self._choose(topic, None, total_bytes)
+        else:
+            self._router.track((topic,))
+        lane = accumulator.lane(TopicPartition(topic, partition))
+        bulk = BulkDelivery(lane.topic_partition, len(values), self._loop.create_future())
+        step = records_per_chunk(len(values), total_bytes, self._batch_size)
+        for first in range(0, len(values), step):
+            for encoded, count in encode_chunk(values[first : first + step], timestamp, self._max_request_size):
+                await accumulator.room(len(encoded))
+                accumulator.reserve(len(encoded))
+                accumulator.append_encoded(lane, encoded, count, bulk.part(count))
+                self._sender.wake(lane)
+            await asyncio.sleep(0)  # let what is encoded leave while the next chunk is being encoded
+        bulk.seal()
+        return bulk.future
+
+    async def ready(self) -> None:
+        """Wait until half of `buffer_memory` is free."""
+        await self._accumulator.room(self._buffer_memory // 2)
+
+    async def flush(self) -> None:
+        """Send everything taken so far without lingering, and wait until it is acknowledged or has failed."""
+        await self._all_routed.wait()
+        await self._sender.flush()
+
+    async def partitions_for(self, topic: str) -> int:
+        """How many partitions the topic has; waits for at most `max_block_ms` until it is known (or created).
+
+        Raises:
+            ApiError: it cannot be had; the code is the broker's last word.
+        """
+        self._router.track((topic,))
+
+        def settled() -> bool:
+            return self._partition_count(topic) is not None or self._hopeless(topic)
+
+        if not settled():
+            await self._router.wait_until(settled, timeout_s=self._max_block_s)
+        count = self._partition_count(topic)
+        if count is None:
+            raise self._why_unrouted(topic)
+        return count
+
+    # Routing
+
+    def _partition_count(self, topic: str) -> int | None:
+        view = self._router.view.topic(topic)
+        return len(view.partitions) if view is not None and view.partitions else None
+
+    def _hopeless(self, topic: str) -> bool:
+        code = self._router.view.error(topic)
+        return code is not ErrorCode.NONE and not code.retriable
+
+    def _why_unrouted(self, topic: str) -> ApiError:
+        code = self._router.view.error(topic)
+        cause = self._router.last_failure
+        if code is ErrorCode.NONE:
+            code = ErrorCode.REQUEST_TIMED_OUT
+        return ApiError(code, f"topic {topic!r} is not to be had" + (f": {cause}" if cause else ""))
+
+    def _choose(self, topic: str, key: bytes | None, size_bytes: int) -> int:
+        view = self._router.view.topic(topic)
+        assert view is not None, "the caller waited for it"
+        count = len(view.partitions)
+        if key is not None:
+            return self._partitioner(key, count)
+        sticky = self._sticky.get(topic)
+        if sticky is None:
+            sticky = self._sticky[topic] = StickyChoice(switch_bytes=self._batch_size, random=self._random)
+        return sticky.choose(size_bytes, count, view.led_partitions)
+
+    def _append(
+        self,
+        topic: str,
+        partition: int | None,
+        record: RecordFields,
+        size_bytes: int,
+        future: asyncio.Future[RecordMetadata],
+    ) -> None:
+        if partition is None:
+            partition = self._choose(topic, record[0], size_bytes)
+        lane = self._accumulator.lane(TopicPartition(topic, partition))
+        self._accumulator.append(lane, record, size_bytes, future)
+        self._sender.wake(lane)
+
+    def _wait_for_route(
+        self,
+        topic: str,
+        partition: int | None,
+        record: RecordFields,
+        size_bytes: int,
+        future: asyncio.Future[RecordMetadata],
+    ) -> None:
+        deadline = self._loop.time() + self._max_block_s
+        queue = self._unrouted.setdefault(topic, deque())  # bounded by buffer_memory
+        queue.append(_Unrouted(partition, record, size_bytes, future, deadline))
+        self._all_routed.clear()
+        self._router.track((topic,))
+        if self._unrouted_timer is None:
+            self._unrouted_timer = self._loop.call_at(deadline, self._expire_unrouted)
+
+    def _route_waiting(self) -> None:
+        """A refresh came in: give the records of topics that are known by now to their lanes, in their order."""
+        for topic in list(self._unrouted):
+            if self._partition_count(topic) is not None:
+                for waiting in self._unrouted.pop(topic):
+                    self._append(topic, waiting.partition, waiting.record, waiting.size_bytes, waiting.future)
+            elif self._hopeless(topic):
+                self._fail_unrouted(topic, self._why_unrouted(topic))
+            else:
+                self._router.request_update()
+        self._note_routed()
+
+    def _note_routed(self) -> None:
+        if not self._unrouted:
+            self._all_routed.set()
+
+    def _expire_unrouted(self) -> None:
+        self._unrouted_timer = None
+        now = self._loop.time()
+        for topic in list(self._unrouted):
+            self._fail_unrouted(topic, self._why_unrouted(topic), until=now)
+        if self._unrouted:
+            earliest = min(queue[0].deadline for queue in self._unrouted.values())
+            self._unrouted_timer = self._loop.call_at(earliest, self._expire_unrouted)
+
+    def _fail_unrouted(self, topic: str, error: ApiError, *, until: float | None = None) -> None:
+        queue = self._unrouted[topic]
+        while queue and (until is None or queue[0].deadline <= until):
+            waiting = queue.popleft()
+            self._accumulator.release(waiting.size_bytes)
+            if not waiting.future.done():
+                waiting.future.set_exception(error)
+        if not queue:
+            del self._unrouted[topic]
+            self._note_routed()

@@ -1,0 +1,351 @@
+"""Takes batches to the leaders of their partitions, and takes back what failed. Floor 3.
+
+Why order holds without an idempotent broker: a partition has at most one request under way, and that request carries every batch
+that was ready (a broker accepts or refuses the batches of one request together). A failed request goes back to the head of its
+lane, and nothing of that partition leaves before it is settled. With more than one under way, the first could fail (too few
+in-sync replicas, a time-out) and the second succeed; no client can mend that afterwards. Throughput does not need it: what
+arrives while one request is under way travels together in the next.
+
+A retry may write a second copy when only the answer was lost (at least once). A copy that is still on its way on a closed
+connection is refused as soon as leadership moves, because every request names the leader epoch it is meant for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from typing import Final
+
+from raftkafka.client.accumulator import Accumulator, Batch, Lane
+from raftkafka.client.backoff import Backoff
+from raftkafka.client.routing import Channel, Router
+from raftkafka.client.types import UNKNOWN_OFFSET
+from raftkafka.model.api import Response
+from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartitionResponse, ProduceResponse
+from raftkafka.model.errors import ApiError, ErrorCode, RaftKafkaError
+from raftkafka.model.ids import NO_NODE, NO_TIMESTAMP, NodeId, PartitionIndex
+
+_log = logging.getLogger("raftkafka.client")
+
+LANE: Final = "produce"
+
+LEADERSHIP_ERRORS: Final = frozenset(
+    {
+        ErrorCode.NOT_LEADER_OR_FOLLOWER,
+        ErrorCode.FENCED_LEADER_EPOCH,
+        ErrorCode.UNKNOWN_LEADER_EPOCH,
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode.UNKNOWN_TOPIC_ID,
+        ErrorCode.INCONSISTENT_TOPIC_ID,
+        ErrorCode.LEADER_NOT_AVAILABLE,
+        ErrorCode.REPLICA_NOT_AVAILABLE,
+        ErrorCode.BROKER_NOT_AVAILABLE,
+        ErrorCode.KAFKA_STORAGE_ERROR,
+        ErrorCode.NEW_LEADER_ELECTED,
+    }
+)
+"""Answers that say: ask for the leader again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SenderSettings:
+    """Times in seconds, sizes in bytes."""
+
+    acks: int
+    linger_s: float
+    max_request_size: int
+    max_in_flight: int
+    request_timeout_s: float
+    backoff: Backoff
+
+
+class Sender:
+    """`wake` a lane whenever something was added to it; everything else happens by answers, timers and refreshes."""
+
+    def __init__(self, *, router: Router, accumulator: Accumulator, settings: SenderSettings, random: Random) -> None:
+        self._router = router
+        self._accumulator = accumulator
+        self._settings = settings
+        self._random = random
+        self._loop = asyncio.get_running_loop()
+        self._ready: dict[Lane, None] = {}
+        self._pumping = False
+        self._flushing = 0
+        self._in_flight: dict[NodeId, int] = {}
+        self._blocked: dict[NodeId, dict[Lane, None]] = {}
+        """Lanes that wait for a connection to their leader, or for an answer on it."""
+        self._connecting: dict[NodeId, asyncio.Task[None]] = {}
+        self._expiry: asyncio.TimerHandle | None = None
+        self._stopped = False
+        router.on_update.append(self._on_update)
+
+    async def flush(self) -> None:
+        """Send everything that was added before, without lingering, and wait until it is acknowledged or failed."""
+        self._flushing += 1
+        try:
+            self._wake_all()
+            incomplete = self._accumulator.incomplete()
+            if incomplete:
+                await asyncio.wait(incomplete)
+        finally:
+            self._flushing -= 1
+
+    async def stop(self) -> None:
+        """Send nothing more; what is left fails."""
+        self._stopped = True
+        if self._on_update in self._router.on_update:
+            self._router.on_update.remove(self._on_update)
+        if self._expiry is not None:
+            self._expiry.cancel()
+        for lane in self._accumulator.lanes.values():
+            if lane.timer is not None:
+                lane.timer.cancel()
+        tasks = list(self._connecting.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._accumulator.fail_everything(
+            ApiError(ErrorCode.REQUEST_TIMED_OUT, "the producer was stopped before the answer; the outcome is unknown")
+        )
+
+    def wake(self, lane: Lane) -> None:
+        """Look at this lane on the next turn of the loop: what is sent within one turn travels together."""
+        self._ready[lane] = None
+        if not self._pumping and not self._stopped:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+        if self._expiry is None and not self._stopped:
+            self._arm_expiry()
+
+    def _wake_all(self) -> None:
+        for lane in self._accumulator.lanes.values():
+            if lane.waiting:
+                self.wake(lane)
+
+    # Sending
+
+    def _pump(self) -> None:
+        self._pumping = False
+        if self._stopped:
+            return
+        ready, self._ready = self._ready, {}
+        now = self._loop.time()
+        by_leader: dict[NodeId, list[Lane]] = {}
+        for lane in ready:
+            if lane.in_flight or not lane.waiting:
+                continue
+            at = lane.ready_at(
+                linger_s=self._settings.linger_s,
+                batch_size=self._accumulator.batch_size,
+                flushing=self._flushing > 0,
+            )
+            if at > now:
+                self._wake_at(lane, at)
+                continue
+            leadership = self._router.view.leadership(*lane.topic_partition)
+            if leadership is None or leadership.leader == NO_NODE:
+                self._router.request_update()  # `_on_update` wakes the lane
+                continue
+            by_leader.setdefault(leadership.leader, []).append(lane)
+        for leader, lanes in by_leader.items():
+            self._send_to(leader, lanes)
+
+    def _wake_at(self, lane: Lane, at: float) -> None:
+        if lane.timer is not None:
+            lane.timer.cancel()
+        lane.timer = self._loop.call_at(at, self.wake, lane)
+
+    def _send_to(self, leader: NodeId, lanes: list[Lane]) -> None:
+        channel = self._router.live_channel(leader, lane=LANE)
+        if channel is None:
+            self._blocked.setdefault(leader, {}).update(dict.fromkeys(lanes))
+            if leader not in self._connecting:
+                self._connecting[leader] = self._loop.create_task(self._connect(leader))
+            return
+        lanes.reverse()
+        while lanes:
+            if self._in_flight.get(leader, 0) >= self._settings.max_in_flight and self._settings.acks != 0:
+                self._blocked.setdefault(leader, {}).update(dict.fromkeys(reversed(lanes)))
+                return
+            chosen: list[Lane] = []
+            room = self._settings.max_request_size
+            while lanes:
+                batches = lanes[-1].take(room, at_least_one=not chosen)
+                if not batches:
+                    break
+                room -= sum(batch.size_bytes for batch in batches)
+                chosen.append(lanes.pop())
+            self._send(leader, channel, chosen)
+
+    def _send(self, leader: NodeId, channel: Channel, lanes: list[Lane]) -> None:
+        settings = self._settings
+        deadline = min(lane.in_flight[0].deadline for lane in lanes)
+        timeout_s = max(min(settings.request_timeout_s, deadline - self._loop.time()), 0.001)
+        request = Produce(
+            acks=settings.acks,
+            timeout_ms=max(1, int(timeout_s * 1000)),
+            partitions=tuple(self._partition(lane) for lane in lanes),
+        )
+        try:
+            if settings.acks == 0:
+                channel.send(request)
+                for lane in lanes:
+                    self._acknowledged(lane, UNKNOWN_OFFSET, NO_TIMESTAMP)
+                    self.wake(lane)
+                return
+            answer = channel.request(request, timeout_s=timeout_s)
+        except RaftKafkaError as error:
+            self._unanswered(channel, lanes, error)
+            return
+        self._in_flight[leader] = self._in_flight.get(leader, 0) + 1
+        answer.add_done_callback(partial(self._answered, leader, channel, lanes))
+
+    def _partition(self, lane: Lane) -> ProducePartition:
+        name, partition = lane.topic_partition
+        topic = self._router.view.topic(name)
+        assert topic is not None, "a leader was found for it"
+        epoch = topic.partitions[partition].leader_epoch
+        lane.tried_epoch = epoch
+        encoded = [batch.encode() for batch in lane.in_flight]
+        for batch in lane.in_flight:
+            batch.sent = True
+        return ProducePartition(
+            topic_id=topic.topic_id,
+            partition=PartitionIndex(partition),
+            leader_epoch=epoch,
+            records=memoryview(encoded[0] if len(encoded) == 1 else b"".join(encoded)),
+        )
+
+    async def _connect(self, leader: NodeId) -> None:
+        try:
+            await self._router.channel(leader, lane=LANE)
+        except RaftKafkaError as error:
+            _log.debug("broker %d: %s", leader, error)
+            self._router.request_update()
+            for lane in self._blocked.get(leader, ()):
+                leadership = self._router.view.leadership(*lane.topic_partition)
+                lane.tried_epoch = lane.tried_epoch if leadership is None else leadership.leader_epoch
+                self._hold_back(lane)
+        finally:
+            del self._connecting[leader]
+        self._unblock(leader)
+
+    def _unblock(self, leader: NodeId) -> None:
+        for lane in self._blocked.pop(leader, ()):
+            self.wake(lane)
+
+    # Answers
+
+    def _answered(self, leader: NodeId, channel: Channel, lanes: list[Lane], answer: asyncio.Future[Response]) -> None:
+        self._in_flight[leader] -= 1
+        if self._stopped:
+            if not answer.cancelled():
+                answer.exception()
+            return
+        error = None if answer.cancelled() else answer.exception()
+        if isinstance(error, ApiError):
+            for lane in lanes:
+                self._refused(lane, error)
+        elif answer.cancelled() or isinstance(error, RaftKafkaError):
+            self._unanswered(channel, lanes, error)
+        else:
+            response = answer.result()
+            assert isinstance(response, ProduceResponse)
+            for lane, partition in zip(lanes, response.partitions, strict=True):
+                self._settle(lane, partition)
+        self._unblock(leader)
+
+    def _unanswered(self, channel: Channel, lanes: list[Lane], error: BaseException | None) -> None:
+        """Closed or out of time: the requests may have been carried out. Nothing more may travel on that connection."""
+        _log.debug("produce without an answer: %s", error)
+        channel.abort()
+        self._router.request_update()
+        for lane in lanes:
+            lane.last_error = error
+            self._retry(lane)
+
+    def _settle(self, lane: Lane, answer: ProducePartitionResponse) -> None:
+        code = answer.error_code
+        if code is ErrorCode.NONE:
+            self._acknowledged(lane, answer.base_offset, answer.log_append_time_ms)
+            self.wake(lane)
+        else:
+            knows_leader = code in LEADERSHIP_ERRORS and self._router.hint(
+                answer.topic_id, answer.partition, answer.current_leader, answer.current_leader_epoch
+            )
+            self._refused(lane, ApiError(code, answer.error_message or ""), at_once=knows_leader)
+
+    def _refused(self, lane: Lane, error: ApiError, *, at_once: bool = False) -> None:
+        if error.code.retriable:
+            _log.debug("%s: %s, trying again", lane.topic_partition, error)
+            lane.last_error = error
+            self._retry(lane, at_once=at_once)
+            return
+        if len(lane.in_flight) > 1:
+            lane.one_by_one = True
+            lane.put_back()
+        else:
+            for batch in lane.in_flight:
+                self._accumulator.fail(batch, error)
+            lane.in_flight = []
+            lane.one_by_one = False
+        self.wake(lane)
+
+    def _acknowledged(self, lane: Lane, base_offset: int, log_append_time_ms: int) -> None:
+        batches, lane.in_flight = lane.in_flight, []
+        lane.failures = 0
+        lane.last_error = None
+        lane.one_by_one = False
+        for batch in batches:
+            self._accumulator.acknowledge(lane, batch, base_offset, log_append_time_ms)
+            if base_offset != UNKNOWN_OFFSET:
+                base_offset += batch.record_count
+
+    def _retry(self, lane: Lane, *, at_once: bool = False) -> None:
+        lane.put_back()
+        self._hold_back(lane, at_once=at_once)
+        self._expire_lane(lane)
+        self.wake(lane)
+
+    def _hold_back(self, lane: Lane, *, at_once: bool = False) -> None:
+        lane.failures += 1
+        delay_s = 0.0 if at_once else self._settings.backoff.delay_s(lane.failures, self._random)
+        lane.not_before = self._loop.time() + delay_s
+
+    def _on_update(self) -> None:
+        """A refresh came in: lanes without a leader may have one, lanes with a new leader need not wait any longer."""
+        for lane in self._accumulator.lanes.values():
+            if not lane.waiting or lane.in_flight:
+                continue
+            leadership = self._router.view.leadership(*lane.topic_partition)
+            if leadership is not None and leadership.leader != NO_NODE and leadership.leader_epoch > lane.tried_epoch:
+                lane.not_before = 0.0
+            self.wake(lane)
+
+    # Deadlines
+
+    def _arm_expiry(self) -> None:
+        deadlines = [lane.waiting[0].deadline for lane in self._accumulator.lanes.values() if lane.waiting]
+        self._expiry = self._loop.call_at(min(deadlines), self._expire) if deadlines else None
+
+    def _expire(self) -> None:
+        for lane in self._accumulator.lanes.values():
+            self._expire_lane(lane)
+        self._arm_expiry()
+
+    def _expire_lane(self, lane: Lane) -> None:
+        now = self._loop.time()
+        while lane.waiting and lane.waiting[0].deadline <= now:
+            self._accumulator.fail(batch := lane.waiting.popleft(), self._expired(lane, batch))
+
+    def _expired(self, lane: Lane, batch: Batch) -> ApiError:
+        cause = self._router.last_failure or lane.last_error
+        reason = f" (last error: {cause})" if cause else ""
+        fate = "sent, but the outcome is unknown" if batch.sent else "not sent"
+        return ApiError(
+            ErrorCode.REQUEST_TIMED_OUT,
+            f"{lane.topic_partition}: delivery.timeout.ms passed for a batch of {batch.record_count} records, {fate}{reason}",
+        )

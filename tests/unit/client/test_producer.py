@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import pytest
+
+from raftkafka.client import ApiError, BufferFullError, Producer, RecordMetadata
+from raftkafka.model.api.produce import Produce, ProduceResponse
+from raftkafka.model.errors import ConfigurationError, ErrorCode
+
+
+def producer_of(cluster, **settings) -> Producer:
+    return Producer("b1:9092,b2:9092", connect=cluster.connect, random=Random(1), **settings)
+
+
+def produce_requests(cluster) -> list[Produce]:
+    return [request for _, request in cluster.requests if isinstance(request, Produce)]
+
+
+async def test_a_record_gets_its_offset(cluster):
+    cluster.add_topic("t", 2)
+    async with producer_of(cluster) as producer:
+        first = await producer.send_and_wait("t", b"one", timestamp_ms=7)
+        second = await producer.send_and_wait("t", b"two", key=b"k", headers=[("h", b"v")])
+    assert first == RecordMetadata("t", 0, 0, 7)
+    assert second.offset == 1
+    assert cluster.topics["t"][0].values() == [b"one", b"two"]
+
+
+async def test_sends_of_one_turn_travel_together_and_get_consecutive_offsets(cluster):
+    cluster.add_topic("t", 1)
+    async with producer_of(cluster) as producer:
+        await producer.partitions_for("t")
+        futures = [producer.send("t", b"%d" % number) for number in range(100)]
+        placed = [(await future).offset for future in futures]
+    assert placed == list(range(100))
+    assert len(produce_requests(cluster)) == 1
+
+
+async def test_lingering_packs_ten_thousand_records_in_few_requests(cluster):
+    cluster.add_topic("t", 1)
+    async with producer_of(cluster, linger_ms=20) as producer:
+        futures = []
+        for number in range(10_000):
+            futures.append(producer.send("t", b"%d" % number))
+            if number % 50 == 0:
+                await asyncio.sleep(0)
+        await asyncio.gather(*futures)
+    assert len(produce_requests(cluster)) <= 200
+    assert cluster.topics["t"][0].values() == [b"%d" % number for number in range(10_000)]
+
+
+async def test_flush_does_not_wait_for_the_linger_time(cluster):
+    cluster.add_topic("t", 1)
+    async with producer_of(cluster, linger_ms=3_600_000) as producer:
+        future = producer.send("t", b"x")
+        await producer.flush()
+        assert future.done()
+
+
+@pytest.mark.parametrize(
+    "code", [ErrorCode.NOT_ENOUGH_REPLICAS, ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NOT_LEADER_OR_FOLLOWER]
+)
+async def test_order_holds_when_any_request_may_fail(cluster, code):
+    """Requests fail selectively, some before and some after the append; first copies stay in send order."""
+    cluster.add_topic("t", 1)
+    random = Random(code.value)
+
+    def script(node, request):
+        if not isinstance(request, Produce) or random.random() < 0.5:
+            return NotImplemented
+        if random.random() < 0.3:  # appended, but the answer says no
+            for part in request.partitions:
+                cluster.produce(node, part)
+        return ProduceResponse(partitions=tuple(cluster.refuse(part, code) for part in request.partitions))
+
+    cluster.script = script
+    async with producer_of(cluster, retry_backoff_ms=1, retry_backoff_max_ms=2, batch_size=200) as producer:
+        futures = []
+        for number in range(300):
+            futures.append(producer.send("t", b"%d" % number))
+            if number % 7 == 0:
+                await asyncio.sleep(0)
+        await asyncio.gather(*futures)
+    written = cluster.topics["t"][0].values()
+    assert list(dict.fromkeys(written)) == [b"%d" % number for number in range(300)]
+    by_value = dict(zip(reversed(range(len(written))), reversed(written), strict=True))
+    for number, future in enumerate(futures):
+        assert by_value[future.result().offset] == b"%d" % number
+
+
+async def test_a_lost_answer_may_copy_but_never_reorders(cluster):
+    cluster.add_topic("t", 1)
+    lost = 0
+
+    def script(node, request):
+        nonlocal lost
+        if isinstance(request, Produce) and lost < 5:
+            lost += 1
+            for part in request.partitions:
+                cluster.produce(node, part)
+            for channel in list(cluster.channels):
+                channel.abort()
+            return None
+        return NotImplemented
+
+    cluster.script = script
+    async with producer_of(cluster, retry_backoff_ms=1) as producer:
+        for number in range(50):
+            producer.send("t", b"%d" % number)
+            await asyncio.sleep(0)
+    assert lost == 5
+    assert list(dict.fromkeys(cluster.topics["t"][0].values())) == [b"%d" % number for number in range(50)]
+
+
+async def test_at_most_one_request_of_a_partition_is_under_way(cluster):
+    cluster.add_topic("t", 1, 1)
+    under_way = {0: 0, 1: 0}
+    most = 0
+
+    async def slow(node, request):
+        nonlocal most
+        for part in request.partitions:
+            under_way[part.partition] += 1
+            most = max(most, under_way[part.partition])
+        await asyncio.sleep(0.002)
+        for part in request.partitions:
+            under_way[part.partition] -= 1
+        return ProduceResponse(partitions=tuple(cluster.produce(node, part) for part in request.partitions))
+
+    cluster.script = lambda node, request: slow(node, request) if isinstance(request, Produce) else NotImplemented
+    async with producer_of(cluster) as producer:
+        for number in range(60):
+            producer.send("t", b"%d" % number, partition=number % 2)
+            await asyncio.sleep(0.0005)
+    assert most == 1
+
+
+async def test_a_new_leader_is_found_when_the_old_one_dies(cluster):
+    (part,) = cluster.add_topic("t", 1)
+    async with producer_of(cluster) as producer:
+        await producer.send_and_wait("t", b"before")
+        cluster.kill(1)
+        future = producer.send("t", b"after")
+        await asyncio.sleep(0.05)
+        assert not future.done()
+        part.leader, part.epoch = 2, 2
+        assert (await asyncio.wait_for(future, 2)).offset == 1
+    assert part.values() == [b"before", b"after"]
+
+
+async def test_a_hint_spares_the_refresh(cluster):
+    (part,) = cluster.add_topic("t", 1)
+
+    async with producer_of(cluster, retry_backoff_ms=60_000, retry_backoff_max_ms=60_000) as producer:
+        await producer.send_and_wait("t", b"before")
+        part.leader, part.epoch = 3, 5
+
+        def script(node, request):
+            if isinstance(request, Produce) and node == 1:
+                return ProduceResponse(
+                    partitions=tuple(
+                        cluster.refuse(p, ErrorCode.NOT_LEADER_OR_FOLLOWER, current_leader=3, current_leader_epoch=5)
+                        for p in request.partitions
+                    )
+                )
+            return NotImplemented
+
+        cluster.script = script
+        assert (await asyncio.wait_for(producer.send_and_wait("t", b"after"), 2)).offset == 1
+
+
+async def test_a_refusal_fails_the_guilty_batch_alone(cluster):
+    (part,) = cluster.add_topic("t", 1)
+
+    def script(node, request):
+        if isinstance(request, Produce) and any(b"bad" in bytes(p.records) for p in request.partitions):
+            return ProduceResponse(
+                partitions=tuple(
+                    cluster.refuse(p, ErrorCode.INVALID_RECORD, error_message="no") for p in request.partitions
+                )
+            )
+        return NotImplemented
+
+    cluster.script = script
+    async with producer_of(cluster, batch_size=1) as producer:
+        await producer.partitions_for("t")
+        futures = [producer.send("t", value) for value in (b"a", b"bad", b"c")]
+        outcomes = await asyncio.gather(*futures, return_exceptions=True)
+    assert part.values() == [b"a", b"c"]
+    assert outcomes[0].offset == 0
+    assert outcomes[2].offset == 1
+    assert isinstance(outcomes[1], ApiError)
+    assert outcomes[1].code is ErrorCode.INVALID_RECORD
+    assert outcomes[1].message == "no"
+
+
+async def test_the_buffer_is_bounded_and_ready_waits_for_room(cluster):
+    cluster.add_topic("t", 1)
+    gate = asyncio.Event()
+
+    async def held(node, request):
+        await gate.wait()
+        return ProduceResponse(partitions=tuple(cluster.produce(node, part) for part in request.partitions))
+
+    cluster.script = lambda node, request: held(node, request) if isinstance(request, Produce) else NotImplemented
+    async with producer_of(cluster, buffer_memory=10_000) as producer:
+        taken = 0
+        with pytest.raises(BufferFullError):
+            for _ in range(1_000):
+                producer.send("t", bytes(100))
+                taken += 1
+        assert 50 <= taken <= 100
+        waiting = asyncio.ensure_future(producer.ready())
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        gate.set()
+        await asyncio.wait_for(waiting, 2)
+        producer.send("t", b"fits again")
+    assert cluster.topics["t"][0].end == taken + 1
+
+
+async def test_a_batch_waits_for_room_and_reports_its_offsets(cluster):
+    cluster.add_topic("t", 1)
+    values = [b"%06d" % number for number in range(5_000)]
+    async with producer_of(cluster, buffer_memory=20_000, batch_size=4_096) as producer:
+        done = await producer.send_batch("t", values, partition=0)
+        assert producer._accumulator.used_bytes <= 20_000
+        placed = await done
+    assert (placed.base_offset, placed.last_offset, placed.record_count) == (0, 4_999, 5_000)
+    assert cluster.topics["t"][0].values() == values
+
+
+async def test_a_batch_of_uneven_values_respects_the_request_size(cluster):
+    cluster.add_topic("t", 1)
+    values = [b"s"] * 100 + [bytes(9_000)] + [b"t"] * 100
+    async with producer_of(cluster, max_request_size=10_000) as producer:
+        await (await producer.send_batch("t", values))
+        with pytest.raises(ApiError) as refused:
+            await producer.send_batch("t", [bytes(10_000)])
+        with pytest.raises(ApiError):
+            producer.send("t", bytes(10_000))
+    assert refused.value.code is ErrorCode.MESSAGE_TOO_LARGE
+    assert cluster.topics["t"][0].values() == values
+    assert all(len(p.records) <= 10_000 for r in produce_requests(cluster) for p in r.partitions)
+
+
+async def test_delivery_times_out_with_the_cause(cluster):
+    cluster.add_topic("t", -1)
+    async with producer_of(cluster, delivery_timeout_ms=50) as producer:
+        with pytest.raises(ApiError) as failed:
+            await producer.send_and_wait("t", b"x")
+    assert failed.value.code is ErrorCode.REQUEST_TIMED_OUT
+    assert "not sent" in failed.value.message
+
+
+async def test_a_silent_leader_leaves_the_outcome_unknown(cluster):
+    cluster.add_topic("t", 1)
+    cluster.script = lambda node, request: None if isinstance(request, Produce) else NotImplemented
+    async with producer_of(cluster, delivery_timeout_ms=60, request_timeout_ms=25) as producer:
+        with pytest.raises(ApiError, match="unknown"):
+            await producer.send_and_wait("t", b"x")
+
+
+async def test_acks_0_does_not_wait(cluster):
+    cluster.add_topic("t", 1)
+    async with producer_of(cluster, acks=0) as producer:
+        placed = await producer.send_and_wait("t", b"x")
+    assert placed.offset == -1
+    assert cluster.topics["t"][0].values() == [b"x"]
+
+
+async def test_a_missing_topic_is_created_on_demand_or_refused(cluster):
+    cluster.auto_create = 4
+    async with producer_of(cluster) as producer:
+        assert await producer.partitions_for("fresh") == 4
+        await producer.send_and_wait("other", b"x")
+    cluster.auto_create = None
+    async with producer_of(cluster, max_block_ms=50) as producer:
+        future = producer.send("missing", b"x")
+        with pytest.raises(ApiError) as failed:
+            await future
+        with pytest.raises(ApiError):
+            await producer.send_batch("missing", [b"x"])
+        assert producer._accumulator.used_bytes == 0
+    assert failed.value.code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+async def test_keys_decide_the_partition_as_in_java(cluster):
+    cluster.add_topic("t", 1, 2, 3)
+    async with producer_of(cluster) as producer:
+        placed = await producer.send_and_wait("t", b"x", key=b"foobar")
+    assert placed.partition == ((-790332482) & 0x7FFFFFFF) % 3
+
+
+async def test_leaving_by_an_exception_does_not_wait_for_the_cluster(cluster):
+    cluster.add_topic("t", -1)
+    with pytest.raises(KeyError):
+        async with producer_of(cluster) as producer:
+            future = producer.send("t", b"x")
+            raise KeyError
+    assert isinstance(future.exception(), ApiError)
+
+
+def test_odd_settings_are_refused():
+    with pytest.raises(ConfigurationError):
+        Producer(acks=2)
+    with pytest.raises(ConfigurationError):
+        Producer("host:nine")
