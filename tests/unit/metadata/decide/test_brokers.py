@@ -1,0 +1,142 @@
+"""Registration, fencing, controlled shutdown: who is let in, who is refused, and what they are told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from raftkafka.metadata.decide.brokers import (
+    decide_controlled_shutdown,
+    decide_fence,
+    decide_initialize_cluster,
+    decide_register,
+    decide_unfence,
+)
+from raftkafka.metadata.image import Image
+from raftkafka.model.api.broker_lifecycle import BrokerRegistration, ListenerEndpoint
+from raftkafka.model.errors import ErrorCode
+from raftkafka.model.ids import BrokerEpoch, NodeId
+
+
+@pytest.fixture
+def request_of(make_endpoint):
+    def build(node_id, *, incarnation=9, cluster_id="c", port=None):
+        listener = make_endpoint(port if port is not None else node_id)
+        return BrokerRegistration(
+            broker_id=NodeId(node_id),
+            cluster_id=cluster_id,
+            incarnation_id=bytes([incarnation]) * 16,
+            listeners=(listener,),
+            rack="r",
+        )
+
+    return build
+
+
+def carry_out(cluster, decision):
+    if decision.commands:
+        cluster.apply(*decision.commands)
+    return decision.respond(cluster.image)
+
+
+def register(cluster, request, *, alive=False):
+    return carry_out(cluster, decide_register(cluster.image, request, alive=alive))
+
+
+def test_the_cluster_is_initialized_once(new_cluster):
+    cluster = new_cluster()
+    assert carry_out(cluster, decide_initialize_cluster(Image.empty(), "c")).cluster_id == "c"
+    assert decide_initialize_cluster(cluster.image, "d").commands == ()
+
+
+def test_a_new_broker_gets_the_index_as_its_epoch(cluster, request_of):
+    answer = register(cluster, request_of(4))
+    assert (answer.error_code, answer.broker_epoch, answer.cluster_id) == (ErrorCode.NONE, cluster.index, "c")
+    broker = cluster.image.brokers[NodeId(4)]
+    assert (broker.fenced, broker.rack) == (True, "r")
+
+
+def test_a_broker_that_knows_no_cluster_yet_is_told(cluster, request_of):
+    assert register(cluster, request_of(4, cluster_id="")).cluster_id == "c"
+
+
+def test_a_broker_of_another_cluster_is_refused(cluster, request_of):
+    answer = register(cluster, request_of(4, cluster_id="d"))
+    assert answer.error_code is ErrorCode.INCONSISTENT_CLUSTER_ID
+    assert NodeId(4) not in cluster.image.brokers
+
+
+def test_the_same_incarnation_is_answered_as_before(cluster, request_of):
+    first = register(cluster, request_of(4))
+    before = cluster.image
+    assert register(cluster, request_of(4), alive=True) == first
+    assert cluster.image is before
+
+
+def test_a_restart_takes_a_higher_epoch(cluster, request_of):
+    before = cluster.epoch(1)
+    assert register(cluster, request_of(1)).broker_epoch > before
+
+
+def test_an_id_in_use_is_refused_with_the_address(cluster, request_of):
+    answer = register(cluster, request_of(1, port=77), alive=True)
+    assert answer.error_code is ErrorCode.DUPLICATE_BROKER_REGISTRATION
+    assert "PLAINTEXT://127.0.0.1:9001" in answer.error_message
+    assert cluster.image.brokers[NodeId(1)].incarnation_id == bytes(16)
+
+
+def test_an_endpoint_in_use_is_refused_naming_both(cluster, request_of):
+    answer = register(cluster, request_of(4, port=2))
+    assert answer.error_code is ErrorCode.INVALID_REQUEST
+    assert "broker 4 advertises 127.0.0.1:9002, which broker 2" in answer.error_message
+    cluster.fence(2)
+    assert register(cluster, request_of(4, port=2)).error_code is ErrorCode.NONE
+
+
+def test_malformed_registrations_are_refused(cluster, request_of):
+    good = request_of(4)
+    bad = [
+        replace(good, broker_id=NodeId(-1)),
+        replace(good, incarnation_id=b"short"),
+        replace(good, listeners=()),
+        replace(good, listeners=tuple(ListenerEndpoint(name="P", host="h", port=each) for each in range(17))),
+    ]
+    for request in bad:
+        assert register(cluster, request).error_code is ErrorCode.INVALID_REQUEST
+
+
+def test_of_two_starts_at_the_same_time_one_is_refused(cluster, request_of):
+    one, two = request_of(4, incarnation=1), request_of(4, incarnation=2)
+    first = decide_register(cluster.image, one, alive=False)
+    second = decide_register(cluster.image, two, alive=False)
+    assert carry_out(cluster, first).error_code is ErrorCode.NONE
+    cluster.apply(*second.commands, expect=ErrorCode.DUPLICATE_BROKER_REGISTRATION)
+    assert second.respond(cluster.image).error_code is ErrorCode.DUPLICATE_BROKER_REGISTRATION
+
+
+def test_unfencing_and_fencing(cluster, request_of):
+    epoch = register(cluster, request_of(4)).broker_epoch
+    assert not carry_out(cluster, decide_unfence(cluster.image, NodeId(4), epoch)).is_fenced
+    assert decide_unfence(cluster.image, NodeId(4), epoch).commands == ()
+    assert carry_out(cluster, decide_fence(cluster.image, NodeId(4), epoch)).is_fenced
+    assert decide_fence(cluster.image, NodeId(4), epoch).commands == ()
+
+
+def test_a_former_registration_is_neither_fenced_nor_unfenced(cluster):
+    stale = BrokerEpoch(0)
+    for decision in (decide_fence(cluster.image, NodeId(1), stale), decide_unfence(cluster.image, NodeId(1), stale)):
+        assert decision.commands == ()
+        assert decision.respond(cluster.image).error_code is ErrorCode.STALE_BROKER_EPOCH
+    unknown = decide_fence(cluster.image, NodeId(9), stale)
+    assert unknown.respond(cluster.image).error_code is ErrorCode.BROKER_ID_NOT_REGISTERED
+
+
+def test_who_shuts_down_leads_nothing_any_more(cluster):
+    cluster.create("a", (1, 2), (1,))
+    answer = carry_out(cluster, decide_controlled_shutdown(cluster.image, NodeId(1)))
+    assert answer.should_shut_down
+    assert not list(cluster.image.led_by(NodeId(1)))
+    assert decide_controlled_shutdown(cluster.image, NodeId(1)).commands == ()
+    assert decide_unfence(cluster.image, NodeId(1), cluster.epoch(1)).commands == ()
+    assert decide_controlled_shutdown(cluster.image, NodeId(9)).commands == ()
