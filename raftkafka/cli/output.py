@@ -1,0 +1,35 @@
+"""How `rk` speaks: tables for people, JSON for programs, one clear line for errors. Floor 5.
+
+Results go to stdout and nothing else does, so that a pipe gets only results. The JSON forms are documented in docs/cli.md and
+change only by additions.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+
+
+def line(text: str) -> None:
+    """One line of result."""
+    sys.stdout.write(text + "\n")
+
+
+def as_json(value: object) -> None:
+    """One JSON document on one line."""
+    sys.stdout.write(json.dumps(value, separators=(",", ":")) + "\n")
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Columns as wide as their content, two blanks between them; no colours, so that `grep` and `awk` find what they see."""
+    texts = [list(head), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
+    for row in texts:
+        line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def say(text: str) -> None:
+    """One line beside the result: progress, or why something failed."""
+    sys.stderr.write(f"rk: {text}\n")
+    sys.stderr.flush()
