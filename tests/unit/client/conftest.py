@@ -221,7 +221,7 @@ class FakeCluster:
             code = ErrorCode.OFFSET_OUT_OF_RANGE
         if code is ErrorCode.NONE:
             following = [base for base, _ in part.batches[1:]] + [part.end]
-            for (_, batch), after in zip(part.batches, following, strict=True):
+            for (_, batch), after in zip(part.batches, following, strict=False):
                 if after > asked.fetch_offset and (not records or len(records) + len(batch) <= asked.max_bytes):
                     records += batch
                 elif records:

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from random import Random
+
+import pytest
+
+from raftkafka.client import Admin, ApiError, NewTopic, TopicPartition
+from raftkafka.model.api.cluster import DescribeQuorum, DescribeQuorumResponse
+from raftkafka.model.api.topics import (
+    CreatedTopic,
+    CreateTopics,
+    CreateTopicsResponse,
+    DeletedTopic,
+    DeleteTopics,
+    DeleteTopicsResponse,
+)
+from raftkafka.model.errors import ErrorCode
+
+
+def admin_of(cluster, **settings) -> Admin:
+    return Admin("b1:9092,b2:9092,b3:9092", connect=cluster.connect, random=Random(1), **settings)
+
+
+async def test_topics_are_created_listed_described_and_deleted(cluster):
+    def script(node, request):
+        if isinstance(request, CreateTopics):
+            for topic in request.topics:
+                cluster.add_topic(topic.name, *[1] * topic.num_partitions)
+            return CreateTopicsResponse(topics=tuple(CreatedTopic(name=topic.name) for topic in request.topics))
+        if isinstance(request, DeleteTopics):
+            for topic in request.topics:
+                del cluster.topics[topic.name]
+            return DeleteTopicsResponse(topics=tuple(DeletedTopic(name=topic.name) for topic in request.topics))
+        return NotImplemented
+
+    cluster.script = script
+    async with admin_of(cluster) as admin:
+        await admin.create_topics([NewTopic(name="a", num_partitions=2)])
+        assert (await admin.create_topic("b", num_partitions=1)).name == "b"
+        assert await admin.list_topics() == ["a", "b"]
+        (described,) = await admin.describe_topics(["a"])
+        assert len(described.partitions) == 2
+        assert (await admin.list_offsets({TopicPartition("a", 1): -1}))[TopicPartition("a", 1)].offset == 0
+        await admin.delete_topics(["a"])
+        assert await admin.list_topics() == ["b"]
+        with pytest.raises(ApiError, match="UNKNOWN_TOPIC_OR_PARTITION"):
+            await admin.describe_topics(["a"])
+
+
+async def test_the_brokers_words_are_passed_on(cluster):
+    refused = CreatedTopic(
+        name="a/b", error_code=ErrorCode.INVALID_TOPIC_EXCEPTION, error_message="topic name 'a/b' is illegal"
+    )
+    cluster.script = lambda node, request: (
+        CreateTopicsResponse(topics=(refused,)) if isinstance(request, CreateTopics) else NotImplemented
+    )
+    async with admin_of(cluster) as admin:
+        with pytest.raises(ApiError) as failed:
+            await admin.create_topic("a/b")
+    assert failed.value.code is ErrorCode.INVALID_TOPIC_EXCEPTION
+    assert failed.value.message == "topic name 'a/b' is illegal"
+
+
+async def test_a_change_whose_answer_is_lost_is_not_sent_twice(cluster):
+    asked = 0
+
+    def script(node, request):
+        nonlocal asked
+        if isinstance(request, CreateTopics):
+            asked += 1
+            cluster.kill(node)
+        return NotImplemented
+
+    cluster.script = script
+    async with admin_of(cluster) as admin:
+        with pytest.raises(ApiError, match="unknown"):
+            await admin.create_topic("t")
+    assert asked == 1
+
+
+async def test_a_cluster_without_a_controller_is_waited_for(cluster):
+    answers = [ErrorCode.NOT_CONTROLLER, ErrorCode.NOT_CONTROLLER, ErrorCode.NONE]
+    cluster.script = lambda node, request: (
+        DescribeQuorumResponse(error_code=answers.pop(0), leader_id=2)
+        if isinstance(request, DescribeQuorum)
+        else NotImplemented
+    )
+    async with admin_of(cluster) as admin:
+        assert (await admin.describe_quorum()).leader_id == 2
+    assert not answers
+
+
+async def test_reading_goes_on_past_dead_nodes_and_gives_up_in_time(cluster):
+    cluster.add_topic("t", 3)
+    cluster.dead = {1, 2}
+    async with admin_of(cluster) as admin:
+        assert await admin.list_topics() == ["t"]
+    cluster.dead = {1, 2, 3}
+    async with admin_of(cluster, default_api_timeout_ms=80) as admin:
+        with pytest.raises(ApiError, match="b1:9092"):
+            await admin.list_topics()
