@@ -1,0 +1,208 @@
+"""Two replicas of the image under random requests: one applies what was decided, the other only ever sees bytes."""
+
+from __future__ import annotations
+
+from random import Random
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from raftkafka.metadata import snapshot
+from raftkafka.metadata.apply import apply_all
+from raftkafka.metadata.changes import Changes
+from raftkafka.metadata.commands import decode, encode
+from raftkafka.metadata.decide import Decision
+from raftkafka.metadata.decide.brokers import (
+    decide_controlled_shutdown,
+    decide_fence,
+    decide_initialize_cluster,
+    decide_register,
+    decide_unfence,
+)
+from raftkafka.metadata.decide.partitions import decide_alter_partition, preferred_leader_changes
+from raftkafka.metadata.decide.topics import decide_create_topics, decide_delete_topics
+from raftkafka.metadata.image import Image
+from raftkafka.model.api.broker_lifecycle import (
+    AlterPartition,
+    AlterPartitionItem,
+    BrokerRegistration,
+    IsrMember,
+    ListenerEndpoint,
+)
+from raftkafka.model.api.topics import CreateTopics, DeleteTopics, NewTopic, TopicToDelete
+from raftkafka.model.errors import ErrorCode
+from raftkafka.model.ids import NO_NODE, NodeId, RaftIndex, TopicId
+
+NODES = st.integers(1, 4).map(NodeId)
+NAMES = st.sampled_from(["a", "b", "c.d", "c_d"])
+
+
+class Replicas(RuleBasedStateMachine):
+    """Decisions are made on an image that may be older than the one they are applied to, as after a change of controller."""
+
+    @initialize(seed=st.integers(0, 1 << 20))
+    def begin(self, seed):
+        self.random = Random(seed)
+        self.image = self.copy = self.decided_on = Image.empty()
+        self.index = 0
+        self.starts = 0
+        self.leaders: dict[tuple[TopicId, int, int], NodeId] = {}
+        self.commit([decide_initialize_cluster(self.image, "c")])
+
+    def commit(self, decisions: list[Decision]):
+        """Propose all commands as one entry, which both replicas apply."""
+        commands = [command for decision in decisions for command in decision.commands]
+        before = self.image
+        if commands:
+            self.index += 1 + self.random.randrange(3)
+            applied = apply_all(self.image, RaftIndex(self.index), commands)
+            copied = apply_all(self.copy, RaftIndex(self.index), decode(encode(commands)))
+            assert copied.errors == applied.errors
+            assert copied.changes == applied.changes
+            assert Changes.between(before, applied.image).partitions <= applied.changes.partitions
+            if self.decided_on is self.image and len(decisions) == 1:
+                assert applied.error is ErrorCode.NONE, "a fresh decision is never refused"
+            self.image, self.copy = applied.image, copied.image
+            self.check_step(before)
+        return [decision.respond(self.image) for decision in decisions]
+
+    def check_step(self, before):
+        for key, old in before.partitions():
+            new = self.image.partition(key)
+            if new is None:
+                continue
+            assert new.partition_epoch >= old.partition_epoch
+            assert (new.partition_epoch > old.partition_epoch) == (new != old)
+            assert new.leader_epoch >= old.leader_epoch
+            assert new.leader == old.leader or new.leader_epoch > old.leader_epoch
+
+    @rule()
+    def look(self):
+        """The image that later decisions are made on."""
+        self.decided_on = self.image
+
+    @rule(node=NODES, alive=st.booleans(), rack=st.sampled_from([None, "x", "y"]))
+    def start(self, node, alive, rack):
+        self.starts += 1
+        request = BrokerRegistration(
+            broker_id=node,
+            cluster_id="c",
+            incarnation_id=self.starts.to_bytes(16, "big"),
+            listeners=(ListenerEndpoint(name="P", host="h", port=node),),
+            rack=rack,
+        )
+        (answer,) = self.commit([decide_register(self.decided_on, request, alive=alive)])
+        if answer.error_code is ErrorCode.NONE:
+            assert answer.broker_epoch == self.index
+
+    @rule(node=NODES, unclean=st.booleans())
+    def unfence(self, node, unclean):
+        if node in self.image.brokers:
+            epoch = self.image.brokers[node].epoch
+            self.commit([decide_unfence(self.decided_on, node, epoch, unclean_default=unclean)])
+
+    @rule(node=NODES, unclean=st.booleans())
+    def fence(self, node, unclean):
+        if node in self.decided_on.brokers:
+            epoch = self.decided_on.brokers[node].epoch
+            self.commit([decide_fence(self.decided_on, node, epoch, unclean_default=unclean)])
+
+    @rule(node=NODES)
+    def shut_down(self, node):
+        self.commit([decide_controlled_shutdown(self.decided_on, node)])
+
+    def new_topic_id(self):
+        return TopicId(self.random.randbytes(16))
+
+    @rule(names=st.lists(NAMES, min_size=1, max_size=2), partitions=st.integers(0, 4), factor=st.integers(1, 4))
+    def create(self, names, partitions, factor):
+        topics = tuple(NewTopic(name=name, num_partitions=partitions, replication_factor=factor) for name in names)
+        decision = decide_create_topics(
+            self.decided_on,
+            CreateTopics(topics=topics),
+            default_partitions=1,
+            default_replication_factor=1,
+            new_topic_id=self.new_topic_id,
+            random=self.random,
+        )
+        (answer,) = self.commit([decision])
+        for topic in answer.topics:
+            if topic.error_code is ErrorCode.NONE:
+                assert self.image.topics[topic.topic_id].name == topic.name
+
+    @rule(name=NAMES)
+    def delete(self, name):
+        request = DeleteTopics(topics=(TopicToDelete(name=name),))
+        (answer,) = self.commit([decide_delete_topics(self.decided_on, request, delete_topic_enable=True)])
+        if answer.topics[0].error_code is ErrorCode.NONE:
+            assert answer.topics[0].topic_id not in self.image.topics
+
+    @precondition(lambda self: self.decided_on.topics)
+    @rule(data=st.data())
+    def alter(self, data):
+        keys = sorted(key for key, partition in self.decided_on.partitions() if partition.leader != NO_NODE)
+        if not keys:
+            return
+        key = data.draw(st.sampled_from(keys))
+        partition = self.decided_on.partition(key)
+        chosen = data.draw(st.sets(st.sampled_from(partition.replicas)))
+        members = tuple(
+            IsrMember(node_id=node, broker_epoch=self.decided_on.brokers[node].epoch)
+            for node in partition.replicas
+            if node in chosen | {partition.leader}
+        )
+        request = AlterPartition(
+            broker_id=partition.leader,
+            broker_epoch=self.decided_on.brokers[partition.leader].epoch,
+            partitions=(
+                AlterPartitionItem(
+                    topic_id=key.topic_id,
+                    partition=key.partition,
+                    leader_epoch=partition.leader_epoch,
+                    partition_epoch=partition.partition_epoch,
+                    new_isr=members,
+                ),
+            ),
+        )
+        (answer,) = self.commit([decide_alter_partition(self.decided_on, request)])
+        if answer.error_code is ErrorCode.NONE and answer.partitions[0].error_code is ErrorCode.NONE:
+            assert set(self.image.partition(key).isr) == {member.node_id for member in members}
+
+    @rule()
+    def prefer(self):
+        commands = tuple(preferred_leader_changes(self.decided_on))
+        self.commit([Decision(commands=commands, respond=lambda _: None)])
+
+    @rule()
+    def restart_the_copy(self):
+        self.copy = snapshot.decode(snapshot.encode(self.copy))
+
+    @invariant()
+    def replicas_are_equal(self):
+        assert self.copy == self.image
+
+    @invariant()
+    def every_partition_is_sound(self):
+        image = self.image
+        for key, partition in image.partitions():
+            assert partition.isr
+            assert set(partition.isr) <= set(partition.replicas)
+            assert len(partition.isr) == 1 or all(map(image.is_active, partition.isr))
+            if partition.leader == NO_NODE:
+                continue
+            assert partition.leader in partition.isr
+            assert image.is_active(partition.leader)
+            # I2: one leader per leader epoch, over the whole history.
+            epoch = (key.topic_id, key.partition, partition.leader_epoch)
+            assert self.leaders.setdefault(epoch, partition.leader) == partition.leader
+
+    @invariant()
+    def nobody_waits_for_a_leader_that_could_lead(self):
+        for _, partition in self.image.partitions():
+            if partition.leader == NO_NODE:
+                assert not any(map(self.image.is_active, partition.isr))
+
+
+TestReplicas = Replicas.TestCase
+TestReplicas.settings = settings(max_examples=60, stateful_step_count=40)
