@@ -18,7 +18,7 @@ from typing import Final
 from raftkafka.client.backoff import Backoff
 from raftkafka.client.buffered import Buffered, receive
 from raftkafka.client.offsets import list_offsets
-from raftkafka.client.routing import Channel, Router
+from raftkafka.client.routing import SILENCE_S, Channel, Router
 from raftkafka.client.types import TopicPartition
 from raftkafka.model.api import Response
 from raftkafka.model.api.fetch import Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
@@ -98,6 +98,18 @@ class PartitionFetch:
         self.looking_up = False
 
 
+class _Request:
+    """A fetch under way; `due` is when its answer should have come at the latest."""
+
+    __slots__ = ("asked", "channel", "due", "leader")
+
+    def __init__(self, leader: NodeId, channel: Channel, asked: list[tuple[PartitionFetch, int]], due: float) -> None:
+        self.leader = leader
+        self.channel = channel
+        self.asked = asked
+        self.due = due
+
+
 class Fetcher:
     """All assigned partitions of one consumer. `wake` after anything was changed or read."""
 
@@ -111,8 +123,8 @@ class Fetcher:
         self._loop = asyncio.get_running_loop()
         self._pumping = False
         self._stopped = False
-        self._busy: set[NodeId] = set()
-        """Leaders with a fetch under way."""
+        self._under_way: dict[NodeId, _Request] = {}
+        self._watch_timer: asyncio.TimerHandle | None = None
         self._connecting: dict[NodeId, asyncio.Task[None]] = {}
         self._lookups: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -139,8 +151,9 @@ class Fetcher:
         self._stopped = True
         if self._on_update in self._router.on_update:
             self._router.on_update.remove(self._on_update)
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._watch_timer):
+            if timer is not None:
+                timer.cancel()
         tasks = [*self._connecting.values(), *self._lookups]
         for task in tasks:
             task.cancel()
@@ -180,9 +193,11 @@ class Fetcher:
         if to_look_up:
             self._look_up(to_look_up)
         if buffered_bytes < self._settings.fetch_max_bytes:
-            share = (self._settings.fetch_max_bytes - buffered_bytes) // max(1, len(by_leader) + len(self._busy))
+            share = (self._settings.fetch_max_bytes - buffered_bytes) // max(
+                1, len(by_leader.keys() | self._under_way.keys())
+            )
             for leader, states in by_leader.items():
-                if leader not in self._busy:
+                if leader not in self._under_way:
                     self._fetch(leader, states, max_bytes=max(1, share), crowded=leader in crowded)
         if next_try is not None:
             self._wake_at(next_try)
@@ -206,12 +221,15 @@ class Fetcher:
             max_bytes=max_bytes,
             partitions=tuple(self._partition(state) for state in states),
         )
-        self._busy.add(leader)
         asked = [(state, state.generation) for state in states]
+        sent = _Request(leader, channel, asked, self._loop.time() + wait_ms / 1000 + SILENCE_S)
+        self._under_way[leader] = sent
+        if self._watch_timer is None:
+            self._watch_timer = self._loop.call_later(SILENCE_S, self._watch)
         for state in states:
             state.in_flight = True
         answer = channel.request(request, timeout_s=settings.request_timeout_s + wait_ms / 1000)
-        answer.add_done_callback(partial(self._answered, leader, channel, asked))
+        answer.add_done_callback(partial(self._answered, sent))
 
     def _partition(self, state: PartitionFetch) -> FetchPartition:
         name, partition = state.topic_partition
@@ -243,14 +261,9 @@ class Fetcher:
 
     # Answers
 
-    def _answered(
-        self,
-        leader: NodeId,
-        channel: Channel,
-        asked: list[tuple[PartitionFetch, int]],
-        answer: asyncio.Future[Response],
-    ) -> None:
-        self._busy.discard(leader)
+    def _answered(self, sent: _Request, answer: asyncio.Future[Response]) -> None:
+        asked, channel = sent.asked, sent.channel
+        del self._under_way[sent.leader]
         for state, _ in asked:
             state.in_flight = False
         error = None if answer.cancelled() else answer.exception()
@@ -317,11 +330,29 @@ class Fetcher:
         delay_s = 0.0 if at_once else self._settings.backoff.delay_s(state.failures, self._random)
         state.not_before = self._loop.time() + delay_s
 
+    def _watch(self) -> None:
+        """A leader that is silent may be stopped or cut off, and another elected meanwhile: look."""
+        self._watch_timer = None
+        if self._under_way:
+            if self._silent():
+                self._router.request_update()
+            self._watch_timer = self._loop.call_later(SILENCE_S, self._watch)
+
+    def _silent(self) -> list[_Request]:
+        now = self._loop.time()
+        return [sent for sent in self._under_way.values() if sent.due <= now]
+
+    def _leader_moved(self, state: PartitionFetch) -> bool:
+        leadership = self._router.view.leadership(*state.topic_partition)
+        return leadership is not None and leadership.leader_epoch > state.tried_epoch
+
     def _on_update(self) -> None:
         """A refresh came in: partitions with a new leader need not wait any longer."""
+        for sent in self._silent():
+            if any(self._leader_moved(state) for state, _ in sent.asked):
+                sent.channel.abort()
         for state in self.states.values():
-            leadership = self._router.view.leadership(*state.topic_partition)
-            if leadership is not None and leadership.leader_epoch > state.tried_epoch:
+            if self._leader_moved(state):
                 state.not_before = 0.0
             code = self._router.view.error(state.topic_partition.topic)
             if code is not ErrorCode.NONE and not code.retriable and state.error is None:

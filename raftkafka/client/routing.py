@@ -28,6 +28,9 @@ HEDGE_S: Final = 0.1
 """A node that has not answered Metadata for so long is not waited for alone; the next one is asked beside it."""
 
 METADATA_TIMEOUT_S: Final = 2.0
+SILENCE_S: Final = 1.0
+"""After so long without an answer that was due, clients look whether leadership has moved meanwhile."""
+
 REFRESH_BACKOFF: Final = Backoff(first_s=0.02, max_s=0.2)
 CALM_AFTER_S: Final = 1.0
 

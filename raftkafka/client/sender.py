@@ -21,7 +21,7 @@ from typing import Final
 
 from raftkafka.client.accumulator import Accumulator, Batch, Lane
 from raftkafka.client.backoff import Backoff
-from raftkafka.client.routing import Channel, Router
+from raftkafka.client.routing import SILENCE_S, Channel, Router
 from raftkafka.client.types import UNKNOWN_OFFSET
 from raftkafka.model.api import Response
 from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartitionResponse, ProduceResponse
@@ -62,6 +62,18 @@ class SenderSettings:
     backoff: Backoff
 
 
+class _Request:
+    """A produce request under way: all its lanes have their leader there."""
+
+    __slots__ = ("channel", "lanes", "leader", "sent_at")
+
+    def __init__(self, leader: NodeId, channel: Channel, lanes: list[Lane], sent_at: float) -> None:
+        self.leader = leader
+        self.channel = channel
+        self.lanes = lanes
+        self.sent_at = sent_at
+
+
 class Sender:
     """`wake` a lane whenever something was added to it; everything else happens by answers, timers and refreshes."""
 
@@ -75,6 +87,8 @@ class Sender:
         self._pumping = False
         self._flushing = 0
         self._in_flight: dict[NodeId, int] = {}
+        self._under_way: dict[_Request, None] = {}
+        self._watch_timer: asyncio.TimerHandle | None = None
         self._blocked: dict[NodeId, dict[Lane, None]] = {}
         """Lanes that wait for a connection to their leader, or for an answer on it."""
         self._connecting: dict[NodeId, asyncio.Task[None]] = {}
@@ -98,8 +112,9 @@ class Sender:
         self._stopped = True
         if self._on_update in self._router.on_update:
             self._router.on_update.remove(self._on_update)
-        if self._expiry is not None:
-            self._expiry.cancel()
+        for timer in (self._expiry, self._watch_timer):
+            if timer is not None:
+                timer.cancel()
         for lane in self._accumulator.lanes.values():
             if lane.timer is not None:
                 lane.timer.cancel()
@@ -200,8 +215,12 @@ class Sender:
         except RaftKafkaError as error:
             self._unanswered(channel, lanes, error)
             return
+        sent = _Request(leader, channel, lanes, self._loop.time())
         self._in_flight[leader] = self._in_flight.get(leader, 0) + 1
-        answer.add_done_callback(partial(self._answered, leader, channel, lanes))
+        self._under_way[sent] = None
+        if self._watch_timer is None:
+            self._watch_timer = self._loop.call_later(SILENCE_S, self._watch)
+        answer.add_done_callback(partial(self._answered, sent))
 
     def _partition(self, lane: Lane) -> ProducePartition:
         name, partition = lane.topic_partition
@@ -239,24 +258,25 @@ class Sender:
 
     # Answers
 
-    def _answered(self, leader: NodeId, channel: Channel, lanes: list[Lane], answer: asyncio.Future[Response]) -> None:
-        self._in_flight[leader] -= 1
+    def _answered(self, sent: _Request, answer: asyncio.Future[Response]) -> None:
+        self._in_flight[sent.leader] -= 1
+        del self._under_way[sent]
         if self._stopped:
             if not answer.cancelled():
                 answer.exception()
             return
         error = None if answer.cancelled() else answer.exception()
         if isinstance(error, ApiError):
-            for lane in lanes:
+            for lane in sent.lanes:
                 self._refused(lane, error)
         elif answer.cancelled() or isinstance(error, RaftKafkaError):
-            self._unanswered(channel, lanes, error)
+            self._unanswered(sent.channel, sent.lanes, error)
         else:
             response = answer.result()
             assert isinstance(response, ProduceResponse)
-            for lane, partition in zip(lanes, response.partitions, strict=True):
+            for lane, partition in zip(sent.lanes, response.partitions, strict=True):
                 self._settle(lane, partition)
-        self._unblock(leader)
+        self._unblock(sent.leader)
 
     def _unanswered(self, channel: Channel, lanes: list[Lane], error: BaseException | None) -> None:
         """Closed or out of time: the requests may have been carried out. Nothing more may travel on that connection."""
@@ -315,13 +335,31 @@ class Sender:
         delay_s = 0.0 if at_once else self._settings.backoff.delay_s(lane.failures, self._random)
         lane.not_before = self._loop.time() + delay_s
 
+    def _watch(self) -> None:
+        """A leader that is silent may be stopped or cut off, and another elected meanwhile: look."""
+        self._watch_timer = None
+        if self._under_way:
+            if self._silent():
+                self._router.request_update()
+            self._watch_timer = self._loop.call_later(SILENCE_S, self._watch)
+
+    def _silent(self) -> list[_Request]:
+        before = self._loop.time() - SILENCE_S
+        return [sent for sent in self._under_way if sent.sent_at <= before]
+
+    def _leader_moved(self, lane: Lane) -> bool:
+        leadership = self._router.view.leadership(*lane.topic_partition)
+        return leadership is not None and leadership.leader_epoch > lane.tried_epoch
+
     def _on_update(self) -> None:
         """A refresh came in: lanes without a leader may have one, lanes with a new leader need not wait any longer."""
+        for sent in self._silent():
+            if any(self._leader_moved(lane) for lane in sent.lanes):
+                sent.channel.abort()
         for lane in self._accumulator.lanes.values():
             if not lane.waiting or lane.in_flight:
                 continue
-            leadership = self._router.view.leadership(*lane.topic_partition)
-            if leadership is not None and leadership.leader != NO_NODE and leadership.leader_epoch > lane.tried_epoch:
+            if self._leader_moved(lane):
                 lane.not_before = 0.0
             self.wake(lane)
 

@@ -118,6 +118,20 @@ async def test_a_leader_change_goes_unnoticed(cluster):
         assert await collect(consumer, 1) == [b"c"]
 
 
+async def test_a_stopped_leader_is_left_when_another_is_elected(cluster, monkeypatch):
+    monkeypatch.setattr("raftkafka.client.fetching.SILENCE_S", 0.02)
+    (part,) = cluster.add_topic("t", 1)
+    fill(part, b"a")
+    async with consumer_of(cluster, auto_offset_reset="earliest") as consumer:
+        consumer.assign([T0])
+        assert await collect(consumer, 1) == [b"a"]
+        cluster.deaf = {1}
+        await asyncio.sleep(0.05)
+        part.leader, part.epoch = 2, 2
+        fill(part, b"b")
+        assert await collect(consumer, 1) == [b"b"]
+
+
 async def test_offset_not_available_is_waited_out(cluster):
     (part,) = cluster.add_topic("t", 1)
     fill(part, b"a")

@@ -264,6 +264,18 @@ async def test_a_silent_leader_leaves_the_outcome_unknown(cluster):
             await producer.send_and_wait("t", b"x")
 
 
+async def test_a_stopped_leader_is_left_when_another_is_elected(cluster, monkeypatch):
+    monkeypatch.setattr("raftkafka.client.sender.SILENCE_S", 0.02)
+    (part,) = cluster.add_topic("t", 1)
+    async with producer_of(cluster) as producer:
+        await producer.send_and_wait("t", b"before")
+        cluster.deaf = {1}
+        future = producer.send("t", b"after")
+        await asyncio.sleep(0.01)
+        part.leader, part.epoch = 2, 2
+        assert (await asyncio.wait_for(future, 2)).offset == 1
+
+
 async def test_acks_0_does_not_wait(cluster):
     cluster.add_topic("t", 1)
     async with producer_of(cluster, acks=0) as producer:
