@@ -119,7 +119,7 @@ def _unfence(draft: Draft, _: RaftIndex, command: UnfenceBroker) -> ErrorCode:
         unclean = election.allows_unclean(topic.configs, command.unclean_default)
         for partition in draft.partitions(topic_id):
             if partition.leader == NO_NODE and command.node_id in partition.replicas:
-                _set(draft, topic, partition, election.elected(partition, draft.is_active, unclean=unclean))
+                _set(draft, topic, partition, election.elected(partition, draft.active, unclean=unclean))
     return ErrorCode.NONE
 
 
@@ -160,7 +160,7 @@ def _create_topic(draft: Draft, _: RaftIndex, command: CreateTopic) -> ErrorCode
 
 def _new_partition(draft: Draft, index: PartitionIndex, replicas: tuple[NodeId, ...]) -> Partition:
     # All logs are empty, so every active replica is in sync; with none, the preferred leader waits to be unfenced.
-    active = tuple([each for each in replicas if draft.is_active(each)])
+    active = tuple([each for each in replicas if each in draft.active])
     leader = active[0] if active else NO_NODE
     return Partition(
         index=index, replicas=replicas, isr=active or replicas[:1], leader=leader, last_known_leader=leader
@@ -188,7 +188,7 @@ def _change_partition(draft: Draft, _: RaftIndex, command: ChangePartition) -> E
             return error
     leader = partition.leader if command.leader is None else command.leader
     # A new leader comes from the ISR in force: membership that only this command gives is no proof of having the records.
-    if leader not in (NO_NODE, partition.leader) and not (leader in partition.isr and draft.is_active(leader)):
+    if leader not in (NO_NODE, partition.leader) and not (leader in partition.isr and leader in draft.active):
         return ErrorCode.INELIGIBLE_REPLICA
     if leader != NO_NODE and leader not in isr:
         return ErrorCode.INVALID_REQUEST
@@ -232,7 +232,7 @@ def _withdraw(draft: Draft, node_id: NodeId, *, unclean_default: bool) -> None:
         unclean = election.allows_unclean(topic.configs, unclean_default)
         for partition in draft.partitions(topic_id):
             if node_id in partition.isr:
-                _set(draft, topic, partition, election.without(partition, node_id, draft.is_active, unclean=unclean))
+                _set(draft, topic, partition, election.without(partition, node_id, draft.active, unclean=unclean))
 
 
 def _set(draft: Draft, topic: Topic, before: Partition, after: Partition) -> None:

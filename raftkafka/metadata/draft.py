@@ -25,6 +25,7 @@ class Draft:
         self.brokers = base.brokers
         self.topics = base.topics
         self.topic_ids = base.topic_ids
+        self.active = {broker.node_id for broker in base.brokers.values() if broker.active}
         self._brokers: dict[NodeId, Broker] | None = None
         self._topics: dict[TopicId, Topic] | None = None
         self._topic_ids: dict[str, TopicId] | None = None
@@ -33,10 +34,6 @@ class Draft:
         self._deleted: set[TopicId] = set()
         self._touched: set[TopicPartition] = set()
         self._touched_brokers: set[NodeId] = set()
-
-    def is_active(self, node_id: NodeId) -> bool:
-        broker = self.brokers.get(node_id)
-        return broker is not None and broker.active
 
     def partitions(self, topic_id: TopicId) -> Sequence[Partition]:
         """The partitions of an existing topic as they are now."""
@@ -52,6 +49,10 @@ class Draft:
         if self._brokers is None:
             self.brokers = self._brokers = dict(self.brokers)
         self._brokers[broker.node_id] = broker
+        if broker.active:
+            self.active.add(broker.node_id)
+        else:
+            self.active.discard(broker.node_id)
         self._touched_brokers.add(broker.node_id)
 
     def set_partition(self, topic_id: TopicId, partition: Partition) -> None:

@@ -20,7 +20,7 @@ def partition(*, isr=(), elr=(), leader=NO_NODE, replicas=(1, 2, 3)):
 
 
 def active(*ids):
-    return lambda node_id: node_id in ids
+    return {NodeId(each) for each in ids}
 
 
 def test_the_isr_is_asked_in_replica_order():
