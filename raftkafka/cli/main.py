@@ -64,9 +64,15 @@ def run() -> None:
 def main(arguments: list[str]) -> int:
     """Run one command line; the exit code."""
     try:
-        code = app(arguments, prog_name="rk", standalone_mode=False)
+        # Not `app()`: click would turn a closed pipe into exit code 1 before anybody here could see it.
+        command = typer.main.get_command(app)
+        with command.make_context("rk", arguments) as context:
+            code = command.invoke(context)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
+    except typer.Exit as end:
+        sys.stdout.flush()
+        return end.exit_code
     except _UsageError as error:
         return _wrong_usage(error)
     except ApiError as error:

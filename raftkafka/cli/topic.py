@@ -22,10 +22,13 @@ Names = Annotated[list[str], typer.Argument(metavar="TOPIC...")]
 @app.command("create")
 def create(
     topic: Annotated[str, typer.Argument(help="Letters, digits, '.', '_' and '-', at most 249 of them.")],
-    partitions: Annotated[int, typer.Option("--partitions", min=1, help="Default: the brokers' num.partitions.")] = -1,
+    partitions: Annotated[
+        int | None, typer.Option("--partitions", min=1, help="Default: the brokers' num.partitions.")
+    ] = None,
     replication_factor: Annotated[
-        int, typer.Option("--replication-factor", min=1, help="Default: the brokers' default.replication.factor.")
-    ] = -1,
+        int | None,
+        typer.Option("--replication-factor", min=1, help="Default: the brokers' default.replication.factor."),
+    ] = None,
     config: Annotated[
         list[str] | None, typer.Option("--config", metavar="KEY=VALUE", help="A topic config; may be repeated.")
     ] = None,
@@ -41,7 +44,7 @@ def create(
     async def create_topic() -> None:
         async with _admin(bootstrap_server, timeout_ms) as admin:
             created = await admin.create_topic(
-                topic, num_partitions=partitions, replication_factor=replication_factor, configs=configs
+                topic, num_partitions=partitions or -1, replication_factor=replication_factor or -1, configs=configs
             )
         if json:
             as_json(
