@@ -16,8 +16,7 @@ from typing import Any, Final, Protocol, cast
 
 from raftkafka.listeners.authentication import ConnectionAuthentication
 from raftkafka.listeners.receive_ring import ReceiveRing
-from raftkafka.model.api import Request, Response
-from raftkafka.model.api.cluster import ApiVersions
+from raftkafka.model.api import ApiKey, Request, Response
 from raftkafka.model.api.sasl import SaslAuthenticate, SaslHandshake
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError
@@ -32,6 +31,8 @@ _LOG: Final = logging.getLogger("raftkafka.network")
 
 REQUESTS_PER_TURN: Final = 256
 """After so many requests of one connection the loop gets its turn: a ring full of tiny requests must not hold it."""
+
+_ANSWERED_HERE: Final = frozenset({ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE})
 
 
 class Dispatch(Protocol):
@@ -233,11 +234,8 @@ class ServerConnection(asyncio.BufferedProtocol):
             assert incoming.error is not None
             self._ready(incoming, incoming.error)
             return
-        if isinstance(request, ApiVersions):
-            self._ready(incoming, API_VERSIONS_RESPONSE)
-            return
-        if isinstance(request, SaslHandshake | SaslAuthenticate):
-            self._authenticate(incoming, request)
+        if incoming.api_key in _ANSWERED_HERE:
+            self._answer_here(incoming, request)
             return
         if self._around.authentication_required and not self._context.is_node:
             self._ready(incoming, ApiError(ErrorCode.ILLEGAL_SASL_STATE, "this listener demands authentication"))
@@ -253,11 +251,13 @@ class ServerConnection(asyncio.BufferedProtocol):
             if response is not None:
                 self._on_response(incoming, response)
 
-    def _authenticate(self, incoming: Incoming, request: SaslHandshake | SaslAuthenticate) -> None:
+    def _answer_here(self, incoming: Incoming, request: Request) -> None:
         if isinstance(request, SaslHandshake):
             self._ready(incoming, self._authentication.handshake(request))
-        else:
+        elif isinstance(request, SaslAuthenticate):
             self._ready(incoming, self._authentication.authenticate(request))
+        else:
+            self._ready(incoming, API_VERSIONS_RESPONSE)
         if self._authentication.failed:
             self.close()
         elif self._context.is_node:
@@ -276,16 +276,25 @@ class ServerConnection(asyncio.BufferedProtocol):
         future.add_done_callback(lambda done: self._on_done(slot, done))
 
     def _ready(self, incoming: Incoming, response: Response | ApiError) -> None:
-        frame = self._session.encode_response(incoming, response)
         if self._slots:
             slot = _Slot(incoming, None)
             self._slots.append(slot)
-            self._fill(slot, frame)
-        else:
+            self._fill(slot, response)
+        elif (frame := self._encode(incoming, response)) is not None:
             self._out_bytes += _size(frame)
             self._out.extend(frame)
 
-    def _fill(self, slot: _Slot, frame: list[Buffer]) -> None:
+    def _encode(self, incoming: Incoming, response: Response | ApiError) -> list[Buffer] | None:
+        try:
+            return self._session.encode_response(incoming, response)
+        except Exception as error:  # noqa: BLE001 - a response that cannot be written is a handler's bug like any other
+            self._on_bug(incoming, error)
+            return None
+
+    def _fill(self, slot: _Slot, response: Response | ApiError) -> None:
+        frame = self._encode(slot.incoming, response)
+        if frame is None:
+            return
         slot.waiting = None
         slot.frame = frame
         slot.bytes = _size(frame)
@@ -302,9 +311,9 @@ class ServerConnection(asyncio.BufferedProtocol):
             return
         error = done.exception()
         if error is None:
-            self._fill(slot, self._session.encode_response(slot.incoming, done.result()))
+            self._fill(slot, done.result())
         elif isinstance(error, ApiError):
-            self._fill(slot, self._session.encode_response(slot.incoming, error))
+            self._fill(slot, error)
         else:
             self._on_bug(slot.incoming, error)
             return

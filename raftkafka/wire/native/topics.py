@@ -19,6 +19,7 @@ from raftkafka.wire.native.fields import (
     COUNT,
     ERROR,
     ID,
+    INT32,
     STRING,
     UUID,
     Shape,
@@ -31,9 +32,10 @@ from raftkafka.wire.native.rows import without_records
 _NEW_TOPIC: Final = Shape(
     NewTopic,
     name=STRING,
-    num_partitions=ID,
-    replication_factor=ID,
-    assignments=array(pair(COUNT, array(ID))),
+    # Whatever number a user asks for gets an answer (INVALID_PARTITIONS, ...), not a closed connection.
+    num_partitions=INT32,
+    replication_factor=INT32,
+    assignments=array(pair(INT32, array(INT32))),
     configs=array(pair(STRING, nullable(STRING))),
 )
 _CREATED_TOPIC: Final = Shape(

@@ -236,6 +236,18 @@ async def test_a_fault_in_a_coroutine_is_logged_and_closes_one_connection(serve,
     assert [record.exc_info[0] for record in caplog.records if record.levelno == logging.ERROR] == [ZeroDivisionError]
 
 
+async def test_a_response_that_cannot_be_written_closes_the_connection_too(serve, caplog):
+    async def later():
+        return metadata(name=object())
+
+    for answer in (lambda context, request: metadata(name=object()), lambda context, request: later()):
+        caplog.clear()
+        connection = await connect(await serve(answer))
+        with pytest.raises(ConnectionClosedError):
+            await connection.request(Metadata())
+        assert ["fault of this node" in record.message for record in caplog.records] == [True]
+
+
 async def test_who_says_nothing_is_closed(serve, until):
     server = await serve(lambda context, request: metadata(), handshake_timeout_ms=20)
     reader, writer = await asyncio.open_connection("127.0.0.1", server.port)

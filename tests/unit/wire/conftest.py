@@ -16,20 +16,22 @@ from raftkafka.model.errors import ErrorCode
 
 _MODULES = (broker_lifecycle, cluster, fetch, offsets, produce, sasl, topics)
 _INT32 = st.integers(0, 2**31 - 1)
-_INT64 = st.integers(0, 2**63 - 1)
+_OR_NONE_32 = st.integers(-1, 2**31 - 1)
+_OR_NONE_64 = st.integers(-1, 2**63 - 1)
 _NEWTYPES = {
-    ids.NodeId: _INT32,
-    ids.LeaderEpoch: _INT32,
-    ids.PartitionEpoch: _INT32,
+    ids.NodeId: _OR_NONE_32,
+    ids.LeaderEpoch: _OR_NONE_32,
+    ids.PartitionEpoch: _OR_NONE_32,
     ids.PartitionIndex: _INT32,
-    ids.BrokerEpoch: _INT64,
-    ids.Offset: _INT64,
-    ids.Term: _INT64,
-    ids.RaftIndex: _INT64,
-    ids.TimestampMs: _INT64,
+    ids.BrokerEpoch: _OR_NONE_64,
+    ids.Offset: _OR_NONE_64,
+    ids.Term: st.integers(0, 2**63 - 1),
+    ids.RaftIndex: _OR_NONE_64,
+    ids.TimestampMs: _OR_NONE_64,
     ids.TopicId: st.binary(min_size=16, max_size=16),
 }
 _RANGES = {
+    "broker_id": _INT32,
     "acks": st.integers(-1, 1),
     "isolation_level": st.integers(0, 1),
     "api_key": st.integers(0, 100),
@@ -41,7 +43,9 @@ _RANGES = {
 }
 
 
-def _of(hint: object, name: str) -> st.SearchStrategy:
+def _of(hint: object, name: str, owner: type | None = None) -> st.SearchStrategy:
+    if name == "node_id" and owner is broker_lifecycle.IsrMember:
+        return _INT32  # a member is never "none"
     if name in _RANGES:
         return _RANGES[name]
     if hint in _NEWTYPES:
@@ -71,7 +75,7 @@ def _of(hint: object, name: str) -> st.SearchStrategy:
 
 def values_of(cls: type) -> st.SearchStrategy:
     hints = typing.get_type_hints(cls)
-    return st.builds(cls, **{field.name: _of(hints[field.name], field.name) for field in dataclasses.fields(cls)})
+    return st.builds(cls, **{field.name: _of(hints[field.name], field.name, cls) for field in dataclasses.fields(cls)})
 
 
 def _messages() -> Iterator[tuple[type, type]]:
