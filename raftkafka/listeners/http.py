@@ -11,7 +11,7 @@ import asyncio
 import errno
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from raftkafka.model.errors import StartupError
 from raftkafka.model.settings.validate import is_loopback
@@ -145,10 +145,10 @@ class _Connection(asyncio.Protocol):
         self._deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, no check: uvloop's transports are not subclasses of asyncio's.
+        self._transport = stream = cast(asyncio.Transport, transport)
         if not self._server.adopt(self):
-            transport.abort()
+            stream.abort()
             return
         self._deadline = asyncio.get_running_loop().call_later(self._server.deadline_s, self.cut)
 
