@@ -15,7 +15,7 @@ from typing import Final
 
 from raftkafka.model import topics
 from raftkafka.model.errors import StartupError, StorageError
-from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, NodeId, PartitionIndex, TopicId, TopicPartition
+from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicPartition
 from raftkafka.ports.disk import Disk, Lock
 from raftkafka.storage import checkpoint
 from raftkafka.storage.checkpoint import Offsets
@@ -166,7 +166,7 @@ class LogDirectory:
         self._disk.sync_dir(self.path)
         return target
 
-    def read_offsets(self, file: str) -> dict[tuple[str, int], int]:
+    def read_offsets(self, file: str) -> dict[tuple[str, int], Offset]:
         """The checkpoint `file` (a name from `storage.checkpoint`) of this directory."""
         return dict(checkpoint.read(self._disk, f"{self.path}/{file}"))
 

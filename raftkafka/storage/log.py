@@ -27,7 +27,7 @@ from raftkafka.storage.batches import Batch, content_ok, walk
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.index import RELATIVE_MAX
 from raftkafka.storage.reading import LogReader, ReadResult
-from raftkafka.storage.recovery import EPOCHS_FILE, Recovered, recover, save_recovery_limit
+from raftkafka.storage.recovery import EPOCHS_FILE, Recovered, drop_recovery_limit, recover, save_recovery_limit
 from raftkafka.storage.segment import Segment
 
 PREALLOCATE_FROM_BYTES: Final = 1 << 20
@@ -75,6 +75,7 @@ class Log:
         self._end: int = self._active.next_offset
         self._dirty: list[Segment] = [segment for segment in self._segments if segment.is_dirty]
         self._sync_limit = _NO_LIMIT
+        self._has_recovery_limit = recovered.has_recovery_limit
         self._epochs_unsaved_from: int | None = None
         self._failure: StorageError | None = None
         self._reader = LogReader(disk, self._segments, self.epochs)
@@ -130,9 +131,15 @@ class Log:
 
     @property
     def recovery_point(self) -> Offset:
-        """What `recovery-point-offset-checkpoint` may say: durable below, and with its epochs on disk."""
-        unsaved = self._epochs_unsaved_from
-        return self.flushed_offset if unsaved is None else Offset(min(self.flushed_offset, unsaved))
+        """What `recovery-point-offset-checkpoint` may say: everything below is durable, its epochs too."""
+        point: int = self.flushed_offset
+        if self._epochs_unsaved_from is not None:
+            point = min(point, self._epochs_unsaved_from)
+        for segment in self._dirty:
+            if not segment.cut_is_synced:
+                # The old bytes may come back with a crash, beside those that were written since: look at them then.
+                point = min(point, segment.base_offset)
+        return Offset(point)
 
     @property
     def offline(self) -> StorageError | CorruptionError | None:
@@ -192,7 +199,8 @@ class Log:
         """Append what the leader sent, offsets and epochs as they are. Nothing is appended unless all of it is right.
 
         Raises:
-            CorruptionError: a checksum is wrong, or these are not whole batches that continue this log.
+            ApiError: CORRUPT_MESSAGE, a checksum is wrong, or these are not whole batches that continue this log. Our
+                own bytes are not in doubt: ask again.
             DiskFullError, StorageError: as `append_as_leader`.
         """
         if self._failure is not None or self.corruption is not None:
@@ -205,18 +213,18 @@ class Log:
         for batch in walk(records):
             position = batch.position + batch.size
             if position > len(records) or not content_ok(records, batch):
-                raise CorruptionError(f"{self}: the leader sent a damaged batch at offset {expected}")
+                raise self._refused(f"a damaged batch where offset {expected} is next")
             if batch.base_offset != expected or batch.leader_epoch < epoch:
-                raise CorruptionError(
-                    f"{self}: the leader sent offset {batch.base_offset} of epoch {batch.leader_epoch} where offset "
-                    f"{expected} of epoch {epoch} or later is next"
+                raise self._refused(
+                    f"offset {batch.base_offset} of epoch {batch.leader_epoch} where offset {expected} of epoch "
+                    f"{epoch} or later is next"
                 )
             batches.append(batch)
             largest = max(largest, batch.max_timestamp)
             epoch = LeaderEpoch(batch.leader_epoch)
             expected = batch.last_offset + 1
         if position != len(records) or not batches:
-            raise CorruptionError(f"{self}: the leader sent something else than whole batches at offset {expected}")
+            raise self._refused(f"something else than whole batches where offset {expected} is next")
         self._append(records, batches, largest)
         for batch in batches:
             if batch.leader_epoch != self.epochs.latest:
@@ -240,6 +248,12 @@ class Log:
         if self.epochs.assign(epoch, Offset(start_offset)):
             unsaved = self._epochs_unsaved_from
             self._epochs_unsaved_from = start_offset if unsaved is None else min(unsaved, start_offset)
+
+    def recovery_point_saved(self) -> None:
+        """A `recovery_point` taken just before is durable in the checkpoint, so no older, higher one can come back."""
+        if self._has_recovery_limit:
+            drop_recovery_limit(self._disk, self.directory)
+            self._has_recovery_limit = False
 
     def save_epochs(self) -> None:
         """Write `leader-epoch-checkpoint` if it has changed; until then `recovery_point` stays below the change."""
@@ -286,6 +300,9 @@ class Log:
         old.seal()
         return new
 
+    def _refused(self, what: str) -> ApiError:
+        return ApiError(ErrorCode.CORRUPT_MESSAGE, f"{self}: the leader sent {what}")
+
     def _refusal(self) -> StorageError:
         return StorageError(f"{self} takes no appends: {self.offline}")
 
@@ -308,11 +325,21 @@ class Log:
         return self._reader.read(offset, max_bytes=max_bytes, end=end, min_one=min_one)
 
     async def read_cold(self, offset: Offset, *, max_bytes: int, end: Offset, min_one: bool = True) -> ReadResult:
-        """As `read`, waiting for the device off the loop."""
-        end = self._check_range(offset, end)
-        if offset >= end:
-            return ReadResult(records=b"", first_offset=offset, next_offset=offset)
-        return await self._reader.read_cold(offset, max_bytes=max_bytes, end=end, min_one=min_one)
+        """As `read`, waiting for the device off the loop; a log that is cut meanwhile is read again."""
+        while True:
+            below = self._check_range(offset, end)
+            if offset >= below:
+                return ReadResult(records=b"", first_offset=offset, next_offset=offset)
+            changes = self._reader.changes
+            try:
+                result = await self._reader.read_cold(offset, max_bytes=max_bytes, end=below, min_one=min_one)
+            except (StorageError, CorruptionError):
+                # A file that went away, or bytes that were replaced under the reader, say nothing about the disk.
+                if changes == self._reader.changes:
+                    raise
+                continue
+            if changes == self._reader.changes:
+                return result
 
     def _check_range(self, offset: Offset, end: Offset) -> Offset:
         if not self.log_start_offset <= offset <= self._end:
@@ -346,11 +373,7 @@ class Log:
     def files_to_sync(self) -> tuple[list[File], Offset]:
         """The files with unsynced bytes, oldest first, and the log end that a sync of them covers. One at a time."""
         self._sync_limit = _NO_LIMIT
-        files = []
-        for segment in self._dirty:
-            segment.syncing_size = segment.size
-            files.append(segment.opened())
-        return files, self.log_end_offset
+        return [segment.begin_sync() for segment in self._dirty], self.log_end_offset
 
     def mark_flushed(self, end: Offset, files: list[File]) -> None:
         """`files`, as `files_to_sync` gave them, were synced. A truncation in between takes back its part."""
@@ -358,8 +381,8 @@ class Log:
         if flushed > self.flushed_offset:
             self.flushed_offset = Offset(flushed)
         for segment in self._dirty:
-            if segment.file in files and segment.syncing_size > segment.flushed_size:
-                segment.flushed_size = segment.syncing_size
+            if segment.file in files:
+                segment.end_sync()
         self._dirty = [segment for segment in self._dirty if segment.is_dirty]
 
     def take_offline(self, error: StorageError) -> None:
@@ -396,24 +419,30 @@ class Log:
         found = lookup.locate(last, offset)
         position, end = (last.size, last.next_offset) if found is None else found
         # Before anything goes: a restart must not believe bytes that come to stand where synced ones stood.
-        save_recovery_limit(self._disk, self.directory, Offset(end))
+        self._limit_recovery(last.base_offset)
         if at + 1 < len(self._segments):
             while len(self._segments) > at + 1:
                 self._drop(self._segments.pop())
             self._disk.sync_dir(self.directory)
         active = self._active = last
         lookup.cut(active, position, end)
+        if active not in self._dirty:
+            self._dirty.append(active)
         self._end = active.next_offset
         self.flushed_offset = Offset(min(self.flushed_offset, self._end))
         self._sync_limit = min(self._sync_limit, self._end)
         if self._end <= self._corrupt_from:
             self.corruption = None
 
+    def _limit_recovery(self, offset: int) -> None:
+        save_recovery_limit(self._disk, self.directory, Offset(offset))
+        self._has_recovery_limit = True
+
     def truncate_fully_and_start_at(self, offset: Offset) -> None:
         """Remove all records; the log then starts and ends at `offset` (a follower behind the leader's log start)."""
         self._reader.forget()
         try:
-            save_recovery_limit(self._disk, self.directory, Offset(min(offset, self.log_start_offset)))
+            self._limit_recovery(min(offset, self.log_start_offset))
             new_base = offset
             while self._segments:
                 segment = self._segments.pop()

@@ -46,11 +46,11 @@ def require_indexes(segment: Segment) -> None:
 
 
 def rebuild_indexes(segment: Segment) -> None:
-    size, next_offset = segment.size, segment.next_offset
-    segment.reset_indexes()
+    """Build the indexes anew from the headers, on the loop: a rare repair."""
+    rebuilt = segment.without_indexes()
     for position, batch in headers_from(segment, 0):
-        segment.note(batch, position)
-    segment.size, segment.next_offset = size, next_offset
+        rebuilt.note(batch, position)
+    segment.adopt_indexes(rebuilt)
 
 
 def cut(segment: Segment, position: int, next_offset: int) -> None:

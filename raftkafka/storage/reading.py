@@ -63,10 +63,17 @@ class LogReader:
         # next offset -> where the batch that begins there stands: a sequential or tail read needs no index.
         self._hints: dict[int, tuple[Segment, int]] = {}
         self._sealed_loaded: dict[Segment, None] = {}
+        self._changes = 0
+
+    @property
+    def changes(self) -> int:
+        """Counts what makes a read under way worthless: cuts and removals of segments."""
+        return self._changes
 
     def forget(self) -> None:
         """The log was cut or segments were removed: positions may no longer hold."""
         self._hints.clear()
+        self._changes += 1
 
     def read(self, offset: int, *, max_bytes: int, end: int, min_one: bool) -> ReadResult | None:
         """As `Log.read`; None when the page cache (or the indexes in memory) cannot answer."""
@@ -120,6 +127,8 @@ class LogReader:
                 yield _Indexes(segment, True)
                 found = segment.position_for(offset)
                 position, indexed = found if found is not None else (0, -1)
+            if indexed < 0:
+                expected = segment.base_offset
         self._touch(segment)
 
         count = max(max_bytes, HEADER_BYTES)
@@ -142,15 +151,19 @@ class LogReader:
                 if batch.last_offset < offset:
                     behind = batch.position + batch.size
                     continue
-                if batch.last_offset >= end:
-                    if start < 0:
-                        return ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
-                    break
                 if start < 0:
                     if batch.position + batch.size > len(chunk):
                         break
+                    if batch.last_offset >= end:
+                        # Believe this only of a sound batch: a damaged one must not look like the end of the log.
+                        self._check(segment, position, chunk, batch)
+                        return ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
                     start, first = batch.position, batch.base_offset
-                elif batch.position + batch.size - start > max_bytes or batch.position + batch.size > len(chunk):
+                elif (
+                    batch.last_offset >= end
+                    or batch.position + batch.size - start > max_bytes
+                    or batch.position + batch.size > len(chunk)
+                ):
                     break
                 self._check(segment, position, chunk, batch)
                 stop, following_offset = batch.position + batch.size, expected
@@ -212,25 +225,24 @@ def _base_offset(segment: Segment) -> int:
 
 
 async def load_indexes(disk: Disk, segment: Segment, *, rebuild: bool) -> None:
-    """Bring the indexes of `segment` into memory, from its batches when the files are of no use.
+    """Bring the indexes of a closed `segment` into memory, from its batches when the files are of no use.
 
     A walk that meets damage stops there: the index then leads up to it, and the read that arrives reports it.
     """
     if not rebuild and segment.load_indexes():
         return
-    file, size, next_offset = segment.opened(), segment.size, segment.next_offset
-    segment.reset_indexes()
-    position = 0
-    count = REBUILD_CHUNK_BYTES
+    # Built beside the segment: other readers look at it while this one waits for the device.
+    rebuilt = segment.without_indexes()
+    position, size = 0, segment.size
     while position < size:
-        chunk = await disk.read_cold(file, position, min(count, size - position))
+        chunk = await disk.read_cold(segment.opened(), position, min(REBUILD_CHUNK_BYTES, size - position))
         advance = 0
         for batch in walk(chunk):
-            if batch.position + batch.size > size - position:
+            if batch.size > size - position - batch.position:
                 break
-            segment.note(batch, position + batch.position)
+            rebuilt.note(batch, position + batch.position)
             advance = batch.position + batch.size
         if advance == 0:
             break
         position += advance
-    segment.size, segment.next_offset = size, next_offset
+    segment.adopt_indexes(rebuilt)

@@ -1,9 +1,10 @@
 """Bringing a log back from its directory, after an orderly stop or after any other.
 
 Floor 2. Invariants: a synced record is never cut off (I1), damage is never built upon (I15). What the recovery point
-vouches for is believed; everything behind it is read and checked. Behind it two kinds of bad bytes differ: a torn tail
-(nothing valid follows) was never synced and is cut off; damage that valid batches follow may have been synced, so it is
-kept, the log is marked corrupt from there, and somebody who has other replicas decides.
+vouches for is believed; everything behind it is read and checked. Behind it two kinds of bad bytes differ. A torn tail
+was never synced and is cut off: nothing valid follows it in its file, and either nothing follows in later files, or its
+own file is too short, which a synced one cannot be (syncs cover older segments first). Any other damage may have been
+synced, so it is kept, the log is marked corrupt from there, and somebody who knows other replicas decides.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from raftkafka.storage.batches import BATCH_BYTES_MAX, Batch, content_ok, find_v
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.reading import load_indexes
 from raftkafka.storage.segment import (
+    ASIDE_SUFFIX,
     DELETED_SUFFIX,
     INDEX_SUFFIX,
     TIME_INDEX_SUFFIX,
@@ -44,6 +46,7 @@ class Recovered:
     flushed_offset: Offset
     corruption: CorruptionError | None = None
     corrupt_from: int = _NOWHERE
+    has_recovery_limit: bool = False
 
 
 @dataclass(slots=True)
@@ -53,6 +56,7 @@ class _Walk:
     valid_end: int = 0
     next_offset: int = 0
     damaged_at: int | None = None
+    is_short: bool = False
     valid_follows: bool = False
     epochs: list[tuple[int, int]] = field(default_factory=list)
 
@@ -73,7 +77,7 @@ async def recover(
     limit = load_recovery_limit(disk, directory) if RECOVERY_LIMIT_FILE in names else None
     if limit is not None:
         recovery_point = min(recovery_point, limit)
-    segments = _find_segments(disk, directory, names, config)
+    segments = _find_segments(disk, directory, names, config, clean=clean)
     epochs = load_epochs(disk, directory) if EPOCHS_FILE in names else None
     if not segments:
         segments.append(_create(disk, directory, log_start_offset, config))
@@ -88,7 +92,11 @@ async def recover(
     history = epochs if epochs is not None else EpochHistory()
     history.truncate_from_end(Offset(segments[first].base_offset))
     found = Recovered(
-        segments=segments, epochs=history, log_start_offset=log_start_offset, flushed_offset=recovery_point
+        segments=segments,
+        epochs=history,
+        log_start_offset=log_start_offset,
+        flushed_offset=recovery_point,
+        has_recovery_limit=limit is not None,
     )
     for at, segment in enumerate(segments):
         segment.next_offset = segments[at + 1].base_offset if at + 1 < len(segments) else segment.base_offset
@@ -110,11 +118,10 @@ async def recover(
         found.epochs.clear()
         found.flushed_offset = found.log_start_offset
         return found
-    believed = clean and limit is None
-    found.flushed_offset = Offset(end if believed else max(min(recovery_point, end), found.log_start_offset))
+    found.flushed_offset = Offset(end if clean else max(min(recovery_point, end), found.log_start_offset))
     found.epochs.truncate_from_start(found.log_start_offset)
     for segment in segments[first:]:
-        segment.flushed_size = segment.size if believed else 0
+        segment.flushed_size = segment.size if clean else 0
     if found.corruption is None:
         disk.write_atomic(f"{directory}/{EPOCHS_FILE}", found.epochs.encode())
     return found
@@ -155,14 +162,15 @@ def _create(disk: Disk, directory: str, base_offset: int, config: LogConfig) -> 
     return Segment.create(disk, directory, base_offset, index_interval_bytes=config.index_interval_bytes)
 
 
-def _find_segments(disk: Disk, directory: str, names: list[str], config: LogConfig) -> list[Segment]:
-    """The segments by base offset. Leftovers go: half-deleted files, and indexes without a log."""
+def _find_segments(disk: Disk, directory: str, names: list[str], config: LogConfig, *, clean: bool) -> list[Segment]:
+    """The segments by base offset. Leftovers go: half-deleted files, indexes without a log, and after an orderly stop
+    what the recovery before it had set aside."""
     bases = base_offsets(names)
     stems = {file_name(base, "") for base in bases}
     for name in names:
         stem, dot, suffix = name.partition(".")
         orphan = dot + suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX) and stem not in stems
-        if name.endswith((DELETED_SUFFIX, ".tmp")) or orphan:
+        if name.endswith((DELETED_SUFFIX, ".tmp")) or orphan or (clean and name.endswith(ASIDE_SUFFIX)):
             disk.remove(f"{directory}/{name}")
     return [
         Segment(
@@ -189,37 +197,40 @@ def _first_to_walk(segments: list[Segment], trusted_from: int, *, everything: bo
 async def _walk_from(disk: Disk, found: Recovered, first: int, *, recovery_point: int) -> None:
     """Read the segments from place `first` on, cut a torn tail or mark damage, and collect epochs."""
     segments = found.segments
-    expected = segments[first].base_offset
     at = first
     while at < len(segments):
         segment = segments[at]
-        walk = _Walk(valid_end=0, next_offset=segment.base_offset)
-        if segment.base_offset != expected:
-            # Batches are missing between two segments: those before this one are not all there.
-            _mark(found, segments[at - 1].path, expected)
+        walk = _Walk(next_offset=segment.base_offset)
         await _walk_segment(disk, segment, walk)
         for epoch, offset in walk.epochs:
             found.epochs.assign(LeaderEpoch(epoch), Offset(offset))
-        if walk.damaged_at is not None:
-            later = [other for other in segments[at + 1 :] if await _has_valid(disk, other, walk.next_offset)]
-            if walk.valid_follows or later or walk.next_offset < recovery_point:
+        later = segments[at + 1 :]
+        ends_early = bool(later) and walk.next_offset != later[0].base_offset
+        if found.corruption is None and (walk.damaged_at is not None or ends_early):
+            later_valid = [other for other in later if await _valid_after(disk, other, -1, walk.next_offset - 1)]
+            is_short = walk.is_short or walk.damaged_at is None
+            if walk.next_offset < recovery_point or walk.valid_follows or (later_valid and not is_short):
                 _mark(found, segment.path, walk.next_offset)
             else:
-                for torn in segments[at + 1 :]:
-                    torn.delete()
+                for other in reversed(later):
+                    if other in later_valid:
+                        other.set_aside()
+                    else:
+                        other.delete()
                 del segments[at + 1 :]
+                disk.sync_dir(segment.path.rpartition("/")[0])
                 segment.truncate(walk.valid_end, walk.next_offset)
         if found.corruption is None:
             segment.size, segment.next_offset = walk.valid_end, walk.next_offset
         elif at + 1 == len(segments):
             segment.next_offset = max(walk.next_offset, found.corrupt_from)
-        expected = walk.next_offset
         if at + 1 < len(segments):
             segment.write_indexes()
             segment.unload()
         at += 1
-    if recovery_point < _NOWHERE and expected < recovery_point and found.corruption is None:
-        _mark(found, segments[-1].path, expected)
+    end = segments[-1].next_offset
+    if end < recovery_point < _NOWHERE and found.corruption is None:
+        _mark(found, segments[-1].path, end)
 
 
 def _mark(found: Recovered, path: str, offset: int) -> None:
@@ -254,6 +265,7 @@ async def _walk_segment(disk: Disk, segment: Segment, walk: _Walk) -> None:
             count = max(CHUNK_BYTES, batch.size if batch is not None else 0)
         elif state == "bad":
             walk.damaged_at = position
+            walk.is_short = await _is_short(disk, segment, position, walk.next_offset)
             walk.valid_follows = await _valid_after(disk, segment, position, walk.next_offset)
             return
 
@@ -272,6 +284,21 @@ def _next(chunk: bytes, within: int, *, rest: int, expected: int) -> tuple[str, 
     if within + batch.size > len(chunk):
         return "more", batch
     return ("good", batch) if content_ok(chunk, batch) else ("bad", batch)
+
+
+async def _is_short(disk: Disk, segment: Segment, position: int, expected: int) -> bool:
+    """Whether the file ends within the batch at `position`: bytes are missing, not wrong."""
+    file = segment.opened()
+    rest = file.size - position
+    if rest < HEADER_BYTES:
+        return True
+    header = await disk.read_cold(file, position, HEADER_BYTES)
+    batch = shape_at(header, 0)
+    if batch is None or batch.base_offset != expected or batch.size <= rest:
+        return False
+    # No checksum covers the length: when the rest of the file carries the batch's checksum, nothing but it is wrong.
+    content = await disk.read_cold(file, position, rest)
+    return not content_ok(content, batch._replace(position=0, size=rest))
 
 
 async def _valid_after(disk: Disk, segment: Segment, position: int, offset: int) -> bool:
@@ -306,7 +333,3 @@ def _unfinished(chunk: bytes, offset: int) -> int:
             return at - 16
         at = chunk.find(b"\x02", at + 1)
     return 0
-
-
-async def _has_valid(disk: Disk, segment: Segment, offset: int) -> bool:
-    return await _valid_after(disk, segment, -1, offset - 1)

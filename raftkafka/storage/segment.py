@@ -20,6 +20,7 @@ LOG_SUFFIX: Final = ".log"
 INDEX_SUFFIX: Final = ".index"
 TIME_INDEX_SUFFIX: Final = ".timeindex"
 DELETED_SUFFIX: Final = ".deleted"
+ASIDE_SUFFIX: Final = ".aside"
 
 
 def file_name(base_offset: int, suffix: str = LOG_SUFFIX) -> str:
@@ -43,6 +44,8 @@ class Segment:
         "_stem",
         "base_offset",
         "created_ms",
+        "cut_is_synced",
+        "cut_is_syncing",
         "file",
         "flushed_size",
         "index",
@@ -65,6 +68,8 @@ class Segment:
         self.size = size
         self.flushed_size = size
         self.syncing_size = size
+        self.cut_is_synced = True
+        self.cut_is_syncing = False
         self.file: File | None = None
         self.index: OffsetIndex | None = None
         self.time_index: TimeIndex | None = None
@@ -87,8 +92,19 @@ class Segment:
 
     @property
     def is_dirty(self) -> bool:
-        """True when something was appended that no sync has covered."""
-        return self.flushed_size < self.size
+        """True when something was appended or cut off that no sync has covered."""
+        return self.flushed_size < self.size or not self.cut_is_synced
+
+    def begin_sync(self) -> File:
+        """The file to sync, for what it holds now."""
+        self.syncing_size = self.size
+        self.cut_is_syncing = True
+        return self.opened()
+
+    def end_sync(self) -> None:
+        """The sync came through; what was cut meanwhile has taken itself out of it."""
+        self.flushed_size = max(self.flushed_size, self.syncing_size)
+        self.cut_is_synced = self.cut_is_synced or self.cut_is_syncing
 
     def opened(self) -> File:
         if self.file is None:
@@ -137,6 +153,28 @@ class Segment:
         self.max_timestamp = NO_TIMESTAMP
         self.max_timestamp_offset = self.base_offset
 
+    def without_indexes(self) -> Segment:
+        """The same segment, empty: for building indexes aside with `note`."""
+        other = Segment(
+            self._disk,
+            self._stem.rpartition("/")[0],
+            self.base_offset,
+            index_interval_bytes=self._index_interval_bytes,
+            size=0,
+        )
+        other.reset_indexes()
+        return other
+
+    def adopt_indexes(self, other: Segment) -> None:
+        """Take over what was built aside; a closed segment's time index ends with its largest timestamp."""
+        self.index, self.time_index = other.index, other.time_index
+        self.max_timestamp, self.max_timestamp_offset = other.max_timestamp, other.max_timestamp_offset
+        self._finish_time_index()
+
+    def _finish_time_index(self) -> None:
+        if self.max_timestamp > NO_TIMESTAMP and self.time_index is not None:
+            self.time_index.add(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
+
     def index_is_full(self, size_max_bytes: int) -> bool:
         return self.index is not None and self.index.size_bytes + OFFSET_ENTRY_BYTES > size_max_bytes
 
@@ -154,15 +192,13 @@ class Segment:
         """No more appends: give back preallocated space and write the indexes (they stay in memory for now)."""
         file = self.opened()
         file.truncate(self.size)
-        if self.max_timestamp > NO_TIMESTAMP:
-            assert self.time_index is not None
-            self.time_index.add(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
         self.write_indexes()
 
     def write_indexes(self) -> None:
         """Replace the index files; not synced, because a damaged index is rebuilt."""
         if self.index is None or self.time_index is None:
             return
+        self._finish_time_index()
         for suffix, content in ((INDEX_SUFFIX, self.index.encode()), (TIME_INDEX_SUFFIX, self.time_index.encode())):
             self._disk.remove(self._stem + suffix)
             file = self._disk.open(self._stem + suffix, create=True)
@@ -211,6 +247,7 @@ class Segment:
         self.size = size
         self.flushed_size = min(self.flushed_size, size)
         self.syncing_size = min(self.syncing_size, size)
+        self.cut_is_synced = self.cut_is_syncing = False
         self.next_offset = next_offset
 
     def delete(self) -> None:
@@ -225,6 +262,11 @@ class Segment:
         if file is not None:
             file.close()
         self.file = None
+
+    def set_aside(self) -> None:
+        """Take the segment out of its log but leave its batches on the disk, for whoever misses them."""
+        self._disk.rename(self.path, self.path + ASIDE_SUFFIX)
+        self.close()
 
     def close(self) -> None:
         if self.file is not None:

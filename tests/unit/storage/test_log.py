@@ -1,0 +1,421 @@
+"""The log against a model: a list of batches."""
+
+import asyncio
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from raftkafka.model.errors import (
+    ApiError,
+    CorruptionError,
+    DiskFullError,
+    ErrorCode,
+    InvariantViolationError,
+    StorageError,
+)
+from raftkafka.record.header import read_header
+
+SMALL = {"segment_bytes": 1_000, "index_interval_bytes": 200}
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(1, 4), st.integers(0, 150)),
+        st.tuples(st.just("fetched"), st.integers(1, 3), st.integers(0, 1)),
+        st.tuples(st.just("truncate"), st.floats(0, 1), st.just(0)),
+        st.tuples(st.just("reopen"), st.booleans(), st.just(0)),
+        st.tuples(st.just("flush"), st.just(0), st.just(0)),
+        st.tuples(st.just("read"), st.floats(0, 1), st.integers(1, 900)),
+        st.tuples(st.just("epoch"), st.just(0), st.just(0)),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS)
+def test_a_log_is_a_list_of_batches(logs, steps):
+    asyncio.run(_play(logs, steps))
+
+
+async def _play(logs, steps):
+    disk = logs.disk()
+    log = await logs.open(disk, **SMALL)
+    model: list[bytes] = []  # whole batches, in order
+    epoch = 0
+
+    def end():
+        return read_header(model[-1]).next_offset if model else 0
+
+    for step, first, second in steps:
+        if step == "append":
+            model.append(logs.append(log, *[bytes(second)] * first, epoch=epoch))
+        elif step == "fetched":
+            epoch += second
+            batch = logs.fetched(end(), epoch, *[b"x"] * first)
+            log.append_as_follower(batch)
+            model.append(batch)
+        elif step == "truncate":
+            cut = int(first * end())
+            log.truncate_to(cut)
+            model = [batch for batch in model if read_header(batch).next_offset <= cut]
+        elif step == "reopen":
+            if first:
+                await logs.flush(log, disk)
+            point = log.recovery_point
+            log.close()
+            disk.cold = not disk.cold
+            log = await logs.open(disk, clean=first, recovery_point=point, **SMALL)
+        elif step == "flush":
+            await logs.flush(log, disk)
+            assert log.flushed_offset == end()
+        elif step == "epoch":
+            epoch += 1
+            log.begin_epoch(epoch)
+        elif end():
+            offset = min(int(first * end()), end() - 1)
+            result = log.read(offset, max_bytes=second, end=end())
+            if result is None:
+                result = await log.read_cold(offset, max_bytes=second, end=end())
+            expected = [batch for batch in model if read_header(batch).next_offset > offset]
+            got = logs.split(result.records)
+            assert got == expected[: len(got)]
+            assert len(got) >= 1
+            assert len(got) == 1 or len(result.records) <= second
+            assert result.first_offset == read_header(got[0]).base_offset
+            assert result.next_offset == read_header(got[-1]).next_offset
+        assert log.log_end_offset == end()
+        assert log.flushed_offset <= log.log_end_offset
+        assert log.corruption is None
+        assert log.size_bytes == sum(map(len, model))
+    assert await logs.read_all(log) == model
+    for batch in model:
+        header = read_header(batch)
+        assert log.epochs.epoch_at(header.base_offset) == header.partition_leader_epoch
+
+
+async def test_offsets_and_epoch_are_stamped_in_place(logs, disk):
+    log = await logs.open(disk)
+    logs.append(log, b"a", b"b")
+    batch = logs.batch(b"c", b"d", b"e")
+    appended = log.append_as_leader(batch, leader_epoch=7, now_ms=5_000)
+    assert (appended.first_offset, appended.last_offset, appended.records) == (2, 4, 3)
+    assert (appended.log_append_time_ms, appended.max_timestamp, appended.bytes) == (-1, 1_002, len(batch))
+    header = read_header(batch)
+    assert (header.base_offset, header.partition_leader_epoch) == (2, 7)
+    assert log.epochs.entries() == ((0, 0), (7, 2))
+
+
+async def test_the_brokers_time_is_stamped_when_the_topic_says_so(logs, disk):
+    log = await logs.open(disk, timestamp_type="LogAppendTime")
+    appended = log.append_as_leader(logs.batch(b"a"), leader_epoch=0, now_ms=777_000)
+    assert (appended.log_append_time_ms, appended.max_timestamp) == (777_000, 777_000)
+    (batch,) = await logs.read_all(log)
+    assert read_header(batch).has_log_append_time
+    assert log.offset_for_timestamp(777_000, end=1) == (777_000, 0, 0)
+
+
+async def test_reads_end_below_the_given_end_and_refuse_other_offsets(logs, disk):
+    log = await logs.open(disk)
+    first = logs.append(log, b"a", b"b")
+    logs.append(log, b"c", b"d")
+    result = log.read(0, max_bytes=1 << 20, end=3)
+    assert (result.records, result.next_offset) == (first, 2)
+    assert len(log.read(2, max_bytes=1 << 20, end=3).records) == 0
+    assert len(log.read(4, max_bytes=1 << 20, end=4).records) == 0
+    for offset in (-1, 5):
+        with pytest.raises(ApiError) as raised:
+            log.read(offset, max_bytes=100, end=4)
+        assert raised.value.code is ErrorCode.OFFSET_OUT_OF_RANGE
+
+
+async def test_a_batch_larger_than_the_limit_is_read_only_when_one_is_wanted(logs, disk):
+    log = await logs.open(disk)
+    batch = logs.append(log, bytes(500))
+    assert log.read(0, max_bytes=10, end=1).records == batch
+    assert len(log.read(0, max_bytes=10, end=1, min_one=False).records) == 0
+    assert len(log.read(0, max_bytes=100, end=1, min_one=False).records) == 0
+
+
+async def test_a_sequential_reader_needs_no_index(logs, disk):
+    log = await logs.open(disk, segment_bytes=500, index_interval_bytes=0)
+    for _ in range(20):
+        logs.append(log, b"value")
+    assert log.segment_count > 2
+    disk.cold = True
+    assert log.read(0, max_bytes=100, end=20) is None
+    disk.cold = False
+    offset = 0
+    while offset < 20:
+        result = log.read(offset, max_bytes=200, end=20)
+        offset = result.next_offset
+
+
+@pytest.mark.parametrize("what", ["gap", "overlap", "damage", "torn", "empty", "older epoch"])
+async def test_a_follower_appends_all_or_nothing(logs, disk, what):
+    log = await logs.open(disk)
+    kept = logs.fetched(0, 3, b"a", b"b")
+    log.append_as_follower(kept)
+    good = logs.fetched(2, 3, b"c")
+    bad = {
+        "gap": good + logs.fetched(4, 3, b"d"),
+        "overlap": logs.fetched(1, 3, b"d"),
+        "damage": good + logs.fetched(3, 3, b"d")[:-1] + b"\xff",
+        "torn": good + logs.fetched(3, 3, b"d")[:-1],
+        "empty": b"",
+        "older epoch": good + logs.fetched(3, 2, b"d"),
+    }[what]
+    with pytest.raises(ApiError):
+        log.append_as_follower(bad)
+    assert log.log_end_offset == 2
+    assert await logs.read_all(log) == [kept]
+    assert log.epochs.entries() == ((3, 0),)
+
+
+async def test_a_stale_leader_cannot_write_an_older_epoch(logs, disk):
+    log = await logs.open(disk)
+    logs.append(log, b"a", epoch=4)
+    with pytest.raises(InvariantViolationError):
+        logs.append(log, b"b", epoch=3)
+
+
+async def test_a_full_disk_leaves_the_log_as_it_was(logs, disk):
+    log = await logs.open(disk)
+    kept = logs.append(log, b"a")
+    disk.capacity_bytes = disk.used_bytes() + 10
+    with pytest.raises(DiskFullError):
+        logs.append(log, b"b")
+    assert log.log_end_offset == 1
+    assert await logs.read_all(log) == [kept]
+    disk.capacity_bytes = 1 << 30
+    assert logs.append(log, b"c") == (await logs.read_all(log))[1]
+
+
+async def test_a_full_disk_at_a_roll_leaves_the_log_usable(logs, disk):
+    log = await logs.open(disk, **SMALL)
+    batches = [logs.append(log, bytes(200)) for _ in range(3)]
+    disk.capacity_bytes = disk.used_bytes() + 10
+    with pytest.raises(DiskFullError):
+        logs.append(log, bytes(300))
+    assert await logs.read_all(log) == batches
+    disk.capacity_bytes = 1 << 30
+    batches.append(logs.append(log, bytes(300)))
+    assert await logs.read_all(log) == batches
+    reopened = await logs.open(disk, **SMALL)
+    assert await logs.read_all(reopened) == batches
+
+
+async def test_a_failed_write_takes_the_log_offline(logs, disk):
+    log = await logs.open(disk)
+    kept = logs.append(log, b"a")
+    disk.append_error = StorageError("input/output error")
+    with pytest.raises(StorageError):
+        logs.append(log, b"b")
+    disk.append_error = None
+    with pytest.raises(StorageError, match="takes no appends"):
+        logs.append(log, b"c")
+    assert await logs.read_all(log) == [kept]
+
+
+async def test_a_failed_sync_takes_the_log_offline_and_counts_for_nothing(logs, disk):
+    log = await logs.open(disk)
+    logs.append(log, b"a")
+    disk.sync_error = StorageError("input/output error")
+    with pytest.raises(StorageError) as raised:
+        await logs.flush(log, disk)
+    log.take_offline(raised.value)
+    assert log.flushed_offset == 0
+    with pytest.raises(StorageError):
+        log.append_as_follower(logs.fetched(1, 0, b"b"))
+
+
+async def test_a_truncation_during_a_sync_takes_back_its_part(logs, disk):
+    log = await logs.open(disk)
+    for _ in range(5):
+        logs.append(log, b"a")
+    files, end = log.files_to_sync()
+    log.truncate_to(2)
+    logs.append(log, b"b", epoch=1)
+    logs.append(log, b"c", epoch=1)
+    log.mark_flushed(end, files)
+    assert log.flushed_offset == 2
+    files, end = log.files_to_sync()
+    assert len(files) == 1
+    log.mark_flushed(end, files)
+    assert log.flushed_offset == 4
+    assert log.files_to_sync()[0] == []
+
+
+async def test_rolled_segments_are_synced_too(logs, disk):
+    log = await logs.open(disk, **SMALL)
+    for _ in range(10):
+        logs.append(log, bytes(200))
+    files, _ = log.files_to_sync()
+    assert len(files) == log.segment_count > 2
+    await logs.flush(log, disk)
+    disk.crash()
+    reopened = await logs.open(disk, recovery_point=10, **SMALL)
+    assert reopened.log_end_offset == 10
+
+
+async def test_segments_roll_by_time_by_index_and_by_offset_delta(logs, disk):
+    log = await logs.open(disk, segment_ms=100)
+    logs.append(log, b"a", now_ms=1_000)
+    logs.append(log, b"b", now_ms=1_100)
+    assert log.segment_count == 1
+    logs.append(log, b"c", now_ms=1_101)
+    assert log.segment_count == 2
+    log = await logs.open(disk, "/data/orders-1", index_interval_bytes=0, index_size_max_bytes=24)
+    for _ in range(5):
+        logs.append(log, b"a")
+    assert log.segment_count == 2
+
+
+async def test_truncating_fully_begins_anew(logs, disk):
+    log = await logs.open(disk, **SMALL)
+    for _ in range(10):
+        logs.append(log, bytes(200), epoch=2)
+    await logs.flush(log, disk)
+    log.truncate_fully_and_start_at(500)
+    assert (log.log_start_offset, log.log_end_offset, log.flushed_offset, log.segment_count) == (500, 500, 500, 1)
+    assert log.epochs.entries() == ()
+    batch = logs.fetched(500, 9, b"a")
+    log.append_as_follower(batch)
+    disk.crash()
+    log = await logs.open(disk, recovery_point=10, **SMALL)
+    assert (log.log_start_offset, log.log_end_offset, log.corruption) == (500, 500, None)
+
+
+async def test_a_cut_then_other_records_then_a_crash(logs, disk):
+    """What was synced before a cut vouches for nothing that came to stand in its place."""
+    log = await logs.open(disk)
+    for _ in range(10):
+        logs.append(log, bytes(100), epoch=1)
+    await logs.flush(log, disk)
+    assert log.recovery_point == 0  # the epoch is not on disk yet
+    log.save_epochs()
+    checkpointed = log.recovery_point
+    assert checkpointed == 10
+    log.truncate_to(4)
+    for _ in range(4):
+        logs.append(log, bytes(100), epoch=2)
+    disk.crash()
+    log = await logs.open(disk, recovery_point=checkpointed)
+    assert log.corruption is None
+    assert log.flushed_offset <= 4
+
+
+async def test_retention_by_time_and_by_size(logs, disk):
+    log = await logs.open(disk, retention_ms=1_000, **SMALL)
+    for at in range(12):
+        logs.append(log, bytes(200), timestamp=1_000 + at * 100, now_ms=1_000 + at * 100)
+    count = log.segment_count
+    assert log.delete_old_segments(now_ms=2_000, high_watermark=12) == 0
+    assert log.delete_old_segments(now_ms=2_650, high_watermark=0) == 0
+    assert log.delete_old_segments(now_ms=2_650, high_watermark=12) > 0
+    assert log.segment_count < count
+    start = log.log_start_offset
+    assert start > 0
+    with pytest.raises(ApiError):
+        log.read(start - 1, max_bytes=100, end=12)
+    assert len(await logs.read_all(log)) == 12 - start
+    log.delete_old_segments(now_ms=1 << 40, high_watermark=12)
+    assert (log.log_start_offset, log.log_end_offset, log.size_bytes) == (12, 12, 0)
+
+    log = await logs.open(disk, "/data/orders-1", retention_bytes=1_000, retention_ms=-1, **SMALL)
+    for _ in range(12):
+        logs.append(log, bytes(200))
+    log.delete_old_segments(now_ms=1 << 40, high_watermark=12)
+    assert 1_000 <= log.size_bytes < 2_000
+
+
+async def test_a_record_from_the_future_does_not_keep_its_segment(logs, disk):
+    log = await logs.open(disk, retention_ms=1_000, **SMALL)
+    logs.append(log, bytes(600), timestamp=1 << 45, now_ms=1_000)
+    logs.append(log, bytes(600), timestamp=3_000, now_ms=3_000)
+    assert log.delete_old_segments(now_ms=3_500, high_watermark=2) == 1
+
+
+async def test_timestamps_lead_to_single_records(logs, disk):
+    log = await logs.open(disk, **SMALL)
+    for at in range(30):
+        logs.append(log, b"a", b"b", b"c", timestamp=1_000 + at * 10)
+    assert log.segment_count > 2
+    for reopened in (False, True):
+        if reopened:
+            await logs.flush(log, disk)
+            log.close()
+            log = await logs.open(disk, clean=True, **SMALL)
+        for asked, expected in ((0, (1_000, 0)), (1_000, (1_000, 0)), (1_002, (1_002, 2)), (1_003, (1_010, 3))):
+            assert log.offset_for_timestamp(asked, end=90) == (*expected, 0)
+        assert log.offset_for_timestamp(1_292, end=90) == (1_292, 89, 0)
+        assert log.offset_for_timestamp(1_292, end=89) is None
+        assert log.offset_for_timestamp(1_293, end=90) is None
+        assert log.max_timestamp_offset(90) == (1_292, 89, 0)
+        assert log.max_timestamp_offset(3) == (1_002, 2, 0)
+
+
+async def test_damaged_bytes_are_not_served(logs, disk):
+    log = await logs.open(disk)
+    batches = [logs.append(log, bytes(100)) for _ in range(3)]
+    path = f"{logs.PATH}/{0:020d}.log"
+    for position in range(len(batches[0]), 2 * len(batches[0])):
+        disk.flip(path, position)
+        with pytest.raises(CorruptionError):
+            await _read_to_end(log)
+        disk.flip(path, position)
+    assert await logs.read_all(log) == batches
+
+
+async def _read_to_end(log):
+    offset = 0
+    while offset < log.log_end_offset:
+        result = log.read(offset, max_bytes=1 << 20, end=log.log_end_offset)
+        assert result.next_offset > offset
+        offset = result.next_offset
+
+
+async def test_a_damaged_index_is_rebuilt(logs, disk):
+    log = await logs.open(disk, **SMALL)
+    batches = [logs.append(log, bytes(100)) for _ in range(20)]
+    await logs.flush(log, disk)
+    log.close()
+    index = f"{logs.PATH}/{0:020d}.index"
+    assert disk.file_size(index) > 0
+    disk.flip(index, 7, 0x10)
+    log = await logs.open(disk, clean=True, **SMALL)
+    for offset in range(20):
+        result = log.read(offset, max_bytes=1, end=20)
+        if result is None:
+            result = await log.read_cold(offset, max_bytes=1, end=20)
+        assert result.records == batches[offset]
+
+
+async def test_a_cold_read_survives_a_cut(logs, disk):
+    log = await logs.open(disk, **SMALL)
+    batches = [logs.append(log, bytes(100)) for _ in range(20)]
+    disk.cold = True
+
+    async def cut():
+        disk.on_read_cold = None
+        log.truncate_to(3)
+
+    disk.on_read_cold = cut
+    with pytest.raises(ApiError):
+        await log.read_cold(15, max_bytes=1_000, end=20)
+    result = await log.read_cold(2, max_bytes=1_000, end=20)
+    assert result.records == batches[2]
+
+
+async def test_concurrent_cold_reads_after_a_restart(logs, disk):
+    log = await logs.open(disk, **SMALL)
+    batches = [logs.append(log, bytes(100)) for _ in range(40)]
+    await logs.flush(log, disk)
+    log.close()
+    for name in disk.list_dir(logs.PATH):
+        if name.endswith("index"):
+            disk.remove(f"{logs.PATH}/{name}")
+    log = await logs.open(disk, clean=True, **SMALL)
+    disk.cold = True
+    disk.on_read_cold = lambda: asyncio.sleep(0)
+    results = await asyncio.gather(*(log.read_cold(at, max_bytes=1, end=40) for at in range(40)))
+    assert [result.records for result in results] == batches

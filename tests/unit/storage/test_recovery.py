@@ -1,0 +1,218 @@
+"""What comes back after a crash: everything synced, nothing damaged, and a decision about what is neither."""
+
+import asyncio
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from raftkafka.model.errors import CorruptionError, StorageError
+from raftkafka.record.header import read_header
+
+LOG = "/data/orders-0/00000000000000000000.log"
+SMALL = {"segment_bytes": 1_000, "index_interval_bytes": 200}
+
+
+async def test_a_tail_torn_at_any_byte_is_cut_off(logs):
+    disk = logs.disk()
+    log = await logs.open(disk)
+    kept = [logs.append(log, b"a" * at) for at in range(3)]
+    last = logs.append(log, b"some value", b"another one")
+    whole = disk.read_file(LOG)
+    for cut in range(1, len(last)):
+        disk = logs.disk()
+        disk.make_dir(logs.PATH)
+        disk.open(LOG, create=True).append([whole[: len(whole) - cut]])
+        log = await logs.open(disk, recovery_point=2)
+        assert (log.log_end_offset, log.corruption) == (3, None)
+        assert await logs.read_all(log) == kept
+        logs.append(log, b"goes on")
+        assert log.log_end_offset == 4
+
+
+async def test_a_flip_in_the_last_batch_is_a_torn_tail(logs):
+    for position in range(75):
+        disk = logs.disk()
+        log = await logs.open(disk)
+        kept = logs.append(log, b"a")
+        logs.append(log, b"b")
+        disk.flip(LOG, len(kept) + position % len(kept))
+        log = await logs.open(disk, recovery_point=1)
+        assert log.corruption is None
+        assert (await logs.read_all(log))[:1] == [kept]
+
+
+async def test_a_flip_before_valid_batches_is_kept_and_marked(logs):
+    reference = logs.disk()
+    log = await logs.open(reference)
+    batches = [logs.append(log, b"value") for _ in range(4)]
+    size = len(batches[0])
+    whole = reference.read_file(LOG)
+    for position in range(size, 2 * size):
+        if 12 <= position - size < 16:
+            continue  # the leader epoch: no checksum covers it, the history is what batches say
+        disk = logs.disk()
+        disk.make_dir(logs.PATH)
+        disk.open(LOG, create=True).append([whole])
+        disk.flip(LOG, position, 0x40)
+        damaged = disk.read_file(LOG)
+        log = await logs.open(disk, recovery_point=0)
+        assert isinstance(log.corruption, CorruptionError), position - size
+        assert disk.read_file(LOG) == damaged
+        assert log.read(0, max_bytes=1 << 20, end=4).records == batches[0]
+        with pytest.raises(CorruptionError):
+            log.read(1, max_bytes=1 << 20, end=4)
+        with pytest.raises(StorageError):
+            logs.append(log, b"more")
+
+
+async def test_damage_below_the_recovery_point_is_not_cut(logs, disk):
+    log = await logs.open(disk)
+    batches = [logs.append(log, b"value") for _ in range(2)]
+    await logs.flush(log, disk)
+    disk.flip(LOG, len(batches[0]) + 70)
+    size = disk.file_size(LOG)
+    log = await logs.open(disk, recovery_point=2)
+    assert log.corruption is not None
+    assert disk.file_size(LOG) == size
+
+
+async def test_a_log_shorter_than_its_recovery_point_is_marked(logs, disk):
+    log = await logs.open(disk)
+    batches = [logs.append(log, b"value") for _ in range(3)]
+    await logs.flush(log, disk)
+    disk.open(LOG).truncate(2 * len(batches[0]))
+    log = await logs.open(disk, recovery_point=3)
+    assert log.corruption is not None
+
+
+async def test_a_missing_segment_below_the_recovery_point_is_damage(logs, disk):
+    names = await _without_second_segment(logs, disk)
+    log = await logs.open(disk, recovery_point=20, **SMALL)
+    assert log.corruption is None  # what is closed below the recovery point is not read at the start
+    with pytest.raises(CorruptionError):
+        await logs.read_all(log)
+    log = await logs.open(disk, recovery_point=int(names[1][:20]) + 1, **SMALL)
+    assert log.corruption is not None
+
+
+async def test_a_missing_segment_above_the_recovery_point_ends_the_log_and_later_ones_are_set_aside(logs, disk):
+    names = await _without_second_segment(logs, disk)
+    log = await logs.open(disk, **SMALL)
+    assert (log.corruption, log.log_end_offset) == (None, int(names[1][:20]))
+    assert f"{names[2]}.aside" in disk.list_dir(logs.PATH)
+    await logs.flush(log, disk)
+    log.close()
+    await logs.open(disk, clean=True, **SMALL)
+    assert f"{names[2]}.aside" not in disk.list_dir(logs.PATH)
+
+
+async def _without_second_segment(logs, disk):
+    log = await logs.open(disk, **SMALL)
+    for _ in range(20):
+        logs.append(log, bytes(200))
+    log.save_epochs()
+    names = [name for name in disk.list_dir(logs.PATH) if name.endswith(".log")]
+    disk.remove(f"{logs.PATH}/{names[1]}")
+    return names
+
+
+async def test_damage_at_the_end_of_a_closed_segment_is_kept(logs, disk):
+    """Whole but wrong, or with a wrong length: a short file is the only sign that it was never synced."""
+    log = await logs.open(disk, **SMALL)
+    batches = [logs.append(log, bytes(200)) for _ in range(6)]
+    names = [name for name in disk.list_dir(logs.PATH) if name.endswith(".log")]
+    last = int(names[1][:20]) - 1
+    at = sum(map(len, batches[:last]))
+    for position, mask in ((at + 100, 1), (at + 9, 2), (at + 11, 1)):
+        disk.flip(LOG, position, mask)
+        log = await logs.open(disk, **SMALL)
+        assert log.corruption is not None, position
+        disk.flip(LOG, position, mask)
+    disk.open(LOG).truncate(at + 100)
+    log = await logs.open(disk, **SMALL)
+    assert (log.corruption, log.log_end_offset) == (None, last)
+
+
+async def test_a_batch_larger_than_a_read_is_recovered(logs, disk, monkeypatch):
+    monkeypatch.setattr("raftkafka.storage.recovery.CHUNK_BYTES", 256)
+    log = await logs.open(disk, index_interval_bytes=0)
+    batches = [logs.append(log, bytes(size)) for size in (10, 1_000, 100, 3_000, 5)]
+    reopened = await logs.open(disk)
+    assert await logs.read_all(reopened) == batches
+    disk.flip(LOG, len(batches[0]) + 500)
+    damaged = await logs.open(disk)
+    assert damaged.corruption is not None
+    for at in (4, 3, 2):
+        disk.open(LOG).truncate(sum(map(len, batches[:at])))
+    torn = await logs.open(disk)
+    assert (torn.corruption, torn.log_end_offset) == (None, 1)
+
+
+async def test_leftovers_of_deletions_go(logs, disk):
+    log = await logs.open(disk)
+    batch = logs.append(log, b"a")
+    for name in ("00000000000000000007.log.deleted", "00000000000000000007.index", "x.tmp"):
+        disk.open(f"{logs.PATH}/{name}", create=True)
+    log = await logs.open(disk)
+    assert await logs.read_all(log) == [batch]
+    assert not {"00000000000000000007.index", "x.tmp"} & set(disk.list_dir(logs.PATH))
+
+
+async def test_epochs_come_back_from_the_batches(logs, disk):
+    log = await logs.open(disk, **SMALL)
+    for at in range(20):
+        logs.append(log, bytes(150), epoch=at // 4)
+    expected = log.epochs.entries()
+    await logs.flush(log, disk)
+    disk.crash()
+    log = await logs.open(disk, recovery_point=log.recovery_point, **SMALL)
+    assert log.epochs.entries() == expected
+    disk.flip(f"{logs.PATH}/leader-epoch-checkpoint", 0)
+    log = await logs.open(disk, recovery_point=20, **SMALL)
+    assert log.epochs.entries() == expected
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 1 << 32))
+def test_no_synced_record_is_lost_whatever_the_crash(logs, seed):
+    asyncio.run(_crash_often(logs, Random(seed)))
+
+
+async def _crash_often(logs, random):
+    disk = logs.disk()
+    log = await logs.open(disk, **SMALL)
+    written: list[bytes] = []
+    checkpoint = epoch = 0
+    for _ in range(4):
+        for _ in range(random.randint(1, 12)):
+            match random.choice(["append", "append", "append", "sync", "checkpoint", "cut", "epoch"]):
+                case "append":
+                    written.append(logs.append(log, bytes(random.randint(0, 300)), epoch=epoch))
+                case "sync":
+                    await logs.flush(log, disk)
+                case "checkpoint":
+                    log.save_epochs()
+                    checkpoint = log.recovery_point
+                    log.recovery_point_saved()
+                case "cut":
+                    cut = random.randint(log.log_end_offset // 2, log.log_end_offset)
+                    log.truncate_to(cut)
+                    written = written[:cut]
+                    epoch += 1
+                case "epoch":
+                    epoch += 1
+        synced = log.flushed_offset
+        disk.crash(random)
+        log = await logs.open(disk, recovery_point=checkpoint, **SMALL)
+        assert log.corruption is None
+        assert log.log_end_offset >= synced
+        assert log.flushed_offset <= log.log_end_offset
+        survived = await logs.read_all(log)
+        assert survived[:synced] == written[:synced]
+        written = survived
+        if survived:
+            epoch = max(epoch, read_header(survived[-1]).partition_leader_epoch)
+        for batch in survived:
+            header = read_header(batch)
+            assert log.epochs.epoch_at(header.base_offset) == header.partition_leader_epoch
