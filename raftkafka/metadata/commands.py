@@ -11,7 +11,7 @@ second meaning. A node that does not know one stops rather than guess, because s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,7 +28,12 @@ from raftkafka.model.ids import (
 )
 
 ENTRY_BYTES_MAX: Final = 1 << 20
-"""The cap of one Raft entry, `ports.consensus.Consensus.propose`."""
+"""What is proposed as one Raft entry at most, `ports.consensus.Consensus.propose`."""
+
+ENTRY_COMMANDS_MAX: Final = 2_000
+"""Commands in one Raft entry at most: keeps a step of apply short."""
+
+_DECODED_BYTES_MAX: Final = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +134,39 @@ class UnknownCommandError(RaftKafkaError):
 
 
 def encode(commands: Iterable[Command]) -> bytes:
-    """The bytes of one Raft entry. The caller keeps it below ENTRY_BYTES_MAX (about 50 bytes for a ChangePartition)."""
-    return cbor.encode([(*_TYPES[type(command)], *_PACKERS[type(command)](command)) for command in commands])
+    """The bytes of one Raft entry, whatever its size; about 50 for a ChangePartition."""
+    return cbor.encode([_packed(command) for command in commands])
+
+
+def encode_entries(commands: Iterable[Command]) -> Iterator[bytes]:
+    """The same in as many Raft entries as ENTRY_BYTES_MAX and ENTRY_COMMANDS_MAX ask for, in order.
+
+    Each command by itself leaves the image sound, so it does not matter where a list is cut. No command that `decide` lets
+    pass is larger than an entry.
+    """
+    entry: list[bytes] = []
+    size = 0
+    for command in commands:
+        item = cbor.encode(_packed(command))
+        if entry and (size + len(item) + _ARRAY_HEADER_BYTES > ENTRY_BYTES_MAX or len(entry) >= ENTRY_COMMANDS_MAX):
+            yield _joined(entry)
+            entry, size = [], 0
+        entry.append(item)
+        size += len(item)
+    if entry:
+        yield _joined(entry)
+
+
+_ARRAY_HEADER_BYTES: Final = 3
+
+
+def _joined(items: list[bytes]) -> bytes:
+    """A CBOR array of items that are encoded already (RFC 8949, 3: major type 4, a length of two bytes)."""
+    return b"\x99" + len(items).to_bytes(2, "big") + b"".join(items)
+
+
+def _packed(command: Command) -> tuple[object, ...]:
+    return (*_TYPES[type(command)], *_PACKERS[type(command)](command))
 
 
 def decode(entry: bytes | memoryview) -> tuple[Command, ...]:
@@ -141,7 +177,7 @@ def decode(entry: bytes | memoryview) -> tuple[Command, ...]:
         CorruptionError: not the bytes that any version writes.
     """
     try:
-        items = cbor.decode(entry, size_max=ENTRY_BYTES_MAX)
+        items = cbor.decode(entry, size_max=_DECODED_BYTES_MAX)
         return tuple([_unpacked(item) for item in items])
     except (ProtocolError, ValueError, TypeError, IndexError, KeyError, AttributeError) as error:
         raise CorruptionError(f"a metadata entry of {len(entry)} bytes is malformed: {error}") from error

@@ -26,7 +26,10 @@ from raftkafka.model.api.broker_lifecycle import (
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, NodeId
 
+BROKERS_MAX: Final = 1_000
 LISTENERS_MAX: Final = 16
+NAME_CHARS_MAX: Final = 255
+"""Of a listener's name, a host (RFC 1035), a rack."""
 INCARNATION_ID_BYTES: Final = 16
 
 
@@ -115,6 +118,15 @@ def _why_not_register(
         )
     if not 0 < len(request.listeners) <= LISTENERS_MAX:
         return _refused(ErrorCode.INVALID_REQUEST, f"1 to {LISTENERS_MAX} advertised listeners are needed", image)
+    names = [request.rack or "", *(name for each in request.listeners for name in (each.name, each.host))]
+    if max(map(len, names)) > NAME_CHARS_MAX or not all(0 < each.port < 1 << 16 for each in request.listeners):
+        return _refused(
+            ErrorCode.INVALID_REQUEST,
+            f"a rack, listener or host is longer than {NAME_CHARS_MAX} characters, or a port is none",
+            image,
+        )
+    if known is None and len(image.brokers) >= BROKERS_MAX:
+        return _refused(ErrorCode.POLICY_VIOLATION, f"the cluster takes at most {BROKERS_MAX} brokers", image)
     if known is not None and known.incarnation_id != request.incarnation_id and alive:
         return _refused(
             ErrorCode.DUPLICATE_BROKER_REGISTRATION,

@@ -31,7 +31,13 @@ from raftkafka.model.ids import NO_TOPIC_ID, NodeId, TopicId
 from raftkafka.model.topics import collision_key, why_illegal
 
 PARTITIONS_PER_REQUEST_MAX: Final = 10_000
-"""Of all topics in one CreateTopics, as in Kafka: keeps the Raft entry far below its cap."""
+"""Of all topics in one CreateTopics, as in Kafka."""
+
+REPLICAS_PER_TOPIC_MAX: Final = 100_000
+"""Keeps a CreateTopic command, 5 bytes per replica at most, below the cap of a Raft entry."""
+
+PARTITIONS_MAX: Final = 100_000
+"""Of the cluster: above it, a scan of all partitions would hold up the loop for too long."""
 
 
 def decide_create_topics(
@@ -54,6 +60,7 @@ def decide_create_topics(
         new_topic_id=new_topic_id,
         random=random,
         taken={collision_key(name): name for name in image.topic_ids},
+        room=PARTITIONS_MAX - sum(len(topic.partitions) for topic in image.topics.values()),
     )
     names = Counter(topic.name for topic in request.topics)
     commands: list[CreateTopic] = []
@@ -119,18 +126,21 @@ class _Creation:
     new_topic_id: Callable[[], TopicId]
     random: RandomSource
     taken: dict[str, str]
-    room: int = PARTITIONS_PER_REQUEST_MAX
+    room: int
+    """Partitions that the cluster has room for."""
+    request_room: int = PARTITIONS_PER_REQUEST_MAX
 
     def command(self, topic: NewTopic) -> CreateTopic:
         """The command that creates `topic`; raises ApiError with the reason why not."""
         self._check_name(topic.name)
         partitions = _assigned(self.image, topic) if topic.assignments else self._placed(topic)
-        self._check_room(len(partitions))
+        self._check_room(len(partitions), len(partitions[0]))
         configs = _valid_configs(topic)
         topic_id = self.new_topic_id()
         while topic_id in self.image.topics or topic_id == NO_TOPIC_ID:
             topic_id = self.new_topic_id()
         self.room -= len(partitions)
+        self.request_room -= len(partitions)
         self.taken[collision_key(topic.name)] = topic.name
         return CreateTopic(name=topic.name, topic_id=topic_id, partitions=partitions, configs=configs)
 
@@ -147,11 +157,21 @@ class _Creation:
                 f"Topic '{name}' collides with existing topic: {other} ('.' and '_' are the same in metric names)",
             )
 
-    def _check_room(self, partitions: int) -> None:
-        if partitions > self.room:
+    def _check_room(self, partitions: int, replication_factor: int) -> None:
+        if partitions > self.request_room:
             raise ApiError(
                 ErrorCode.INVALID_PARTITIONS,
-                f"One request may create at most {PARTITIONS_PER_REQUEST_MAX} partitions, {self.room} of them are left.",
+                f"One request may create at most {PARTITIONS_PER_REQUEST_MAX} partitions, "
+                f"{self.request_room} of them are left.",
+            )
+        if partitions > self.room:
+            raise ApiError(
+                ErrorCode.POLICY_VIOLATION,
+                f"The cluster takes at most {PARTITIONS_MAX} partitions, there is room for {max(0, self.room)} more.",
+            )
+        if partitions * replication_factor > REPLICAS_PER_TOPIC_MAX:
+            raise ApiError(
+                ErrorCode.POLICY_VIOLATION, f"A topic may be created with at most {REPLICAS_PER_TOPIC_MAX} replicas."
             )
 
     def _placed(self, topic: NewTopic) -> tuple[tuple[NodeId, ...], ...]:
@@ -159,7 +179,6 @@ class _Creation:
         factor = self.default_replication_factor if topic.replication_factor == -1 else topic.replication_factor
         if partitions <= 0:
             raise ApiError(ErrorCode.INVALID_PARTITIONS, "Number of partitions must be larger than 0.")
-        self._check_room(partitions)
         if factor <= 0:
             raise ApiError(ErrorCode.INVALID_REPLICATION_FACTOR, "Replication factor must be larger than 0.")
         brokers = [broker for broker in self.image.brokers.values() if not broker.in_controlled_shutdown]
@@ -170,6 +189,7 @@ class _Creation:
                 ErrorCode.INVALID_REPLICATION_FACTOR,
                 f"Replication factor: {factor} larger than available brokers: {available}.",
             )
+        self._check_room(partitions, factor)
         return place(brokers, partitions=partitions, replication_factor=factor, random=self.random)
 
 

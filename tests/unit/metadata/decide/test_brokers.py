@@ -100,10 +100,20 @@ def test_malformed_registrations_are_refused(cluster, request_of):
         replace(good, broker_id=NodeId(-1)),
         replace(good, incarnation_id=b"short"),
         replace(good, listeners=()),
+        replace(good, rack="r" * 256),
+        replace(good, listeners=(ListenerEndpoint(name="P", host="h" * 256, port=1),)),
+        replace(good, listeners=(ListenerEndpoint(name="P", host="h", port=0),)),
         replace(good, listeners=tuple(ListenerEndpoint(name="P", host="h", port=each) for each in range(17))),
     ]
     for request in bad:
         assert register(cluster, request).error_code is ErrorCode.INVALID_REQUEST
+
+
+def test_the_brokers_of_a_cluster_are_limited(cluster, request_of):
+    for node_id in range(4, 1_001):
+        assert register(cluster, request_of(node_id)).error_code is ErrorCode.NONE
+    assert register(cluster, request_of(1_001)).error_code is ErrorCode.POLICY_VIOLATION
+    assert register(cluster, request_of(1_000, incarnation=8)).error_code is ErrorCode.NONE
 
 
 def test_of_two_starts_at_the_same_time_one_is_refused(cluster, request_of):

@@ -162,6 +162,25 @@ def test_the_partitions_of_a_request_are_limited_over_all_topics(cluster):
     assert codes == [ErrorCode.NONE, ErrorCode.INVALID_PARTITIONS, ErrorCode.NONE]
 
 
+def test_the_partitions_of_the_cluster_are_limited(cluster):
+    for at in range(10):
+        cluster.create(f"t{at}", *[(1,)] * 9_999)
+    (answer,) = create(cluster, NewTopic(name="a", num_partitions=10))
+    assert answer.error_code is ErrorCode.NONE
+    assert refused(cluster, NewTopic(name="b")) == (
+        ErrorCode.POLICY_VIOLATION,
+        "The cluster takes at most 100000 partitions, there is room for 0 more.",
+    )
+
+
+def test_the_replicas_of_a_topic_are_limited(new_cluster):
+    cluster = new_cluster()
+    for node_id in range(11):
+        cluster.start(node_id)
+    code, _ = refused(cluster, NewTopic(name="a", num_partitions=10_000, replication_factor=11))
+    assert code is ErrorCode.POLICY_VIOLATION
+
+
 def test_the_answer_is_what_was_committed(cluster):
     decision = decided(cluster, NewTopic(name="a"))
     cluster.create("a", (1,))
