@@ -13,9 +13,10 @@ from random import Random
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.connection import Connection
 from raftkafka.client.offsets import list_offsets
-from raftkafka.client.routing import Channel, Connect, Router, parse_bootstrap
+from raftkafka.client.routing import Router
 from raftkafka.client.types import NotReachableError, TopicPartition
 from raftkafka.model.api import Request
 from raftkafka.model.api.cluster import (

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from raftkafka.client.accumulator import OnDone
+from raftkafka.client.lanes import OnDone
 from raftkafka.client.types import UNKNOWN_OFFSET, BatchMetadata, TopicPartition
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.record.build import encode_values

@@ -14,11 +14,12 @@ from types import TracebackType
 from typing import Final, Self, TypeVar
 
 from raftkafka.client.backoff import Backoff
+from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.connection import Connection
 from raftkafka.client.fetching import Fetcher, FetchSettings, PartitionFetch
 from raftkafka.client.offsets import Found, list_offsets
-from raftkafka.client.routing import Channel, Connect, Router, parse_bootstrap
-from raftkafka.client.types import Batch, ConsumerRecord, OffsetAndTimestamp, TopicPartition, Values
+from raftkafka.client.routing import Router
+from raftkafka.client.types import Batch, ConsumerRecord, NotRunningError, OffsetAndTimestamp, TopicPartition, Values
 from raftkafka.model.api.offsets import EARLIEST, LATEST
 from raftkafka.model.errors import ApiError, ConfigurationError, CorruptionError, ErrorCode
 from raftkafka.model.ids import TimestampMs
@@ -104,6 +105,7 @@ class Consumer:
             self._running = False
             await self._fetcher.stop()
             await self._router.stop()
+            self._fetcher.arrived.set()  # whoever waits for records learns that none will come
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -118,6 +120,7 @@ class Consumer:
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """Read these partitions and no others; new ones begin where `auto_offset_reset` says, unless sought."""
+        self._check_running()
         self._fetcher.assign(TopicPartition(*partition) for partition in partitions)
 
     def assignment(self) -> list[TopicPartition]:
@@ -286,9 +289,12 @@ class Consumer:
                     self._fetcher.wake()
                     return ConsumerRecord._make(state.topic_partition + record)
             self._raise_error()
+            if not self._running:
+                raise StopAsyncIteration
             await self._wait()
 
     async def _poll(self, take: Callable[[], _Taken], timeout_ms: int) -> _Taken:
+        self._check_running()
         deadline = self._loop.time() + timeout_ms / 1000
         while True:
             taken = take()
@@ -296,7 +302,7 @@ class Consumer:
             if taken:
                 return taken
             self._raise_error()
-            if self._loop.time() >= deadline:
+            if self._loop.time() >= deadline or not self._running:
                 return taken
             try:
                 async with asyncio.timeout_at(deadline):
@@ -305,7 +311,8 @@ class Consumer:
                 return take()
 
     async def _wait(self) -> None:
-        assert self._running, "start() the consumer first"
+        if not self._running:
+            raise NotRunningError("the consumer was stopped")
         self._fetcher.arrived.clear()
         await self._fetcher.arrived.wait()
 
@@ -333,6 +340,10 @@ class Consumer:
                 if state.fetch_offset < 0 and state.reset_to is None and self._settings.auto_offset_reset is None:
                     state.error = error  # only `seek` mends a position that nobody may choose for the application
                 raise error
+
+    def _check_running(self) -> None:
+        if not self._running:
+            raise NotRunningError("the consumer is not running: use `async with`, or start() it")
 
     def _state(self, partition: TopicPartition) -> PartitionFetch:
         state = self._fetcher.states.get(TopicPartition(*partition))

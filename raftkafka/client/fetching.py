@@ -17,12 +17,14 @@ from typing import Final
 
 from raftkafka.client.backoff import Backoff
 from raftkafka.client.buffered import Buffered, receive
+from raftkafka.client.channels import Channel
 from raftkafka.client.offsets import list_offsets
-from raftkafka.client.routing import SILENCE_S, Channel, Router
+from raftkafka.client.routing import Router
+from raftkafka.client.silence import SILENCE_S, Owed
 from raftkafka.client.types import TopicPartition
 from raftkafka.model.api import Response
 from raftkafka.model.api.fetch import Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
-from raftkafka.model.errors import ApiError, CorruptionError, ErrorCode, RaftKafkaError
+from raftkafka.model.errors import ApiError, CorruptionError, ErrorCode, ProtocolError, RaftKafkaError
 from raftkafka.model.ids import NO_NODE, NodeId, Offset, PartitionIndex, TimestampMs
 
 _log = logging.getLogger("raftkafka.client")
@@ -99,15 +101,14 @@ class PartitionFetch:
 
 
 class _Request:
-    """A fetch under way; `due` is when its answer should have come at the latest."""
+    """A fetch under way, with the generation of each partition when it was asked."""
 
-    __slots__ = ("asked", "channel", "due", "leader")
+    __slots__ = ("asked", "channel", "leader")
 
-    def __init__(self, leader: NodeId, channel: Channel, asked: list[tuple[PartitionFetch, int]], due: float) -> None:
+    def __init__(self, leader: NodeId, channel: Channel, asked: list[tuple[PartitionFetch, int]]) -> None:
         self.leader = leader
         self.channel = channel
         self.asked = asked
-        self.due = due
 
 
 class Fetcher:
@@ -123,9 +124,14 @@ class Fetcher:
         self._loop = asyncio.get_running_loop()
         self._pumping = False
         self._stopped = False
-        self._under_way: dict[NodeId, _Request] = {}
-        self._watch_timer: asyncio.TimerHandle | None = None
-        self._connecting: dict[NodeId, asyncio.Task[None]] = {}
+        self._busy: set[NodeId] = set()
+        """Leaders that are being dialled or have a fetch under way."""
+        self._owed: Owed[_Request] = Owed(
+            router=router,
+            moved=lambda sent: any(self._leader_moved(state) for state, _ in sent.asked),
+            abandon=lambda sent: sent.channel.abort(),
+            silence_s=SILENCE_S,
+        )
         self._lookups: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         router.on_update.append(self._on_update)
@@ -149,12 +155,11 @@ class Fetcher:
 
     async def stop(self) -> None:
         self._stopped = True
-        if self._on_update in self._router.on_update:
-            self._router.on_update.remove(self._on_update)
-        for timer in (self._timer, self._watch_timer):
-            if timer is not None:
-                timer.cancel()
-        tasks = [*self._connecting.values(), *self._lookups]
+        self._router.on_update.remove(self._on_update)
+        self._owed.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+        tasks = list(self._lookups)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -193,11 +198,9 @@ class Fetcher:
         if to_look_up:
             self._look_up(to_look_up)
         if buffered_bytes < self._settings.fetch_max_bytes:
-            share = (self._settings.fetch_max_bytes - buffered_bytes) // max(
-                1, len(by_leader.keys() | self._under_way.keys())
-            )
+            share = (self._settings.fetch_max_bytes - buffered_bytes) // max(1, len(by_leader.keys() | self._busy))
             for leader, states in by_leader.items():
-                if leader not in self._under_way:
+                if leader not in self._busy:
                     self._fetch(leader, states, max_bytes=max(1, share), crowded=leader in crowded)
         if next_try is not None:
             self._wake_at(next_try)
@@ -208,10 +211,10 @@ class Fetcher:
         self._timer = self._loop.call_at(at, self.wake)
 
     def _fetch(self, leader: NodeId, states: list[PartitionFetch], *, max_bytes: int, crowded: bool) -> None:
+        self._busy.add(leader)
         channel = self._router.live_channel(leader, lane=LANE)
         if channel is None:
-            if leader not in self._connecting:
-                self._connecting[leader] = self._loop.create_task(self._connect(leader, states))
+            self._router.dial(leader, lane=LANE, on_done=partial(self._dialled, leader, states))
             return
         settings = self._settings
         wait_ms = min(SHORT_WAIT_MS, settings.fetch_max_wait_ms) if crowded else settings.fetch_max_wait_ms
@@ -221,11 +224,8 @@ class Fetcher:
             max_bytes=max_bytes,
             partitions=tuple(self._partition(state) for state in states),
         )
-        asked = [(state, state.generation) for state in states]
-        sent = _Request(leader, channel, asked, self._loop.time() + wait_ms / 1000 + SILENCE_S)
-        self._under_way[leader] = sent
-        if self._watch_timer is None:
-            self._watch_timer = self._loop.call_later(SILENCE_S, self._watch)
+        sent = _Request(leader, channel, [(state, state.generation) for state in states])
+        self._owed.add(sent, due_s=wait_ms / 1000)
         for state in states:
             state.in_flight = True
         answer = channel.request(request, timeout_s=settings.request_timeout_s + wait_ms / 1000)
@@ -245,25 +245,19 @@ class Fetcher:
             max_bytes=self._settings.max_partition_fetch_bytes,
         )
 
-    async def _connect(self, leader: NodeId, states: list[PartitionFetch]) -> None:
-        try:
-            await self._router.channel(leader, lane=LANE)
-        except RaftKafkaError as error:
-            _log.debug("broker %d: %s", leader, error)
+    def _dialled(self, leader: NodeId, states: list[PartitionFetch], error: RaftKafkaError | None) -> None:
+        self._busy.discard(leader)
+        if error is not None:
             for state in states:
-                leadership = self._router.view.leadership(*state.topic_partition)
-                state.tried_epoch = state.tried_epoch if leadership is None else leadership.leader_epoch
                 self._hold_back(state)
-            self._router.request_update()
-        finally:
-            del self._connecting[leader]
         self.wake()
 
     # Answers
 
     def _answered(self, sent: _Request, answer: asyncio.Future[Response]) -> None:
-        asked, channel = sent.asked, sent.channel
-        del self._under_way[sent.leader]
+        asked = sent.asked
+        self._busy.discard(sent.leader)
+        self._owed.discard(sent)
         for state, _ in asked:
             state.in_flight = False
         error = None if answer.cancelled() else answer.exception()
@@ -272,19 +266,25 @@ class Fetcher:
         if isinstance(error, ApiError) and not error.code.retriable:
             for state, _ in asked:
                 self._fail(state, error)
-        elif answer.cancelled() or isinstance(error, RaftKafkaError):
-            _log.debug("fetch without an answer: %s", error)
-            channel.abort()
-            self._router.request_update()
-            for state, _ in asked:
-                self._hold_back(state)
+        elif answer.cancelled() or error is not None:
+            self._unanswered(sent, error)
         else:
             response = answer.result()
-            assert isinstance(response, FetchResponse)
-            for (state, generation), partition in zip(asked, response.partitions, strict=False):
-                if state.generation == generation:
-                    self._take(state, partition)
+            if isinstance(response, FetchResponse) and len(response.partitions) == len(asked):
+                for (state, generation), partition in zip(asked, response.partitions, strict=True):
+                    if state.generation == generation:
+                        self._take(state, partition)
+            else:
+                self._unanswered(sent, ProtocolError("the answer does not fit the request"))
         self.wake()
+
+    def _unanswered(self, sent: _Request, error: BaseException | None) -> None:
+        _log.debug("fetch without an answer: %s", error)
+        if not isinstance(error, ApiError):
+            sent.channel.abort()
+        self._router.request_update()
+        for state, _ in sent.asked:
+            self._hold_back(state)
 
     def _take(self, state: PartitionFetch, answer: FetchPartitionResponse) -> None:
         code = answer.error_code
@@ -329,18 +329,9 @@ class Fetcher:
         state.failures += 1
         delay_s = 0.0 if at_once else self._settings.backoff.delay_s(state.failures, self._random)
         state.not_before = self._loop.time() + delay_s
-
-    def _watch(self) -> None:
-        """A leader that is silent may be stopped or cut off, and another elected meanwhile: look."""
-        self._watch_timer = None
-        if self._under_way:
-            if self._silent():
-                self._router.request_update()
-            self._watch_timer = self._loop.call_later(SILENCE_S, self._watch)
-
-    def _silent(self) -> list[_Request]:
-        now = self._loop.time()
-        return [sent for sent in self._under_way.values() if sent.due <= now]
+        leadership = self._router.view.leadership(*state.topic_partition)
+        if leadership is not None and not at_once:
+            state.tried_epoch = leadership.leader_epoch
 
     def _leader_moved(self, state: PartitionFetch) -> bool:
         leadership = self._router.view.leadership(*state.topic_partition)
@@ -348,9 +339,6 @@ class Fetcher:
 
     def _on_update(self) -> None:
         """A refresh came in: partitions with a new leader need not wait any longer."""
-        for sent in self._silent():
-            if any(self._leader_moved(state) for state, _ in sent.asked):
-                sent.channel.abort()
         for state in self.states.values():
             if self._leader_moved(state):
                 state.not_before = 0.0

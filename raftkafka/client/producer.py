@@ -7,20 +7,21 @@ unknown unless the message says that nothing was sent (I18).
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
 from random import Random
 from types import TracebackType
-from typing import Final, NamedTuple, Self
+from typing import Final, Self
 
 from raftkafka.client.accumulator import Accumulator
 from raftkafka.client.backoff import Backoff
 from raftkafka.client.bulk import BulkDelivery, encode_chunk, records_per_chunk
+from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.connection import Connection
 from raftkafka.client.partitioner import Partitioner, StickyChoice, partition_by_key
-from raftkafka.client.routing import Channel, Connect, Router, parse_bootstrap
+from raftkafka.client.routing import Router
 from raftkafka.client.sender import Sender, SenderSettings
-from raftkafka.client.types import BatchMetadata, Headers, RecordMetadata, TopicPartition, WallClock
+from raftkafka.client.types import BatchMetadata, Headers, NotRunningError, RecordMetadata, TopicPartition, WallClock
+from raftkafka.client.unrouted import Unrouted
 from raftkafka.model.errors import ApiError, ConfigurationError, ErrorCode
 from raftkafka.ports.clock import Clock
 from raftkafka.record.build import estimated_size
@@ -28,16 +29,6 @@ from raftkafka.record.header import HEADER_BYTES
 from raftkafka.record.layout import RecordFields
 
 _ACKS: Final = {"all": -1, -1: -1, 0: 0, 1: 1, "0": 0, "1": 1, "-1": -1}
-
-
-class _Unrouted(NamedTuple):
-    """A record whose topic is not known yet."""
-
-    partition: int | None
-    record: RecordFields
-    size_bytes: int
-    future: asyncio.Future[RecordMetadata]
-    deadline: float
 
 
 class Producer:
@@ -104,10 +95,6 @@ class Producer:
             backoff=Backoff(first_s=retry_backoff_ms / 1000, max_s=retry_backoff_max_ms / 1000),
         )
         self._sticky: dict[str, StickyChoice] = {}
-        self._unrouted: dict[str, deque[_Unrouted]] = {}
-        self._unrouted_timer: asyncio.TimerHandle | None = None
-        self._all_routed = asyncio.Event()
-        self._all_routed.set()
         self._running = False
 
     async def start(self) -> None:
@@ -130,7 +117,14 @@ class Producer:
         self._sender = Sender(
             router=self._router, accumulator=self._accumulator, settings=self._sender_settings, random=self._random
         )
-        self._router.on_update.append(self._route_waiting)
+        self._unrouted = Unrouted(
+            settle=self._settle_topic,
+            route=self._append,
+            drop=self._accumulator.release,
+            request_update=self._router.request_update,
+            max_block_s=self._max_block_s,
+        )
+        self._router.on_update.append(self._unrouted.look)
         self._running = True
         await self._router.start()
 
@@ -143,11 +137,8 @@ class Producer:
                 await self.flush()
         finally:
             self._running = False
-            if self._unrouted_timer is not None:
-                self._unrouted_timer.cancel()
-            for topic in list(self._unrouted):
-                self._fail_unrouted(topic, ApiError(ErrorCode.REQUEST_TIMED_OUT, "the producer was stopped; not sent"))
-            await self._sender.stop()
+            self._unrouted.stop()
+            self._sender.stop()
             await self._router.stop()
 
     async def __aenter__(self) -> Self:
@@ -180,22 +171,11 @@ class Producer:
         Raises:
             BufferFullError: `buffer_memory` is used up; the record was not taken.
             ApiError: MESSAGE_TOO_LARGE, beyond `max_request_size`.
+            NotRunningError: before `start` or after `stop`.
         """
-        assert self._running, "start() the producer first"
-        size_bytes = estimated_size(key, value, headers)
-        if size_bytes + HEADER_BYTES > self._max_request_size:
-            raise ApiError(
-                ErrorCode.MESSAGE_TOO_LARGE,
-                f"a record of {size_bytes} bytes exceeds max_request_size, {self._max_request_size}",
-            )
+        size_bytes = self._checked_size(key, value, headers)
         self._accumulator.reserve(size_bytes)
-        record = (key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
-        future: asyncio.Future[RecordMetadata] = self._loop.create_future()
-        if topic in self._unrouted or self._partition_count(topic) is None:
-            self._wait_for_route(topic, partition, record, size_bytes, future)
-        else:
-            self._append(topic, partition, record, size_bytes, future)
-        return future
+        return self._take(topic, partition, (key, value, timestamp_ms, headers), size_bytes)
 
     async def send_and_wait(
         self,
@@ -208,8 +188,9 @@ class Producer:
         headers: Headers = (),
     ) -> RecordMetadata:
         """`send`, waiting for room before and for the acknowledgement after."""
-        await self._accumulator.room(estimated_size(key, value, headers))
-        return await self.send(topic, value, key=key, partition=partition, timestamp_ms=timestamp_ms, headers=headers)
+        size_bytes = self._checked_size(key, value, headers)
+        await self._reserve_when_free(size_bytes)
+        return await self._take(topic, partition, (key, value, timestamp_ms, headers), size_bytes)
 
     async def send_batch(
         self, topic: str, values: Sequence[bytes], *, partition: int | None = None, timestamp_ms: int | None = None
@@ -225,7 +206,7 @@ class Producer:
         """
         if not values:
             raise ValueError("send_batch wants at least one value")
-        assert self._running, "start() the producer first"
+        self._check_running()
         accumulator = self._accumulator
         timestamp = self._clock.now_ms() if timestamp_ms is None else timestamp_ms
         total_bytes = sum(map(len, values))
@@ -239,8 +220,7 @@ class Producer:
         step = records_per_chunk(len(values), total_bytes, self._batch_size)
         for first in range(0, len(values), step):
             for encoded, count in encode_chunk(values[first : first + step], timestamp, self._max_request_size):
-                await accumulator.room(len(encoded))
-                accumulator.reserve(len(encoded))
+                await self._reserve_when_free(len(encoded))
                 accumulator.append_encoded(lane, encoded, count, bulk.part(count))
                 self._sender.wake(lane)
             await asyncio.sleep(0)  # let what is encoded leave while the next chunk is being encoded
@@ -249,11 +229,12 @@ class Producer:
 
     async def ready(self) -> None:
         """Wait until half of `buffer_memory` is free."""
-        await self._accumulator.room(self._buffer_memory // 2)
+        await self._reserve_when_free(self._buffer_memory // 2)
+        self._accumulator.release(self._buffer_memory // 2)
 
     async def flush(self) -> None:
         """Send everything taken so far without lingering, and wait until it is acknowledged or has failed."""
-        await self._all_routed.wait()
+        await self._unrouted.empty.wait()
         await self._sender.flush()
 
     async def partitions_for(self, topic: str) -> int:
@@ -271,10 +252,63 @@ class Producer:
             await self._router.wait_until(settled, timeout_s=self._max_block_s)
         count = self._partition_count(topic)
         if count is None:
-            raise self._why_unrouted(topic)
+            raise self._why_not(topic)
         return count
 
-    # Routing
+    # Taking
+
+    def _check_running(self) -> None:
+        if not self._running:
+            raise NotRunningError("the producer is not running: use `async with`, or start() it")
+
+    def _checked_size(self, key: bytes | None, value: bytes | None, headers: Headers) -> int:
+        self._check_running()
+        size_bytes = estimated_size(key, value, headers)
+        if size_bytes + HEADER_BYTES > self._max_request_size:
+            raise ApiError(
+                ErrorCode.MESSAGE_TOO_LARGE,
+                f"a record of {size_bytes} bytes exceeds max_request_size, {self._max_request_size}",
+            )
+        return size_bytes
+
+    async def _reserve_when_free(self, size_bytes: int) -> None:
+        await self._accumulator.reserve_when_free(size_bytes)
+        if not self._running:
+            self._accumulator.release(size_bytes)
+            self._check_running()
+
+    def _take(
+        self,
+        topic: str,
+        partition: int | None,
+        fields: tuple[bytes | None, bytes | None, int | None, Headers],
+        size_bytes: int,
+    ) -> asyncio.Future[RecordMetadata]:
+        key, value, timestamp_ms, headers = fields
+        record = (key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
+        future: asyncio.Future[RecordMetadata] = self._loop.create_future()
+        if topic in self._unrouted or self._partition_count(topic) is None:
+            self._unrouted.add(topic, partition, record, size_bytes, future)
+            self._router.track((topic,))
+        else:
+            self._append(topic, partition, record, size_bytes, future)
+        return future
+
+    def _append(
+        self,
+        topic: str,
+        partition: int | None,
+        record: RecordFields,
+        size_bytes: int,
+        future: asyncio.Future[RecordMetadata],
+    ) -> None:
+        if partition is None:
+            partition = self._choose(topic, record[0], size_bytes)
+        lane = self._accumulator.lane(TopicPartition(topic, partition))
+        self._accumulator.append(lane, record, size_bytes, future)
+        self._sender.wake(lane)
+
+    # Topics
 
     def _partition_count(self, topic: str) -> int | None:
         view = self._router.view.topic(topic)
@@ -284,7 +318,13 @@ class Producer:
         code = self._router.view.error(topic)
         return code is not ErrorCode.NONE and not code.retriable
 
-    def _why_unrouted(self, topic: str) -> ApiError:
+    def _settle_topic(self, topic: str, final: bool) -> bool | ApiError:
+        """True when records for the topic can be routed, an error when they never will (or it is `final`)."""
+        if self._partition_count(topic) is not None:
+            return True
+        return self._why_not(topic) if final or self._hopeless(topic) else False
+
+    def _why_not(self, topic: str) -> ApiError:
         code = self._router.view.error(topic)
         cause = self._router.last_failure
         if code is ErrorCode.NONE:
@@ -301,69 +341,3 @@ class Producer:
         if sticky is None:
             sticky = self._sticky[topic] = StickyChoice(switch_bytes=self._batch_size, random=self._random)
         return sticky.choose(size_bytes, count, view.led_partitions)
-
-    def _append(
-        self,
-        topic: str,
-        partition: int | None,
-        record: RecordFields,
-        size_bytes: int,
-        future: asyncio.Future[RecordMetadata],
-    ) -> None:
-        if partition is None:
-            partition = self._choose(topic, record[0], size_bytes)
-        lane = self._accumulator.lane(TopicPartition(topic, partition))
-        self._accumulator.append(lane, record, size_bytes, future)
-        self._sender.wake(lane)
-
-    def _wait_for_route(
-        self,
-        topic: str,
-        partition: int | None,
-        record: RecordFields,
-        size_bytes: int,
-        future: asyncio.Future[RecordMetadata],
-    ) -> None:
-        deadline = self._loop.time() + self._max_block_s
-        queue = self._unrouted.setdefault(topic, deque())  # bounded by buffer_memory
-        queue.append(_Unrouted(partition, record, size_bytes, future, deadline))
-        self._all_routed.clear()
-        self._router.track((topic,))
-        if self._unrouted_timer is None:
-            self._unrouted_timer = self._loop.call_at(deadline, self._expire_unrouted)
-
-    def _route_waiting(self) -> None:
-        """A refresh came in: give the records of topics that are known by now to their lanes, in their order."""
-        for topic in list(self._unrouted):
-            if self._partition_count(topic) is not None:
-                for waiting in self._unrouted.pop(topic):
-                    self._append(topic, waiting.partition, waiting.record, waiting.size_bytes, waiting.future)
-            elif self._hopeless(topic):
-                self._fail_unrouted(topic, self._why_unrouted(topic))
-            else:
-                self._router.request_update()
-        self._note_routed()
-
-    def _note_routed(self) -> None:
-        if not self._unrouted:
-            self._all_routed.set()
-
-    def _expire_unrouted(self) -> None:
-        self._unrouted_timer = None
-        now = self._loop.time()
-        for topic in list(self._unrouted):
-            self._fail_unrouted(topic, self._why_unrouted(topic), until=now)
-        if self._unrouted:
-            earliest = min(queue[0].deadline for queue in self._unrouted.values())
-            self._unrouted_timer = self._loop.call_at(earliest, self._expire_unrouted)
-
-    def _fail_unrouted(self, topic: str, error: ApiError, *, until: float | None = None) -> None:
-        queue = self._unrouted[topic]
-        while queue and (until is None or queue[0].deadline <= until):
-            waiting = queue.popleft()
-            self._accumulator.release(waiting.size_bytes)
-            if not waiting.future.done():
-                waiting.future.set_exception(error)
-        if not queue:
-            del self._unrouted[topic]
-            self._note_routed()

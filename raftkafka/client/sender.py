@@ -19,13 +19,16 @@ from functools import partial
 from random import Random
 from typing import Final
 
-from raftkafka.client.accumulator import Accumulator, Batch, Lane
+from raftkafka.client.accumulator import Accumulator
 from raftkafka.client.backoff import Backoff
-from raftkafka.client.routing import SILENCE_S, Channel, Router
+from raftkafka.client.channels import Channel
+from raftkafka.client.lanes import Batch, Lane
+from raftkafka.client.routing import Router
+from raftkafka.client.silence import SILENCE_S, Owed
 from raftkafka.client.types import UNKNOWN_OFFSET
 from raftkafka.model.api import Response
 from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartitionResponse, ProduceResponse
-from raftkafka.model.errors import ApiError, ErrorCode, RaftKafkaError
+from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError, RaftKafkaError
 from raftkafka.model.ids import NO_NODE, NO_TIMESTAMP, NodeId, PartitionIndex
 
 _log = logging.getLogger("raftkafka.client")
@@ -65,13 +68,12 @@ class SenderSettings:
 class _Request:
     """A produce request under way: all its lanes have their leader there."""
 
-    __slots__ = ("channel", "lanes", "leader", "sent_at")
+    __slots__ = ("channel", "lanes", "leader")
 
-    def __init__(self, leader: NodeId, channel: Channel, lanes: list[Lane], sent_at: float) -> None:
+    def __init__(self, leader: NodeId, channel: Channel, lanes: list[Lane]) -> None:
         self.leader = leader
         self.channel = channel
         self.lanes = lanes
-        self.sent_at = sent_at
 
 
 class Sender:
@@ -87,11 +89,15 @@ class Sender:
         self._pumping = False
         self._flushing = 0
         self._in_flight: dict[NodeId, int] = {}
-        self._under_way: dict[_Request, None] = {}
-        self._watch_timer: asyncio.TimerHandle | None = None
+        self._owed: Owed[_Request] = Owed(
+            router=router,
+            moved=lambda sent: any(map(self._leader_moved, sent.lanes)),
+            abandon=lambda sent: sent.channel.abort(),
+            silence_s=SILENCE_S,
+        )
         self._blocked: dict[NodeId, dict[Lane, None]] = {}
         """Lanes that wait for a connection to their leader, or for an answer on it."""
-        self._connecting: dict[NodeId, asyncio.Task[None]] = {}
+        self._dialling: set[NodeId] = set()
         self._expiry: asyncio.TimerHandle | None = None
         self._stopped = False
         router.on_update.append(self._on_update)
@@ -107,21 +113,16 @@ class Sender:
         finally:
             self._flushing -= 1
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Send nothing more; what is left fails."""
         self._stopped = True
-        if self._on_update in self._router.on_update:
-            self._router.on_update.remove(self._on_update)
-        for timer in (self._expiry, self._watch_timer):
-            if timer is not None:
-                timer.cancel()
+        self._router.on_update.remove(self._on_update)
+        self._owed.stop()
+        if self._expiry is not None:
+            self._expiry.cancel()
         for lane in self._accumulator.lanes.values():
             if lane.timer is not None:
                 lane.timer.cancel()
-        tasks = list(self._connecting.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         self._accumulator.fail_everything(
             ApiError(ErrorCode.REQUEST_TIMED_OUT, "the producer was stopped before the answer; the outcome is unknown")
         )
@@ -177,8 +178,9 @@ class Sender:
         channel = self._router.live_channel(leader, lane=LANE)
         if channel is None:
             self._blocked.setdefault(leader, {}).update(dict.fromkeys(lanes))
-            if leader not in self._connecting:
-                self._connecting[leader] = self._loop.create_task(self._connect(leader))
+            if leader not in self._dialling:
+                self._dialling.add(leader)
+                self._router.dial(leader, lane=LANE, on_done=partial(self._dialled, leader))
             return
         lanes.reverse()
         while lanes:
@@ -215,11 +217,9 @@ class Sender:
         except RaftKafkaError as error:
             self._unanswered(channel, lanes, error)
             return
-        sent = _Request(leader, channel, lanes, self._loop.time())
+        sent = _Request(leader, channel, lanes)
         self._in_flight[leader] = self._in_flight.get(leader, 0) + 1
-        self._under_way[sent] = None
-        if self._watch_timer is None:
-            self._watch_timer = self._loop.call_later(SILENCE_S, self._watch)
+        self._owed.add(sent)
         answer.add_done_callback(partial(self._answered, sent))
 
     def _partition(self, lane: Lane) -> ProducePartition:
@@ -238,18 +238,11 @@ class Sender:
             records=memoryview(encoded[0] if len(encoded) == 1 else b"".join(encoded)),
         )
 
-    async def _connect(self, leader: NodeId) -> None:
-        try:
-            await self._router.channel(leader, lane=LANE)
-        except RaftKafkaError as error:
-            _log.debug("broker %d: %s", leader, error)
-            self._router.request_update()
+    def _dialled(self, leader: NodeId, error: RaftKafkaError | None) -> None:
+        self._dialling.discard(leader)
+        if error is not None:
             for lane in self._blocked.get(leader, ()):
-                leadership = self._router.view.leadership(*lane.topic_partition)
-                lane.tried_epoch = lane.tried_epoch if leadership is None else leadership.leader_epoch
                 self._hold_back(lane)
-        finally:
-            del self._connecting[leader]
         self._unblock(leader)
 
     def _unblock(self, leader: NodeId) -> None:
@@ -260,7 +253,7 @@ class Sender:
 
     def _answered(self, sent: _Request, answer: asyncio.Future[Response]) -> None:
         self._in_flight[sent.leader] -= 1
-        del self._under_way[sent]
+        self._owed.discard(sent)
         if self._stopped:
             if not answer.cancelled():
                 answer.exception()
@@ -273,9 +266,11 @@ class Sender:
             self._unanswered(sent.channel, sent.lanes, error)
         else:
             response = answer.result()
-            assert isinstance(response, ProduceResponse)
-            for lane, partition in zip(sent.lanes, response.partitions, strict=True):
-                self._settle(lane, partition)
+            if isinstance(response, ProduceResponse) and len(response.partitions) == len(sent.lanes):
+                for lane, partition in zip(sent.lanes, response.partitions, strict=True):
+                    self._settle(lane, partition)
+            else:
+                self._unanswered(sent.channel, sent.lanes, ProtocolError("the answer does not fit the request"))
         self._unblock(sent.leader)
 
     def _unanswered(self, channel: Channel, lanes: list[Lane], error: BaseException | None) -> None:
@@ -331,21 +326,10 @@ class Sender:
         self.wake(lane)
 
     def _hold_back(self, lane: Lane, *, at_once: bool = False) -> None:
-        lane.failures += 1
-        delay_s = 0.0 if at_once else self._settings.backoff.delay_s(lane.failures, self._random)
-        lane.not_before = self._loop.time() + delay_s
-
-    def _watch(self) -> None:
-        """A leader that is silent may be stopped or cut off, and another elected meanwhile: look."""
-        self._watch_timer = None
-        if self._under_way:
-            if self._silent():
-                self._router.request_update()
-            self._watch_timer = self._loop.call_later(SILENCE_S, self._watch)
-
-    def _silent(self) -> list[_Request]:
-        before = self._loop.time() - SILENCE_S
-        return [sent for sent in self._under_way if sent.sent_at <= before]
+        delay_s = 0.0 if at_once else self._settings.backoff.delay_s(lane.failures + 1, self._random)
+        leadership = self._router.view.leadership(*lane.topic_partition)
+        tried_epoch = -1 if at_once or leadership is None else leadership.leader_epoch
+        lane.hold_back(self._loop.time() + delay_s, tried_epoch=tried_epoch)
 
     def _leader_moved(self, lane: Lane) -> bool:
         leadership = self._router.view.leadership(*lane.topic_partition)
@@ -353,9 +337,6 @@ class Sender:
 
     def _on_update(self) -> None:
         """A refresh came in: lanes without a leader may have one, lanes with a new leader need not wait any longer."""
-        for sent in self._silent():
-            if any(self._leader_moved(lane) for lane in sent.lanes):
-                sent.channel.abort()
         for lane in self._accumulator.lanes.values():
             if not lane.waiting or lane.in_flight:
                 continue

@@ -95,6 +95,10 @@ class BufferFullError(RaftKafkaError):
     """`buffer_memory` is used up: nothing was taken. Wait for `Producer.ready` and send again."""
 
 
+class NotRunningError(RaftKafkaError):
+    """The client has not been started, or was stopped."""
+
+
 class NotReachableError(RaftKafkaError):
     """No broker answered; the message says which were asked and why each failed."""
 

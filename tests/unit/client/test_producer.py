@@ -207,7 +207,7 @@ async def test_the_buffer_is_bounded_and_ready_waits_for_room(cluster):
     cluster.script = lambda node, request: held(node, request) if isinstance(request, Produce) else NotImplemented
     async with producer_of(cluster, buffer_memory=10_000) as producer:
         taken = 0
-        while producer._accumulator.has_room(136):
+        while producer._accumulator._fits(136):
             producer.send("t", bytes(100))
             taken += 1
         with pytest.raises(BufferFullError):

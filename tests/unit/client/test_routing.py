@@ -6,7 +6,8 @@ from random import Random
 import pytest
 
 from raftkafka.client.backoff import Backoff
-from raftkafka.client.routing import Address, Router, parse_bootstrap
+from raftkafka.client.channels import Address, parse_bootstrap
+from raftkafka.client.routing import Router
 from raftkafka.client.types import NotReachableError
 from raftkafka.model.api.cluster import DescribeCluster, Metadata
 from raftkafka.model.errors import ConfigurationError
