@@ -35,6 +35,11 @@ REFUSED: Final = {
 """Keys whose silent loss would be dangerous; an empty value is accepted, it asks for nothing."""
 
 EXPLAINED: Final = {
+    "advertised.host.name": "advertised.listeners counts",
+    "advertised.port": "advertised.listeners counts",
+    "control.plane.listener.name": "requests to the controller use the listener of the brokers",
+    "host.name": "listeners counts",
+    "port": "listeners counts",
     "auto.leader.rebalance.enable": "leaders are not moved back by themselves yet",
     "broker.id.generation.enable": "ids are not generated: set broker.id",
     "compression.type": "batches are stored as the producer compressed them",
@@ -50,7 +55,7 @@ EXPLAINED: Final = {
 }
 
 _PLAIN: Final = """
-advertised.host.name advertised.port alter.config.policy.class.name
+alter.config.policy.class.name
 alter.log.dirs.replication.quota.window.num alter.log.dirs.replication.quota.window.size.seconds auto.include.jmx.reporter
 background.threads client.quota.callback.class client.telemetry.max.bytes compression.gzip.level compression.lz4.level
 compression.zstd.level config.providers connection.failed.authentication.delay.ms connections.max.reauth.ms
@@ -65,14 +70,14 @@ group.consumer.max.heartbeat.interval.ms group.consumer.max.session.timeout.ms g
 group.consumer.migration.policy group.consumer.min.heartbeat.interval.ms group.consumer.min.session.timeout.ms
 group.consumer.session.timeout.ms group.coordinator.append.linger.ms group.coordinator.new.enable
 group.coordinator.rebalance.protocols group.coordinator.threads group.initial.rebalance.delay.ms group.max.session.timeout.ms
-group.max.size group.min.session.timeout.ms host.name initial.broker.registration.timeout.ms inter.broker.protocol.version
+group.max.size group.min.session.timeout.ms initial.broker.registration.timeout.ms inter.broker.protocol.version
 internal.listener kafka.metrics.polling.interval.secs kafka.metrics.reporters leader.imbalance.check.interval.seconds
 leader.imbalance.per.broker.percentage log.cleaner.backoff.ms log.cleaner.dedupe.buffer.size
 log.cleaner.delete.retention.ms log.cleaner.io.buffer.load.factor log.cleaner.io.buffer.size
 log.cleaner.io.max.bytes.per.second log.cleaner.max.compaction.lag.ms log.cleaner.min.cleanable.ratio
 log.cleaner.min.compaction.lag.ms log.cleaner.threads log.deletion.delay.ms log.dir.failure.timeout.ms
 log.flush.offset.checkpoint.interval.ms log.flush.start.offset.checkpoint.interval.ms log.initial.task.delay.ms
-log.local.retention.bytes log.local.retention.ms log.message.downconversion.enable log.message.format.version
+log.local.retention.bytes log.local.retention.ms log.message.downconversion.enable log.max.id.map.snapshots log.message.format.version
 log.message.timestamp.after.max.ms log.message.timestamp.before.max.ms log.message.timestamp.difference.max.ms
 log.preallocate log.roll.jitter.hours log.roll.jitter.ms log.segment.delete.delay.ms max.connection.creation.rate
 max.connections.per.ip.overrides max.incremental.fetch.session.cache.slots max.request.partition.size.limit
@@ -83,7 +88,7 @@ num.alter.log.dirs.threads num.quota.samples num.recovery.threads.per.data.dir n
 offset.metadata.max.bytes offsets.commit.required.acks offsets.commit.timeout.ms offsets.load.buffer.size
 offsets.retention.check.interval.ms offsets.retention.minutes offsets.topic.compression.codec offsets.topic.num.partitions
 offsets.topic.replication.factor offsets.topic.segment.bytes password.encoder.cipher.algorithm password.encoder.iterations
-password.encoder.key.length password.encoder.keyfactory.algorithm password.encoder.old.secret password.encoder.secret port
+password.encoder.key.length password.encoder.keyfactory.algorithm password.encoder.old.secret password.encoder.secret
 principal.builder.class producer.id.expiration.check.interval.ms producer.id.expiration.ms
 producer.purgatory.purge.interval.requests queued.max.request.bytes queued.max.requests quota.consumer.default
 quota.producer.default quota.window.num quota.window.size.seconds replica.fetch.response.min.bytes replica.selector.class
