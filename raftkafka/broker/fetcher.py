@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from math import ceil
 from typing import Final
 
 from raftkafka.broker.flusher import Flusher
 from raftkafka.broker.partition import Partition
 from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
-from raftkafka.model.errors import ApiError, CorruptionError, ErrorCode, StorageError
+from raftkafka.model.errors import ApiError, CorruptionError, DiskFullError, ErrorCode, StorageError
 from raftkafka.model.ids import BrokerEpoch, NodeId, TopicPartition
 from raftkafka.model.settings.values import FlushPolicy, ReplicaSettings
 from raftkafka.ports.peer import Peers, PeerUnavailableError
@@ -132,7 +133,7 @@ class LeaderFetcher:
         wait_ms = settings.fetch_wait_max_ms if wait else 0
         if self._pausing:
             # A paused partition must not wait for the long poll of the others.
-            wait_ms = min(wait_ms, settings.fetch_backoff_ms)
+            wait_ms = min(wait_ms, ceil(1000 * self._until_due(settings.fetch_backoff_ms / 1000)))
         return Fetch(
             replica_id=self._node_id,
             replica_epoch=self._broker_epoch(),
@@ -199,9 +200,14 @@ class LeaderFetcher:
             if partition is None or self._partitions.get(key) is not partition or partition.is_leader:
                 continue
             try:
-                appended += self._take_partition(partition, wanted, response)
+                count = self._take_partition(partition, wanted, response)
             except (CorruptionError, StorageError) as error:
                 partition.take_offline(error)
+                continue
+            if count:
+                # Answers are filled in the order of the question: who was served goes behind those who were not.
+                self._partitions[key] = self._partitions.pop(key)
+            appended += count
         return appended
 
     def _take_partition(self, partition: Partition, wanted: FetchPartition, response: FetchPartitionResponse) -> int:
@@ -228,6 +234,11 @@ class LeaderFetcher:
                 # What came does not continue this log: ask again from the log end.
                 _log.warning("%s: the leader's answer does not fit: %s", partition, error)
                 self._pause(partition, error.code)
+                return 0
+            except DiskFullError as error:
+                # Nothing was appended and nothing is lost: the follower falls behind until there is space again.
+                _log.warning("%s: cannot follow: %s", partition, error)
+                self._pause(partition, ErrorCode.KAFKA_STORAGE_ERROR)
                 return 0
             if self._group:
                 self._flusher_of(partition).request(partition)
@@ -271,7 +282,9 @@ class LeaderFetcher:
     async def _synced(self, asked: dict[TopicPartition, Partition]) -> None:
         """Wait until what was appended is durable, so that the next fetch tells the leader so."""
         if self._group:
-            for flusher in {self._flusher_of(partition) for partition in asked.values()}:
+            # A partition that was deleted while the answer was under way has no flusher any more.
+            kept = [partition for key, partition in asked.items() if self._partitions.get(key) is partition]
+            for flusher in {self._flusher_of(partition) for partition in kept}:
                 await flusher.next_sync()
 
 

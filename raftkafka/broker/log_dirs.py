@@ -137,6 +137,7 @@ class LogDirs:
         if opened.failed is not None:
             raise StorageError(f"the log directory {opened.directory.path} is offline: {opened.failed}")
         settings = self._settings
+        self._forget_displaced(opened, key, topic.name)
         path = await opened.directory.create(topic.name, key)
         name = (topic.name, int(key.partition))
         existed = key in opened.found
@@ -172,6 +173,14 @@ class LogDirs:
         if log.offline is not None:
             partition.take_offline(log.offline)
         return partition
+
+    def _forget_displaced(self, opened: _OpenDirectory, key: TopicPartition, name: str) -> None:
+        """The log of an older topic of that name is moved aside by `LogDirectory.create`: its path is the new one's now,
+        so it must never be deleted as a stray."""
+        for other, topic in list(opened.found.items()):
+            if topic == name and other.partition == key.partition and other != key and other not in opened.partitions:
+                del opened.found[other]
+                self._dir_of.pop(other, None)
 
     def _forget_checkpoints(self, opened: _OpenDirectory, name: tuple[str, int]) -> None:
         """What the checkpoints say of an older topic of that name must never be believed of the new one."""
@@ -263,8 +272,13 @@ class LogDirs:
                     partition.log.close()
                 self._write_recovery_points(opened)
                 self._write_log_starts(opened)
-                if opened.failed is None:
-                    opened.directory.mark_clean(broker_epoch)
+                # What was never opened was never recovered: a mark would make the next start believe it as it is.
+                known = opened.directory.was_clean or opened.found.keys() <= opened.partitions.keys()
+                if opened.failed is None and known:
+                    never_registered = broker_epoch == NO_BROKER_EPOCH
+                    opened.directory.mark_clean(
+                        opened.directory.previous_broker_epoch if never_registered else broker_epoch
+                    )
         except StorageError as error:
             _log.error("not closed in order: %s", error)
         finally:

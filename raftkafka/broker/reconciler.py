@@ -18,7 +18,7 @@ from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.image import Image, Topic
 from raftkafka.metadata.image import Partition as PartitionState
-from raftkafka.model.errors import CorruptionError, ErrorCode, StorageError
+from raftkafka.model.errors import CorruptionError, ErrorCode, InvariantViolationError, StorageError
 from raftkafka.model.ids import NO_NODE, NodeId, TopicPartition
 
 _log = logging.getLogger("raftkafka.reconciler")
@@ -57,6 +57,7 @@ class Reconciler:
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._strays_wanted = False
+        self._may_lead = False
         self.failed: dict[TopicPartition, str] = {}
         """Partitions that cannot be opened, and why; they are tried again at the next change or restart."""
         store.subscribe(self._on_change)
@@ -70,8 +71,15 @@ class Reconciler:
         self._work.set()
 
     def delete_strays(self) -> None:
-        """Delete the logs of topics that are gone. Only once the image is known to be current."""
+        """The registration of this start is applied here, so the image is current: leaderships in it are of this
+        incarnation, and logs that it does not name are of topics that are gone."""
         self._strays_wanted = True
+        if not self._may_lead:
+            self._may_lead = True
+            image = self._store.image
+            for key, state in image.partitions():
+                if state.leader == self._node_id and not self._reconcile_open(image, key):
+                    self._dirty[key] = None
         self._work.set()
 
     async def stop(self) -> None:
@@ -110,13 +118,17 @@ class Reconciler:
         try:
             if state.leader == self._node_id:
                 self._fetchers.forget(key)
+                if not self._may_lead:
+                    # An image of before the start may name this broker in an epoch in which it led with records that
+                    # its disk has lost since: followers of that epoch would truncate to it (I1).
+                    return
                 partition.lead(state, min_insync_replicas=self._min_insync(image.topics[key.topic_id]))
                 return
             moved = (partition.leader_id, partition.leader_epoch) != (state.leader, state.leader_epoch)
             partition.follow(state)
-        except StorageError as error:
+        except (StorageError, InvariantViolationError) as error:
             self._fetchers.forget(key)
-            partition.take_offline(error)
+            partition.take_offline(error if isinstance(error, StorageError) else StorageError(str(error)))
             return
         if state.leader == NO_NODE:
             self._fetchers.forget(key)
@@ -153,10 +165,11 @@ class Reconciler:
         except (CorruptionError, StorageError) as error:
             self.failed[key] = str(error)
             _log.error("partition %s cannot be served: %s", key, error)
-        # The image may have moved on while the disk worked; what is open now takes the newest role.
+        # The image may have moved on while the disk worked; what is open now takes the newest role. A log that has to go
+        # again stays first in line: the next topic of its name takes over its directory.
         del self._dirty[key]
         if key not in self.failed and not self._reconcile_open(self._store.image, key):
-            self._dirty[key] = None
+            self._dirty = {key: None, **self._dirty}
 
     async def _delete(self, partition: Partition) -> None:
         self._fetchers.forget(partition.topic_partition)

@@ -52,7 +52,7 @@ class ControllerHandler:
 
 
 def _own_name(context: RequestContext, broker_id: NodeId) -> None:
-    if context.node_id != broker_id:
+    if not context.is_node or context.node_id != broker_id:
         raise ApiError(
             ErrorCode.CLUSTER_AUTHORIZATION_FAILED, "only a node of the cluster may ask this, and in its own name"
         )
