@@ -1,8 +1,11 @@
 """The epoch history against a naive model: the epoch of every single offset."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from raftkafka.model.errors import CorruptionError
 from raftkafka.replica.epochs import EpochHistory
 
@@ -67,7 +70,7 @@ def test_assignments_always_leave_a_rising_history(runs, assignments):
         history.assign(epoch, start)
         assert history.latest == epoch
         entries = history.entries()
-        assert all(a.epoch < b.epoch and a.start_offset < b.start_offset for a, b in zip(entries, entries[1:]))
+        assert all(a.epoch < b.epoch and a.start_offset < b.start_offset for a, b in pairwise(entries))
 
 
 @given(RUNS)

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from raftkafka.model.errors import CorruptionError, StorageError
 from raftkafka.record.header import read_header
 
