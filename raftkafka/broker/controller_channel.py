@@ -20,9 +20,10 @@ class ControllerChannel:
         self._controller = controller
         self._peers = peers
 
-    async def ask(self, request: Request, *, timeout_s: float, forward: bool = True) -> Response:
+    async def ask(self, request: Request, *, timeout_s: float, forward: bool = True, lane: str = "control") -> Response:
         """The controller's answer. What another node has forwarded is not forwarded again (`forward` False): two nodes
-        with old news of who leads would hand it to and fro.
+        with old news of who leads would hand it to and fro. What clients want travels on a `lane` of its own, so that it
+        holds up nobody's heartbeat.
 
         Raises:
             ApiError: NOT_CONTROLLER (nobody leads, or the leader did not answer in time: for a change, its outcome is
@@ -34,7 +35,7 @@ class ControllerChannel:
         if leader is None or leader == self._consensus.node_id:
             raise ApiError(ErrorCode.NOT_CONTROLLER, "no controller is elected at the moment")
         try:
-            return await self._peers.request(leader, request, timeout_s=timeout_s)
+            return await self._peers.request(leader, request, timeout_s=timeout_s, lane=lane)
         except PeerUnavailableError as error:
             raise ApiError(
                 ErrorCode.NOT_CONTROLLER, f"the controller (node {leader}) did not answer: {error}"

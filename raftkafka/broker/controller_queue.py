@@ -15,7 +15,7 @@ from typing import Final
 
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.metadata.apply import apply_all
-from raftkafka.metadata.commands import Command, encode
+from raftkafka.metadata.commands import Command, encode_entries
 from raftkafka.metadata.decide import Decision
 from raftkafka.metadata.image import Image
 from raftkafka.model.api import Response
@@ -26,8 +26,6 @@ from raftkafka.ports.probe import Probe
 
 WAITING_MAX: Final = 10_000
 BATCH_MAX: Final = 256
-ENTRY_COMMANDS_MAX: Final = 2_000
-"""Commands in one Raft entry: keeps an entry below 1 MiB and a step of apply below a few milliseconds."""
 
 Decide = Callable[[Image], Decision]
 
@@ -76,11 +74,33 @@ class ControllerQueue:
         try:
             while self._waiting:
                 batch = [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
-                await self._decide_and_commit(batch)
+                try:
+                    await self._decide_and_commit(batch)
+                finally:
+                    # Only a fault of ours leaves somebody without an answer; nobody shall wait for ever because of it.
+                    for waiting in batch:
+                        _answer(waiting, ApiError(ErrorCode.UNKNOWN_SERVER_ERROR, "the controller failed; see its log"))
         finally:
             self._task = None
+            if self._waiting:
+                self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _decide_and_commit(self, batch: list[_Waiting]) -> None:
+        commands, decided = self._decide(batch)
+        try:
+            await self._commit(commands)
+        except NotLeaderError as error:
+            failure = ApiError(ErrorCode.NOT_CONTROLLER, str(error))
+        except OutcomeUnknownError as error:
+            failure = ApiError(ErrorCode.REQUEST_TIMED_OUT, f"the outcome is unknown: {error}")
+        else:
+            for waiting, decision in decided:
+                _answer(waiting, decision.respond(self._store.image))
+            return
+        for waiting, _ in decided:
+            _answer(waiting, failure)
+
+    def _decide(self, batch: list[_Waiting]) -> tuple[list[Command], list[tuple[_Waiting, Decision]]]:
         working = self._store.image
         # Only the broker epoch of a registration depends on the index; the true one is read back after apply.
         tentative = RaftIndex(self._store.applied_index + 1)
@@ -96,25 +116,26 @@ class ControllerQueue:
                 working = apply_all(working, tentative, decision.commands).image
                 commands.extend(decision.commands)
             decided.append((waiting, decision))
-        try:
-            await self._commit(commands)
-        except NotLeaderError as error:
-            failure: RaftKafkaError = ApiError(ErrorCode.NOT_CONTROLLER, str(error))
-        except OutcomeUnknownError as error:
-            failure = ApiError(ErrorCode.REQUEST_TIMED_OUT, f"the outcome is unknown: {error}")
-        else:
-            for waiting, decision in decided:
-                _answer(waiting, decision.respond(self._store.image))
-            return
-        for waiting, _ in decided:
-            _answer(waiting, failure)
+        return commands, decided
 
     async def _commit(self, commands: list[Command]) -> None:
+        """Propose the commands in as many entries as their size asks for.
+
+        Raises:
+            NotLeaderError: nothing was proposed.
+            OutcomeUnknownError: all, some or none of it may be applied.
+        """
         loop = asyncio.get_running_loop()
-        for start in range(0, len(commands), ENTRY_COMMANDS_MAX):
+        proposed = False
+        for entry in encode_entries(commands):
             began = loop.time()
-            entry = encode(commands[start : start + ENTRY_COMMANDS_MAX])
-            await self._consensus.propose(entry, timeout_s=self._timeout_s)
+            try:
+                await self._consensus.propose(entry, timeout_s=self._timeout_s)
+            except NotLeaderError as error:
+                if not proposed:
+                    raise
+                raise OutcomeUnknownError(f"only a part of it was proposed: {error}") from error
+            proposed = True
             self._probe.raft_commit(loop.time() - began)
 
 

@@ -5,6 +5,8 @@ Floor 3.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -23,6 +25,7 @@ from raftkafka.model.api.produce import Produce
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.ports.probe import Probe
 
 Outcome = Response | Awaitable[Response] | None
 
@@ -39,7 +42,11 @@ class Dispatch:
         metadata: MetadataHandler,
         topics: TopicsHandler,
         controller: ControllerHandler,
+        probe: Probe,
+        now: Callable[[], float],
     ) -> None:
+        self._probe = probe
+        self._now = now
         # Handlers are keyed by the class of their request, which their own signature repeats.
         self._handlers: dict[type[Any], Callable[[RequestContext, Any], Outcome]] = {
             Produce: produce,
@@ -65,4 +72,33 @@ class Dispatch:
         handler = self._handlers.get(type(request))
         if handler is None:
             raise ApiError(ErrorCode.UNSUPPORTED_VERSION, f"{type(request).__name__} is not served here")
-        return handler(context, request)
+        began = self._now()
+        outcome = handler(context, request)
+        api = request.api_key.name
+        if isinstance(outcome, asyncio.Future):
+            outcome.add_done_callback(lambda done: self._answered_later(api, began, done))
+        elif inspect.iscoroutine(outcome):
+            return self._awaited(api, began, outcome)
+        else:
+            self._probe.request(api, error_of(outcome), self._now() - began)
+        return outcome
+
+    async def _awaited(self, api: str, began: float, outcome: Awaitable[Response]) -> Response:
+        response = await outcome
+        self._probe.request(api, error_of(response), self._now() - began)
+        return response
+
+    def _answered_later(self, api: str, began: float, done: asyncio.Future[Response]) -> None:
+        if not done.cancelled() and done.exception() is None:
+            self._probe.request(api, error_of(done.result()), self._now() - began)
+
+
+def error_of(response: object) -> ErrorCode:
+    """The error that an answer stands for in the metrics: its own, else the first among its parts."""
+    own = getattr(response, "error_code", ErrorCode.NONE)
+    if own is not ErrorCode.NONE:
+        return ErrorCode(own)
+    for part in getattr(response, "partitions", ()) or getattr(response, "topics", ()) or ():
+        if part.error_code is not ErrorCode.NONE:
+            return ErrorCode(part.error_code)
+    return ErrorCode.NONE

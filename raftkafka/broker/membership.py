@@ -75,8 +75,10 @@ class Membership:
         self._task = asyncio.get_running_loop().create_task(self._run(listeners))
 
     def has_lease(self) -> bool:
-        """True while the controller has been in touch within the session time-out."""
-        return self._last_contact is not None and self._now() - self._last_contact <= self._session_s
+        """True while the controller has said, within the session time-out, that this broker is not fenced."""
+        return (
+            not self.fenced and self._last_contact is not None and self._now() - self._last_contact <= self._session_s
+        )
 
     def controller_changed(self) -> None:
         """A new controller wants to hear from everybody soon."""
@@ -106,13 +108,13 @@ class Membership:
 
     async def _run(self, listeners: tuple[ListenerEndpoint, ...]) -> None:
         while True:
+            self._wake.clear()
             registered = self.broker_epoch != NO_BROKER_EPOCH
             ok = await self._heartbeat() if registered else await self._register(listeners)
             settled = ok and registered and (not self.fenced) and not self._shutting_down
             await self._pause(self._heartbeat_s if settled else RETRY_S)
 
     async def _pause(self, seconds: float) -> None:
-        self._wake.clear()
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
@@ -171,6 +173,7 @@ class Membership:
             )
             self.broker_epoch = NO_BROKER_EPOCH
             self.fenced = True
+            self._last_contact = None
             return False
         if answer.error_code is not ErrorCode.NONE:
             self._note(answer.error_code.name)

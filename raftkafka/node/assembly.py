@@ -293,6 +293,8 @@ class Node:
             ),
             topics=TopicsHandler(channel=channel, store=self._store),
             controller=ControllerHandler(controller=self._controller),
+            probe=self._probe,
+            now=asyncio.get_running_loop().time,
         )
         self._servers = [
             BrokerServer(

@@ -71,7 +71,7 @@ class MetadataHandler:
         """Create what is missing with the broker's defaults; which of them could not be created, and why."""
         request = CreateTopics(topics=tuple(NewTopic(name=name) for name in names))
         try:
-            answer = await self._channel.ask(request, timeout_s=self._timeout_s)
+            answer = await self._channel.ask(request, timeout_s=self._timeout_s, lane="forward")
         except ApiError:
             return dict.fromkeys(names, ErrorCode.LEADER_NOT_AVAILABLE)
         assert isinstance(answer, CreateTopicsResponse)
@@ -116,7 +116,7 @@ class MetadataHandler:
         """Only the leader knows how far the others are, so it is asked; a node asks for nobody but clients."""
         if not self._consensus.is_leader and not context.is_node:
             try:
-                answer = await self._channel.ask(request, timeout_s=self._timeout_s)
+                answer = await self._channel.ask(request, timeout_s=self._timeout_s, lane="forward")
             except ApiError:
                 return self._quorum()
             assert isinstance(answer, DescribeQuorumResponse)

@@ -5,6 +5,8 @@ Floor 3. The answer waits until this broker's own image shows the change, so tha
 
 from __future__ import annotations
 
+from typing import Final
+
 from raftkafka.broker.controller_channel import ControllerChannel
 from raftkafka.broker.handlers.metadata import APPLY_WAIT_S
 from raftkafka.broker.metadata_store import MetadataStore
@@ -20,7 +22,8 @@ from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NO_TOPIC_ID
 
-FORWARD_TIMEOUT_MAX_S = 30.0
+FORWARD_LANE: Final = "forward"
+FORWARD_TIMEOUT_MAX_S: Final = 30.0
 
 
 class TopicsHandler:
