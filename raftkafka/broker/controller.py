@@ -3,7 +3,7 @@
 Floor 3. It hears brokers (soft state), fences those that fall silent, and lets `metadata.decide` say what a request
 changes. It acts only between a barrier in its own term and the loss of its leadership. A closed connection is news: the
 broker behind it is probed at once and fenced when it does not answer, so that fail-over need not wait for a session to
-run out.
+run out. The probe is repeated while the link stays down, because a process that dies may still have answered the first.
 """
 
 from __future__ import annotations
@@ -30,13 +30,17 @@ from raftkafka.model.api.topics import CreateTopics, DeleteTopics
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NodeId, Term, TopicId
 from raftkafka.model.settings.values import Settings
-from raftkafka.ports.consensus import Consensus
+from raftkafka.ports.consensus import Consensus, NotLeaderError, OutcomeUnknownError
 from raftkafka.ports.peer import Peers
 from raftkafka.ports.probe import Probe
 
 _log = logging.getLogger("raftkafka.controller")
 
 INITIALIZE_RETRY_S: Final = 0.1
+BARRIER_RETRY_S: Final = 0.02
+PROBES: Final = 2
+"""Probes of a broker whose link was closed, as long as each is answered and the link stays down."""
+PROBE_AGAIN_S: Final = 0.2
 
 
 class Controller:
@@ -66,8 +70,11 @@ class Controller:
         self._new_topic_id = new_topic_id
         self._sessions = Sessions(timeout_s=settings.controller.broker_session_timeout_ms / 1000)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._probing: set[NodeId] = set()
+        self._suspected: dict[NodeId, int] = {}
+        self._fencing: set[NodeId] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._term: Term | None = None
+        self._next_tick = 0.0
         self.active = False
         consensus.on_leader_change(self._leader_changed)
         consensus.on_peer_change(self._peer_changed)
@@ -107,30 +114,48 @@ class Controller:
     # Taking and leaving office
 
     def _leader_changed(self, leader: NodeId | None, term: Term) -> None:
-        if leader == self._consensus.node_id:
-            self._take_office(term)
-        elif self.active:
-            _log.info("no longer the controller, term %d", term)
+        elected = leader == self._consensus.node_id
+        if elected and term == self._term:
+            return
+        if self._term is not None:
+            _log.info("no longer the controller of term %d", self._term)
             self._resign()
+        if elected:
+            self._term = term
+            self._spawn(self._enter_office(term))
+
+    async def _enter_office(self, term: Term) -> None:
+        """The image of a new leader may be behind what earlier ones committed: decide nothing before it has caught up."""
+        timeout_s = self._settings.controller.request_timeout_ms / 1000
+        while self._term == term:
+            try:
+                await self._consensus.barrier(timeout_s=timeout_s)
+            except (NotLeaderError, OutcomeUnknownError) as error:
+                _log.info("elected in term %d, but not in office yet: %s", term, error)
+                await asyncio.sleep(BARRIER_RETRY_S)
+            else:
+                break
+        if self._term == term:
+            self._take_office(term)
 
     def _take_office(self, term: Term) -> None:
         _log.info("this node is the controller, term %d", term)
         self.active = True
         now = self._now()
         image = self._store.image
-        self._sessions.begin([broker.node_id for broker in image.brokers.values() if not broker.fenced], now)
-        if self._timer is None:
-            self._tick()
+        self._sessions.begin(self._unfenced(), now)
+        self._next_tick = now
+        self._tick()
         if not image.cluster_id:
             self._spawn(self._initialize())
-        # The link to a broker that died together with the old controller is down already and will not be news again.
-        linked = {voter.node_id for voter in self._consensus.voters() if voter.connected}
+        # The link to a broker that died before this moment is down already and will not be news again.
         for broker in image.brokers.values():
-            if not broker.fenced and broker.node_id not in linked and broker.node_id != self._consensus.node_id:
-                self._spawn(self._probe_and_fence(broker.node_id))
+            if not broker.fenced and broker.node_id != self._consensus.node_id and not self._linked(broker.node_id):
+                self._suspect(broker.node_id)
 
     def _resign(self) -> None:
         self.active = False
+        self._term = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -186,10 +211,9 @@ class Controller:
             lambda image: brokers.decide_unfence(image, broker.node_id, broker.epoch, unclean_default=unclean)
         )
 
-    async def _fence(self, node_id: NodeId, reason: str) -> None:
-        broker = self._store.image.brokers.get(node_id)
-        if broker is None or broker.fenced:
-            return
+    async def _fence(self, broker: Broker, reason: str) -> bool:
+        """Fence this registration of a broker, not one that came after it; True when nothing is left to do."""
+        node_id = broker.node_id
         _log.warning("fencing broker %d: %s", node_id, reason)
         unclean = self._settings.log.unclean_leader_election_enable
         led = sum(1 for _ in self._store.image.led_by(node_id))
@@ -199,26 +223,47 @@ class Controller:
             )
         except ApiError as error:
             _log.warning("broker %d could not be fenced: %s", node_id, error)
-            return
-        self._sessions.forget(node_id)
+            return False
+        after = self._store.image.brokers.get(node_id)
+        if after is None or after.fenced:
+            self._sessions.forget(node_id)
         for _ in range(led):
             self._probe.leader_election()
+        return True
 
     def _peer_changed(self, node_id: NodeId, connected: bool) -> None:
         if self.active and not connected:
-            self._spawn(self._probe_and_fence(node_id))
+            self._suspect(node_id)
 
-    async def _probe_and_fence(self, node_id: NodeId) -> None:
-        broker = self._store.image.brokers.get(node_id)
-        if broker is None or broker.fenced or node_id in self._probing:
-            return
-        self._probing.add(node_id)
+    def _linked(self, node_id: NodeId) -> bool:
+        return any(voter.connected for voter in self._consensus.voters() if voter.node_id == node_id)
+
+    def _suspect(self, node_id: NodeId) -> None:
+        """Find out whether this broker lives; one task per broker, and every piece of news begins its count anew."""
+        running = node_id in self._suspected
+        self._suspected[node_id] = PROBES
+        if not running:
+            self._spawn(self._investigate(node_id))
+
+    async def _investigate(self, node_id: NodeId) -> None:
         try:
-            answers = await self._peers.probe(node_id, timeout_s=self._probe_timeout_s)
+            while self.active and self._suspected[node_id]:
+                self._suspected[node_id] -= 1
+                broker = self._store.image.brokers.get(node_id)
+                if broker is None or broker.fenced:
+                    return
+                answers = await self._peers.probe(node_id, timeout_s=self._probe_timeout_s)
+                if not answers and self.active:
+                    if await self._fence(broker, "its connection was closed and it does not answer"):
+                        return
+                    # Nothing is known of the outcome: look again.
+                    self._suspected[node_id] = PROBES
+                if self._suspected[node_id]:
+                    await asyncio.sleep(PROBE_AGAIN_S)
+                    if self._linked(node_id):
+                        return
         finally:
-            self._probing.discard(node_id)
-        if self.active and not answers:
-            await self._fence(node_id, "its connection was closed and it does not answer")
+            del self._suspected[node_id]
 
     # Topics
 
@@ -245,11 +290,30 @@ class Controller:
 
     def _tick(self) -> None:
         """Ten times per session time-out: who has fallen silent?"""
-        interval = self._settings.controller.broker_session_timeout_ms / 10_000
-        self._timer = asyncio.get_running_loop().call_later(interval, self._tick)
-        for node_id in self._sessions.expired(self._now()):
-            self._sessions.touch(node_id, self._now())
-            self._spawn(self._fence(node_id, "no heartbeat within broker.session.timeout.ms"))
+        now = self._now()
+        timeout_s = self._settings.controller.broker_session_timeout_ms / 1000
+        late_s, self._next_tick = now - self._next_tick, now + timeout_s / 10
+        self._timer = asyncio.get_running_loop().call_at(self._next_tick, self._tick)
+        if late_s > timeout_s / 2:
+            # This node slept. Heartbeats may be waiting unread in its sockets, so nobody's silence means anything.
+            self._sessions.begin(self._unfenced(), now)
+            return
+        for node_id in self._sessions.expired(now):
+            broker = self._store.image.brokers.get(node_id)
+            if broker is None or broker.fenced:
+                self._sessions.forget(node_id)
+            elif node_id not in self._fencing:
+                self._fencing.add(node_id)
+                self._spawn(self._fence_silent(broker))
+
+    async def _fence_silent(self, broker: Broker) -> None:
+        try:
+            await self._fence(broker, "no heartbeat within broker.session.timeout.ms")
+        finally:
+            self._fencing.discard(broker.node_id)
+
+    def _unfenced(self) -> list[NodeId]:
+        return [broker.node_id for broker in self._store.image.brokers.values() if not broker.fenced]
 
     async def _submit(self, decide: Decide) -> Response:
         return await self._queue.submit(decide)

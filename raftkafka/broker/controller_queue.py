@@ -82,8 +82,6 @@ class ControllerQueue:
                         _answer(waiting, ApiError(ErrorCode.UNKNOWN_SERVER_ERROR, "the controller failed; see its log"))
         finally:
             self._task = None
-            if self._waiting:
-                self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _decide_and_commit(self, batch: list[_Waiting]) -> None:
         commands, decided = self._decide(batch)
