@@ -115,18 +115,24 @@ class IsrProposer:
                 _log.info("ISR proposals wait: %s", error)
                 answer = None
             if isinstance(answer, AlterPartitionResponse) and answer.error_code is ErrorCode.NONE:
-                self._decided(proposals, answer)
+                if self._decided(proposals, answer):
+                    # The next fetch would propose the same again, as fast as the controller answers.
+                    await asyncio.sleep(RETRY_S)
                 return
             await asyncio.sleep(RETRY_S)
             proposals = [(partition, item) for partition, item in proposals if _still_open(partition, item)]
 
-    def _decided(self, proposals: list[tuple[Partition, AlterPartitionItem]], answer: AlterPartitionResponse) -> None:
+    def _decided(self, proposals: list[tuple[Partition, AlterPartitionItem]], answer: AlterPartitionResponse) -> bool:
+        """True when any of them was refused."""
+        refused = False
         for (partition, item), result in zip(proposals, answer.partitions, strict=True):
             if result.error_code is ErrorCode.NONE or not _still_open(partition, item):
                 continue
             _log.info("%s: the controller refused the ISR with %s", partition, result.error_code.name)
             # Where the image has moved on in between, it reaches this node through Raft and ends the proposal.
             partition.isr_refused(result.partition_epoch)
+            refused = True
+        return refused
 
 
 def _still_open(partition: Partition, item: AlterPartitionItem) -> bool:

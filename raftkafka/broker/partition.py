@@ -79,7 +79,7 @@ class Partition:
         self._node_id = node_id
         self._flusher = flusher
         self._counts_flushed = flush_policy is FlushPolicy.GROUP
-        self._high_watermark = min(high_watermark, log.log_end_offset)
+        self._high_watermark = _within(log, high_watermark)
         self._now = now
         self._lag_time_max_s = lag_time_max_s
         self._isr_may_change = isr_may_change
@@ -263,4 +263,9 @@ class Partition:
 
     def truncated(self) -> None:
         """The log was cut: what lay above its end was never committed."""
-        self._high_watermark = min(self._high_watermark, self.log.log_end_offset)
+        self._high_watermark = _within(self.log, self._high_watermark)
+
+
+def _within(log: Log, high_watermark: Offset) -> Offset:
+    """I13: log start <= high watermark <= log end. What lies before the log start was committed before it went."""
+    return Offset(max(log.log_start_offset, min(high_watermark, log.log_end_offset)))

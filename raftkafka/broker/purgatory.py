@@ -9,9 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import Offset
+
+WAIT_MAX_S: Final = 60.0
+"""No request waits longer, whatever it asks for: a client that goes away leaves its waits behind until they end."""
 
 
 class CommitWait:
@@ -94,8 +98,11 @@ class DelayedFetch:
 
     def _expire(self) -> None:
         if not self._done:
-            self._attempt(True)
-            self._finish()
+            # Whatever becomes of the last attempt, the wait is over.
+            try:
+                self._attempt(True)
+            finally:
+                self._finish()
 
     def _finish(self) -> None:
         self._done = True

@@ -11,12 +11,15 @@ from typing import Final
 
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
-from raftkafka.broker.purgatory import DelayedFetch
+from raftkafka.broker.purgatory import WAIT_MAX_S, DelayedFetch
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, CorruptionError, ErrorCode, StorageError
 from raftkafka.model.ids import NO_NODE, TopicPartition
+
+MIN_BYTES_MAX: Final = 1 << 20
+"""A fetch that waits is read again at every wake-up; what it waits for bounds what that costs."""
 
 RESPONSE_MAX_BYTES: Final = 55 << 20
 """Kafka's `fetch.max.bytes` of a broker: no request is answered with more, whatever it asks for."""
@@ -145,7 +148,7 @@ class _Read:
             total += count
             budget -= count
             urgent = urgent or response.error_code is not ErrorCode.NONE or response.diverging_epoch is not None
-        return urgent or bool(self._cold) or total >= request.min_bytes
+        return urgent or bool(self._cold) or total >= min(request.min_bytes, MIN_BYTES_MAX, request.max_bytes)
 
     def _one(
         self, position: int, wanted: FetchPartition, budget: int, *, first: bool
@@ -224,7 +227,7 @@ class _Read:
     def wait(self) -> asyncio.Future[FetchResponse]:
         self._future = asyncio.get_running_loop().create_future()
         self._delayed = DelayedFetch(
-            attempt=self._again, leave=self._leave, max_wait_s=self._request.max_wait_ms / 1000
+            attempt=self._again, leave=self._leave, max_wait_s=min(self._request.max_wait_ms / 1000, WAIT_MAX_S)
         )
         for wanted in self._request.partitions:
             partition = self._handler.partition_of(wanted)
@@ -239,9 +242,14 @@ class _Read:
         assert self._future is not None
         if self._future.done():
             return True
-        if not self.attempt() and not final:
-            return False
-        answer = self.answer()
+        try:
+            if not self.attempt() and not final:
+                return False
+            answer = self.answer()
+        except BaseException as error:
+            # A fault of ours: who waits hears of it now, the loop's exception handler gets it as well.
+            self._future.set_exception(error)
+            raise
         if isinstance(answer, FetchResponse):
             self._future.set_result(answer)
         else:
@@ -250,7 +258,9 @@ class _Read:
 
     def _hand_over(self, done: asyncio.Future[FetchResponse]) -> None:
         assert self._future is not None
-        if self._future.done() or done.cancelled():
+        if done.cancelled():
+            self._future.cancel()
+        if self._future.done():
             return
         error = done.exception()
         if error is not None:

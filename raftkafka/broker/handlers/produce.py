@@ -12,7 +12,7 @@ from typing import Final
 
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
-from raftkafka.broker.purgatory import CommitWait
+from raftkafka.broker.purgatory import WAIT_MAX_S, CommitWait
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartitionResponse, ProduceResponse
 from raftkafka.model.context import RequestContext
@@ -21,6 +21,7 @@ from raftkafka.model.ids import Offset, TopicPartition
 from raftkafka.ports.clock import Clock
 
 ALL: Final = -1
+UNKNOWN_OUTCOME: Final = "appended, but not known to be committed: the outcome is unknown"
 
 
 class ProduceHandler:
@@ -109,12 +110,12 @@ class ProduceHandler:
 class PendingProduce:
     """The answer to one request while some of its batches wait for their commit."""
 
-    __slots__ = ("_future", "_timer", "_waits", "responses", "waiting")
+    __slots__ = ("_future", "_open", "_timer", "responses", "waiting")
 
     def __init__(self, partitions: int) -> None:
         self.responses: list[ProducePartitionResponse | None] = [None] * partitions
         self.waiting = 0
-        self._waits: list[tuple[Partition, CommitWait, int]] = []
+        self._open: dict[int, tuple[Partition, CommitWait]] = {}
         self._future: asyncio.Future[ProduceResponse] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
@@ -128,16 +129,17 @@ class PendingProduce:
             return
         wait = CommitWait(last_offset, lambda code: self._done(position, code))
         self.waiting += 1
-        self._waits.append((partition, wait, position))
+        self._open[position] = (partition, wait)
         partition.waiting_commits.add(wait)
 
     def start(self, timeout_s: float) -> asyncio.Future[ProduceResponse]:
         loop = asyncio.get_running_loop()
         self._future = loop.create_future()
-        self._timer = loop.call_later(timeout_s, self._expire)
+        self._timer = loop.call_later(min(timeout_s, WAIT_MAX_S), self._expire)
         return self._future
 
     def _done(self, position: int, code: ErrorCode) -> None:
+        del self._open[position]
         if code is not ErrorCode.NONE:
             self._fail(position, code)
         self.waiting -= 1
@@ -150,14 +152,14 @@ class PendingProduce:
         response = self.responses[position]
         assert response is not None
         self.responses[position] = ProducePartitionResponse(
-            topic_id=response.topic_id, partition=response.partition, error_code=code
+            topic_id=response.topic_id, partition=response.partition, error_code=code, error_message=UNKNOWN_OUTCOME
         )
 
     def _expire(self) -> None:
         """The time is up: the batches stay in the log and may still be committed, so the outcome is unknown (I18)."""
-        for partition, wait, position in self._waits:
-            if partition.high_watermark <= wait.last_offset:
-                partition.waiting_commits.discard(wait)
-                self._fail(position, ErrorCode.REQUEST_TIMED_OUT)
+        for position, (partition, wait) in self._open.items():
+            partition.waiting_commits.discard(wait)
+            self._fail(position, ErrorCode.REQUEST_TIMED_OUT)
+        self._open.clear()
         if self._future is not None and not self._future.done():
             self._future.set_result(self.response())
