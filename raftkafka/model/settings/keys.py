@@ -93,7 +93,12 @@ KEYS: Final = (
     _row("log.retention.hours", "log.retention_ms", duration(HOUR_MS, unlimited=True), "as above, in hours"),
     _row("log.retention.bytes", "log.retention_bytes", integer(-1, INT64_MAX), "size of a partition to keep; -1: any"),
     _row("log.retention.check.interval.ms", "log.retention_check_interval_ms", _MS, "how often retention looks"),
-    _row("log.cleanup.policy", "log.cleanup_policy", parsers.cleanup_policy, "`delete`, `compact` or both"),
+    _row(
+        "log.cleanup.policy",
+        "log.cleanup_policy",
+        parsers.cleanup_policy,
+        "`delete`; `compact` is refused until compaction exists",
+    ),
     _row("log.index.interval.bytes", "log.index_interval_bytes", integer(0), "bytes of log between two index entries"),
     _row("log.index.size.max.bytes", "log.index_size_max_bytes", integer(4), "size of an index file"),
     _row("message.max.bytes", "log.message_max_bytes", integer(0), "largest record batch"),

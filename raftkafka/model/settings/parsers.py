@@ -72,11 +72,13 @@ def flush_policy(text: str) -> FlushPolicy:
 
 
 def cleanup_policy(text: str) -> str:
-    """`delete`, `compact` or both; both come out as `compact,delete`, whatever their order was."""
-    policies = sorted(set(split_list(text)))
-    if not policies or not set(policies) <= {"compact", "delete"}:
+    """Only `delete` so far: under `compact` retention would remove what a user expects compaction to keep."""
+    policies = set(split_list(text))
+    if not policies or not policies <= {"compact", "delete"}:
         raise ValueError(f"must be delete, compact or compact,delete, not {text!r}")
-    return ",".join(policies)
+    if "compact" in policies:
+        raise ValueError("compaction is not supported yet, and without it nothing would keep the last value of a key")
+    return "delete"
 
 
 def path(text: str) -> Path:
