@@ -84,7 +84,7 @@ class Accumulator:
     # Batches
 
     def append(self, lane: Lane, record: RecordFields, size_bytes: int, future: asyncio.Future[RecordMetadata]) -> bool:
-        """Add one record, its bytes reserved already; True when it opened a batch (the sender wants to know)."""
+        """Add one record, its bytes reserved already; True when the sender wants to know: a batch was opened, or is full."""
         waiting = lane.waiting
         batch = waiting[-1] if waiting else None
         opened = batch is None or not batch.open or batch.size_bytes + size_bytes > self.batch_size
@@ -95,7 +95,7 @@ class Accumulator:
         batch.futures.append(future)
         batch.record_count += 1
         batch.size_bytes += size_bytes
-        return opened
+        return opened or batch.size_bytes >= self.batch_size
 
     def append_encoded(self, lane: Lane, encoded: bytearray, record_count: int, on_done: OnDone) -> None:
         """Add a batch that is ready to be sent, its bytes reserved already."""

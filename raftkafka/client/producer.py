@@ -18,6 +18,7 @@ from raftkafka.client.bulk import BulkDelivery, encode_chunk, records_per_chunk
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.connection import Connection
 from raftkafka.client.partitioner import Partitioner, StickyChoice, partition_by_key
+from raftkafka.client.route import Route
 from raftkafka.client.routing import Router
 from raftkafka.client.sender import Sender, SenderSettings
 from raftkafka.client.types import BatchMetadata, Headers, NotRunningError, RecordMetadata, TopicPartition, WallClock
@@ -80,6 +81,7 @@ class Producer:
         self._clock = clock or WallClock()
         self._batch_size = min(batch_size, max_request_size)
         self._max_request_size = max_request_size
+        self._record_bytes_max = max_request_size - HEADER_BYTES
         self._buffer_memory = buffer_memory
         self._delivery_timeout_s = delivery_timeout_ms / 1000
         self._max_block_s = max_block_ms / 1000
@@ -95,6 +97,8 @@ class Producer:
             backoff=Backoff(first_s=retry_backoff_ms / 1000, max_s=retry_backoff_max_ms / 1000),
         )
         self._sticky: dict[str, StickyChoice] = {}
+        self._routes: dict[str, Route] = {}
+        """Empty unless the producer runs."""
         self._running = False
 
     async def start(self) -> None:
@@ -124,7 +128,8 @@ class Producer:
             request_update=self._router.request_update,
             max_block_s=self._max_block_s,
         )
-        self._router.on_update.append(self._unrouted.look)
+        # Partitions may have been added, or the topic created anew.
+        self._router.on_update += [self._routes.clear, self._unrouted.look]
         self._running = True
         await self._router.start()
 
@@ -137,6 +142,7 @@ class Producer:
                 await self.flush()
         finally:
             self._running = False
+            self._routes.clear()
             self._unrouted.stop()
             self._sender.stop()
             await self._router.stop()
@@ -173,9 +179,19 @@ class Producer:
             ApiError: MESSAGE_TOO_LARGE, beyond `max_request_size`.
             NotRunningError: before `start` or after `stop`.
         """
-        size_bytes = self._checked_size(key, value, headers)
+        size_bytes = estimated_size(key, value, headers)
+        route = self._routes.get(topic)
+        if route is None or size_bytes > self._record_bytes_max:
+            self._check(size_bytes)
+            self._accumulator.reserve(size_bytes)
+            return self._take(topic, partition, (key, value, timestamp_ms, headers), size_bytes)
         self._accumulator.reserve(size_bytes)
-        return self._take(topic, partition, (key, value, timestamp_ms, headers), size_bytes)
+        future: asyncio.Future[RecordMetadata] = self._loop.create_future()
+        lane = route.lane(key, size_bytes) if partition is None else route.lane_of(partition)
+        record = (key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
+        if self._accumulator.append(lane, record, size_bytes, future):
+            self._sender.wake(lane)
+        return future
 
     async def send_and_wait(
         self,
@@ -188,7 +204,8 @@ class Producer:
         headers: Headers = (),
     ) -> RecordMetadata:
         """`send`, waiting for room before and for the acknowledgement after."""
-        size_bytes = self._checked_size(key, value, headers)
+        size_bytes = estimated_size(key, value, headers)
+        self._check(size_bytes)
         await self._reserve_when_free(size_bytes)
         return await self._take(topic, partition, (key, value, timestamp_ms, headers), size_bytes)
 
@@ -212,10 +229,12 @@ class Producer:
         total_bytes = sum(map(len, values))
         if partition is None:
             await self.partitions_for(topic)
-            partition = self._choose(topic, None, total_bytes)
+            route = self._route(topic)
+            assert route is not None, "partitions_for has seen it"
+            lane = route.lane(None, total_bytes)
         else:
             self._router.track((topic,))
-        lane = accumulator.lane(TopicPartition(topic, partition))
+            lane = accumulator.lane(TopicPartition(topic, partition))
         bulk = BulkDelivery(lane.topic_partition, len(values), self._loop.create_future())
         step = records_per_chunk(len(values), total_bytes, self._batch_size)
         for first in range(0, len(values), step):
@@ -246,14 +265,14 @@ class Producer:
         self._router.track((topic,))
 
         def settled() -> bool:
-            return self._partition_count(topic) is not None or self._hopeless(topic)
+            return self._route(topic) is not None or self._hopeless(topic)
 
         if not settled():
             await self._router.wait_until(settled, timeout_s=self._max_block_s)
-        count = self._partition_count(topic)
-        if count is None:
+        route = self._route(topic)
+        if route is None:
             raise self._why_not(topic)
-        return count
+        return route.partitions
 
     # Taking
 
@@ -261,15 +280,13 @@ class Producer:
         if not self._running:
             raise NotRunningError("the producer is not running: use `async with`, or start() it")
 
-    def _checked_size(self, key: bytes | None, value: bytes | None, headers: Headers) -> int:
+    def _check(self, size_bytes: int) -> None:
         self._check_running()
-        size_bytes = estimated_size(key, value, headers)
-        if size_bytes + HEADER_BYTES > self._max_request_size:
+        if size_bytes > self._record_bytes_max:
             raise ApiError(
                 ErrorCode.MESSAGE_TOO_LARGE,
                 f"a record of {size_bytes} bytes exceeds max_request_size, {self._max_request_size}",
             )
-        return size_bytes
 
     async def _reserve_when_free(self, size_bytes: int) -> None:
         await self._accumulator.reserve_when_free(size_bytes)
@@ -287,7 +304,7 @@ class Producer:
         key, value, timestamp_ms, headers = fields
         record = (key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
         future: asyncio.Future[RecordMetadata] = self._loop.create_future()
-        if topic in self._unrouted or self._partition_count(topic) is None:
+        if topic in self._unrouted or self._route(topic) is None:
             self._unrouted.add(topic, partition, record, size_bytes, future)
             self._router.track((topic,))
         else:
@@ -302,17 +319,26 @@ class Producer:
         size_bytes: int,
         future: asyncio.Future[RecordMetadata],
     ) -> None:
-        if partition is None:
-            partition = self._choose(topic, record[0], size_bytes)
-        lane = self._accumulator.lane(TopicPartition(topic, partition))
-        self._accumulator.append(lane, record, size_bytes, future)
-        self._sender.wake(lane)
+        route = self._route(topic)
+        assert route is not None, "the caller has seen it"
+        lane = route.lane(record[0], size_bytes) if partition is None else route.lane_of(partition)
+        if self._accumulator.append(lane, record, size_bytes, future):
+            self._sender.wake(lane)
 
     # Topics
 
-    def _partition_count(self, topic: str) -> int | None:
-        view = self._router.view.topic(topic)
-        return len(view.partitions) if view is not None and view.partitions else None
+    def _route(self, topic: str) -> Route | None:
+        """Where the records of a topic go; None while its partitions are not known."""
+        route = self._routes.get(topic)
+        if route is None:
+            view = self._router.view.topic(topic)
+            if view is None or not view.partitions:
+                return None
+            sticky = self._sticky.get(topic)
+            if sticky is None:
+                sticky = self._sticky[topic] = StickyChoice(switch_bytes=self._batch_size, random=self._random)
+            route = self._routes[topic] = Route(view, self._accumulator, sticky, self._partitioner)
+        return route
 
     def _hopeless(self, topic: str) -> bool:
         code = self._router.view.error(topic)
@@ -320,7 +346,7 @@ class Producer:
 
     def _settle_topic(self, topic: str, final: bool) -> bool | ApiError:
         """True when records for the topic can be routed, an error when they never will (or it is `final`)."""
-        if self._partition_count(topic) is not None:
+        if self._route(topic) is not None:
             return True
         return self._why_not(topic) if final or self._hopeless(topic) else False
 
@@ -330,14 +356,3 @@ class Producer:
         if code is ErrorCode.NONE:
             code = ErrorCode.REQUEST_TIMED_OUT
         return ApiError(code, f"topic {topic!r} is not to be had" + (f": {cause}" if cause else ""))
-
-    def _choose(self, topic: str, key: bytes | None, size_bytes: int) -> int:
-        view = self._router.view.topic(topic)
-        assert view is not None, "the caller waited for it"
-        count = len(view.partitions)
-        if key is not None:
-            return self._partitioner(key, count)
-        sticky = self._sticky.get(topic)
-        if sticky is None:
-            sticky = self._sticky[topic] = StickyChoice(switch_bytes=self._batch_size, random=self._random)
-        return sticky.choose(size_bytes, count, view.led_partitions)
