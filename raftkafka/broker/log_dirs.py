@@ -284,6 +284,13 @@ class LogDirs:
         finally:
             self.release()
 
+    def abandon(self) -> None:
+        """The node could not start: leave the directories as they were found, the mark of an orderly stop included."""
+        for opened in self._dirs:
+            if opened.directory.was_clean:
+                opened.directory.mark_clean(opened.directory.previous_broker_epoch)
+        self.release()
+
     def release(self) -> None:
         for opened in self._dirs:
             opened.directory.close()

@@ -19,7 +19,7 @@ import uvloop
 from raftkafka.model.errors import ConfigurationError, RaftKafkaError
 from raftkafka.model.settings.load import load
 from raftkafka.model.settings.values import Settings
-from raftkafka.node.assembly import Node
+from raftkafka.node.lifecycle import Node
 
 _log = logging.getLogger("raftkafka.node")
 
