@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Final
-from uuid import uuid4
+from uuid import UUID
 
 from raftkafka.adapters.peers import NodePeers
 from raftkafka.adapters.prometheus import PrometheusProbe
@@ -88,6 +88,11 @@ def assemble(
     # A cluster of one talks to itself; it needs a secret, but nobody else needs to know it.
     secret = settings.cluster_secret or secrets.token_bytes(32)
     now = asyncio.get_running_loop().time
+
+    def new_id() -> bytes:
+        # From the node's own randomness, so that one seed is one history.
+        return UUID(int=random.getrandbits(128), version=4).bytes
+
     probe = PrometheusProbe()
     replicas = ReplicaTable()
     store = MetadataStore()
@@ -97,7 +102,7 @@ def assemble(
         clock=clock,
         probe=probe,
         now=now,
-        new_id=lambda: uuid4().bytes,
+        new_id=new_id,
         # The proposer needs the controller, which needs half the node: it is there long before a partition leads.
         isr_may_change=lambda partition: isr.consider(partition),  # noqa: PLW0108
         on_all_failed=on_fatal,
@@ -130,14 +135,14 @@ def assemble(
         peers=peers,
         probe=probe,
         random=Random(random.getrandbits(64)),
-        new_cluster_id=lambda: uuid4().hex,
-        new_topic_id=lambda: TopicId(uuid4().bytes),
+        new_cluster_id=lambda: new_id().hex(),
+        new_topic_id=lambda: TopicId(new_id()),
     )
     channel = ControllerChannel(consensus=consensus, controller=controller, peers=peers)
     membership = Membership(
         node_id=node_id,
         cluster_id=log_dirs.cluster_id,
-        incarnation_id=uuid4().bytes,
+        incarnation_id=new_id(),
         rack=settings.rack,
         channel=channel,
         store=store,
