@@ -28,12 +28,12 @@ async def list_offsets(router: Router, targets: Targets, *, timeout_s: float) ->
     Raises:
         ApiError: refused, or REQUEST_TIMED_OUT.
     """
-    router.track({topic for topic, _ in targets})
     found: Found = {}
     reason = "no leader is known"
     try:
         async with asyncio.timeout(timeout_s):
             while len(found) < len(targets):
+                router.track({topic for topic, _ in targets})  # again, should an assignment have narrowed it meanwhile
                 missing = {tp: timestamp for tp, timestamp in targets.items() if tp not in found}
                 by_leader = _by_leader(router, missing)
                 asked = [_ask(router, leader, part, timeout_s) for leader, part in by_leader.items()]

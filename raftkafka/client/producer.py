@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from operator import index
 from random import Random
 from types import TracebackType
 from typing import Final, Self
@@ -178,18 +179,19 @@ class Producer:
             BufferFullError: `buffer_memory` is used up; the record was not taken.
             ApiError: MESSAGE_TOO_LARGE, beyond `max_request_size`.
             NotRunningError: before `start` or after `stop`.
+            TypeError: key, value or a header is of the wrong type.
         """
+        key, value, timestamp_ms, headers = fields = self._checked(key, value, timestamp_ms, headers)
         size_bytes = estimated_size(key, value, headers)
         route = self._routes.get(topic)
         if route is None or size_bytes > self._record_bytes_max:
-            self._check(size_bytes)
+            self._check(partition, size_bytes)
             self._accumulator.reserve(size_bytes)
-            return self._take(topic, partition, (key, value, timestamp_ms, headers), size_bytes)
+            return self._take(topic, partition, fields, size_bytes)
+        lane = route.lane(key, size_bytes) if partition is None else route.lane_of(partition)
         self._accumulator.reserve(size_bytes)
         future: asyncio.Future[RecordMetadata] = self._loop.create_future()
-        lane = route.lane(key, size_bytes) if partition is None else route.lane_of(partition)
-        record = (key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
-        if self._accumulator.append(lane, record, size_bytes, future):
+        if self._accumulator.append(lane, fields, size_bytes, future):
             self._sender.wake(lane)
         return future
 
@@ -204,10 +206,11 @@ class Producer:
         headers: Headers = (),
     ) -> RecordMetadata:
         """`send`, waiting for room before and for the acknowledgement after."""
-        size_bytes = estimated_size(key, value, headers)
-        self._check(size_bytes)
+        fields = self._checked(key, value, timestamp_ms, headers)
+        size_bytes = estimated_size(fields[0], fields[1], fields[3])
+        self._check(partition, size_bytes)
         await self._reserve_when_free(size_bytes)
-        return await self._take(topic, partition, (key, value, timestamp_ms, headers), size_bytes)
+        return await self._take(topic, partition, fields, size_bytes)
 
     async def send_batch(
         self, topic: str, values: Sequence[bytes], *, partition: int | None = None, timestamp_ms: int | None = None
@@ -223,7 +226,7 @@ class Producer:
         """
         if not values:
             raise ValueError("send_batch wants at least one value")
-        self._check_running()
+        self._check(partition, 0)
         accumulator = self._accumulator
         timestamp = self._clock.now_ms() if timestamp_ms is None else timestamp_ms
         total_bytes = sum(map(len, values))
@@ -280,8 +283,28 @@ class Producer:
         if not self._running:
             raise NotRunningError("the producer is not running: use `async with`, or start() it")
 
-    def _check(self, size_bytes: int) -> None:
+    def _checked(
+        self, key: bytes | None, value: bytes | None, timestamp_ms: int | None, headers: Headers
+    ) -> RecordFields:
+        """The record as it will be encoded: whatever could not be must be refused now, while the caller can be told.
+
+        Raises:
+            TypeError: key or value is not bytes, or a header is not `(str, bytes or None)`.
+        """
+        if value.__class__ is not bytes and value is not None:
+            value = _as_bytes(value)
+        if key.__class__ is not bytes and key is not None:
+            key = _as_bytes(key)
+        if headers:
+            headers = tuple(
+                (_as_name(name), None if content is None else _as_bytes(content)) for name, content in headers
+            )
+        return key, value, self._clock.now_ms() if timestamp_ms is None else index(timestamp_ms), headers
+
+    def _check(self, partition: int | None, size_bytes: int) -> None:
         self._check_running()
+        if partition is not None and partition < 0:
+            raise ValueError(f"partition {partition} is negative")
         if size_bytes > self._record_bytes_max:
             raise ApiError(
                 ErrorCode.MESSAGE_TOO_LARGE,
@@ -295,14 +318,8 @@ class Producer:
             self._check_running()
 
     def _take(
-        self,
-        topic: str,
-        partition: int | None,
-        fields: tuple[bytes | None, bytes | None, int | None, Headers],
-        size_bytes: int,
+        self, topic: str, partition: int | None, record: RecordFields, size_bytes: int
     ) -> asyncio.Future[RecordMetadata]:
-        key, value, timestamp_ms, headers = fields
-        record = (key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
         future: asyncio.Future[RecordMetadata] = self._loop.create_future()
         if topic in self._unrouted or self._route(topic) is None:
             self._unrouted.add(topic, partition, record, size_bytes, future)
@@ -356,3 +373,15 @@ class Producer:
         if code is ErrorCode.NONE:
             code = ErrorCode.REQUEST_TIMED_OUT
         return ApiError(code, f"topic {topic!r} is not to be had" + (f": {cause}" if cause else ""))
+
+
+def _as_bytes(given: object) -> bytes:
+    if isinstance(given, bytes | bytearray | memoryview):
+        return bytes(given)  # a copy: what the caller does to a buffer later must not change the record
+    raise TypeError(f"expected bytes, not {type(given).__name__}")
+
+
+def _as_name(given: object) -> str:
+    if isinstance(given, str):
+        return given
+    raise TypeError(f"a header's name is a str, not {type(given).__name__}")

@@ -31,8 +31,14 @@ class Route:
         return self.lane_of(self._partitioner(key, self.partitions))
 
     def lane_of(self, partition: int) -> Lane:
-        """The lane of a partition, which need not exist: then its records wait until it does, or time out."""
+        """The lane of a partition, which need not exist: then its records wait until it does, or time out.
+
+        Raises:
+            ValueError: no partition has such a number.
+        """
         lane = self._lanes.get(partition)
         if lane is None:
+            if partition < 0:
+                raise ValueError(f"partition {partition} is negative")
             lane = self._lanes[partition] = self._accumulator.lane(TopicPartition(self._view.name, partition))
         return lane

@@ -34,6 +34,11 @@ from raftkafka.model.ids import NO_NODE, NO_TIMESTAMP, NodeId, PartitionIndex
 _log = logging.getLogger("raftkafka.client")
 
 LANE: Final = "produce"
+ANSWER_GRACE_S: Final = 0.5
+"""The broker gives up after the time named in the request and says so; the client waits this much longer for it to say."""
+
+UNSENT_BYTES_MAX: Final = 4 << 20
+"""With acks=0 no answer slows the sender down; a connection with more than this to write does."""
 
 LEADERSHIP_ERRORS: Final = frozenset(
     {
@@ -98,6 +103,7 @@ class Sender:
         self._blocked: dict[NodeId, dict[Lane, None]] = {}
         """Lanes that wait for a connection to their leader, or for an answer on it."""
         self._dialling: set[NodeId] = set()
+        self._draining: dict[NodeId, asyncio.Task[None]] = {}
         self._expiry: asyncio.TimerHandle | None = None
         self._stopped = False
         router.on_update.append(self._on_update)
@@ -120,6 +126,8 @@ class Sender:
         self._owed.stop()
         if self._expiry is not None:
             self._expiry.cancel()
+        for task in self._draining.values():
+            task.cancel()
         for lane in self._accumulator.lanes.values():
             if lane.timer is not None:
                 lane.timer.cancel()
@@ -184,7 +192,7 @@ class Sender:
             return
         lanes.reverse()
         while lanes:
-            if self._in_flight.get(leader, 0) >= self._settings.max_in_flight and self._settings.acks != 0:
+            if self._is_busy(leader, channel):
                 self._blocked.setdefault(leader, {}).update(dict.fromkeys(reversed(lanes)))
                 return
             chosen: list[Lane] = []
@@ -196,6 +204,25 @@ class Sender:
                 room -= sum(batch.size_bytes for batch in batches)
                 chosen.append(lanes.pop())
             self._send(leader, channel, chosen)
+
+    def _is_busy(self, leader: NodeId, channel: Channel) -> bool:
+        """Whether lanes have to wait; `_unblock` follows."""
+        if self._settings.acks != 0:
+            return self._in_flight.get(leader, 0) >= self._settings.max_in_flight
+        if channel.unsent_bytes <= UNSENT_BYTES_MAX:
+            return False
+        if leader not in self._draining:
+            self._draining[leader] = self._loop.create_task(self._drain(leader, channel))
+        return True
+
+    async def _drain(self, leader: NodeId, channel: Channel) -> None:
+        try:
+            await channel.drain()
+        except RaftKafkaError as error:
+            _log.debug("broker %d: %s", leader, error)  # the next send says it again, to those whom it concerns
+        finally:
+            del self._draining[leader]
+        self._unblock(leader)
 
     def _send(self, leader: NodeId, channel: Channel, lanes: list[Lane]) -> None:
         settings = self._settings
@@ -213,7 +240,7 @@ class Sender:
                     self._acknowledged(lane, UNKNOWN_OFFSET, NO_TIMESTAMP)
                     self.wake(lane)
                 return
-            answer = channel.request(request, timeout_s=timeout_s)
+            answer = channel.request(request, timeout_s=timeout_s + ANSWER_GRACE_S)
         except RaftKafkaError as error:
             self._unanswered(channel, lanes, error)
             return

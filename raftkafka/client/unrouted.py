@@ -75,7 +75,7 @@ class Unrouted:
                 self._fail(topic, outcome)
             elif outcome:
                 for waiting in self._queues.pop(topic):
-                    self._route(topic, waiting.partition, waiting.record, waiting.size_bytes, waiting.future)
+                    self._route_one(topic, waiting)
             else:
                 self._request_update()
         self._note_if_empty()
@@ -87,6 +87,15 @@ class Unrouted:
         for topic in list(self._queues):
             self._fail(topic, ApiError(ErrorCode.REQUEST_TIMED_OUT, "the producer was stopped; not sent"))
         self._note_if_empty()
+
+    def _route_one(self, topic: str, waiting: _Waiting) -> None:
+        try:
+            self._route(topic, waiting.partition, waiting.record, waiting.size_bytes, waiting.future)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            # The application's own partitioner failed: its record hears of it, and the others go on.
+            self._drop(waiting.size_bytes)
+            if not waiting.future.done():
+                waiting.future.set_exception(error)
 
     def _expire(self) -> None:
         self._timer = None

@@ -47,6 +47,7 @@ class FakeChannel:
         self.on_close = []
         self._turn = None  # the answer before: answers keep order
         self.pending = []
+        self.unsent_bytes = 0
         cluster.channels.append(self)
 
     def request(self, request, *, timeout_s=30):
@@ -90,6 +91,10 @@ class FakeChannel:
         self.cluster.requests.append((self.node_id, request))
         self.cluster.answer(self.node_id, request)
 
+    async def drain(self) -> None:
+        await self.cluster.drained.wait()
+        self.unsent_bytes = 0
+
     async def close(self) -> None:
         self.abort()
 
@@ -119,6 +124,7 @@ class FakeCluster:
         self.delay_s = 0.0
         self.script: Callable = lambda node, request: NotImplemented
         self.auto_create: int | None = None
+        self.drained = asyncio.Event()
 
     def add_topic(self, name: str, *leaders: int) -> list[FakePartition]:
         self.topics[name] = [FakePartition(leader) for leader in leaders]

@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from raftkafka.client import ApiError, BufferFullError, Producer, RecordMetadata
+from raftkafka.client.types import NotRunningError
 from raftkafka.model.api.produce import Produce, ProduceResponse
 from raftkafka.model.errors import ConfigurationError, ErrorCode
 
@@ -282,6 +283,115 @@ async def test_acks_0_does_not_wait(cluster):
         placed = await producer.send_and_wait("t", b"x")
     assert placed.offset == -1
     assert cluster.topics["t"][0].values() == [b"x"]
+
+
+async def test_acks_0_waits_for_a_connection_that_does_not_take_more(cluster):
+    (part,) = cluster.add_topic("t", 1)
+    async with producer_of(cluster, acks=0) as producer:
+        await producer.send_and_wait("t", b"x")
+        cluster.channels[-1].unsent_bytes = 100 << 20
+        future = producer.send("t", b"y")
+        await asyncio.sleep(0.01)
+        assert part.values() == [b"x"]
+        cluster.drained.set()
+        await future
+    assert part.values() == [b"x", b"y"]
+
+
+async def test_what_cannot_be_encoded_is_refused_at_once(cluster):
+    (part,) = cluster.add_topic("t", 1)
+    async with producer_of(cluster) as producer:
+        await producer.partitions_for("t")
+        for wrong in (
+            {"value": "text"},
+            {"value": b"v", "key": 5},
+            {"value": b"v", "headers": [(b"h", b"x")]},
+            {"value": b"v", "headers": [("h", 1)]},
+            {"value": b"v", "timestamp_ms": 1.5},
+        ):
+            with pytest.raises(TypeError):
+                producer.send("t", **wrong)
+        with pytest.raises(ValueError, match="negative"):
+            producer.send("t", b"v", partition=-1)
+        with pytest.raises(TypeError):
+            await producer.send_batch("t", ["text"])
+        assert producer._accumulator.used_bytes == 0
+        buffer = bytearray(b"before")
+        future = producer.send("t", buffer)
+        buffer[:] = b"after!"
+        await future
+        await producer.send_and_wait("t", None, key=b"tombstone")
+    assert part.values() == [b"before", None]
+    with pytest.raises(NotRunningError):
+        producer.send("t", b"late")
+
+
+async def test_a_failing_partitioner_fails_its_record_alone(cluster):
+    cluster.add_topic("t", 1)
+
+    def picky(key: bytes, partitions: int) -> int:
+        return int(key) % partitions
+
+    async with producer_of(cluster, partitioner=picky) as producer:
+        bad, good = producer.send("t", b"x", key=b"no number"), producer.send("t", b"y", key=b"3")
+        assert (await good).offset == 0
+        with pytest.raises(ValueError, match="no number"):
+            await bad
+        with pytest.raises(ValueError, match="no number"):
+            producer.send("t", b"x", key=b"no number")
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_under_random_faults_nothing_acknowledged_is_lost_or_out_of_order(cluster, seed):
+    """Leaders move, nodes die and come back, answers are lost; each partition keeps the order of first copies."""
+    random = Random(seed)
+    parts = cluster.add_topic("t", 1, 2, 3)
+
+    def script(node, request):
+        if not isinstance(request, Produce):
+            return NotImplemented
+        chance = random.random()
+        if chance < 0.1:
+            return ProduceResponse(
+                partitions=tuple(cluster.refuse(p, ErrorCode.NOT_ENOUGH_REPLICAS) for p in request.partitions)
+            )
+        if chance < 0.2:
+            for part in request.partitions:
+                cluster.produce(node, part)
+            for channel in [channel for channel in cluster.channels if channel.node_id == node]:
+                channel.abort()
+            return None
+        return NotImplemented
+
+    async def trouble() -> None:
+        while True:
+            await asyncio.sleep(0.005)
+            victim = random.choice([1, 2, 3])
+            cluster.dead = {victim}
+            cluster.kill(victim)
+            for part in parts:
+                if part.leader == victim:
+                    part.leader = random.choice([node for node in (1, 2, 3) if node != victim])
+                    part.epoch += 1
+
+    cluster.script = script
+    troubling = asyncio.ensure_future(trouble())
+    sent: dict[int, list[bytes]] = {0: [], 1: [], 2: []}
+    futures = []
+    async with producer_of(cluster, retry_backoff_ms=1, retry_backoff_max_ms=4, batch_size=300) as producer:
+        for number in range(300):
+            partition = random.randrange(3)
+            sent[partition].append(b"%d" % number)
+            futures.append((partition, b"%d" % number, producer.send("t", b"%d" % number, partition=partition)))
+            if random.random() < 0.3:
+                await asyncio.sleep(0)
+        async with asyncio.timeout(20):
+            await asyncio.gather(*(future for _, _, future in futures))
+    troubling.cancel()
+    for number, part in enumerate(parts):
+        assert list(dict.fromkeys(part.values())) == sent[number]
+    for partition, value, future in futures:
+        assert parts[partition].values()[future.result().offset] == value
 
 
 async def test_a_missing_topic_is_created_on_demand_or_refused(cluster):
