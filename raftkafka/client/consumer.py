@@ -16,8 +16,9 @@ from typing import Final, Self, TypeVar
 from raftkafka.client.backoff import Backoff
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.connection import Connection
-from raftkafka.client.fetching import Fetcher, FetchSettings, PartitionFetch
+from raftkafka.client.fetching import Fetcher, FetchSettings
 from raftkafka.client.offsets import Found, list_offsets
+from raftkafka.client.partition_fetch import PartitionFetch
 from raftkafka.client.routing import Router
 from raftkafka.client.types import Batch, ConsumerRecord, NotRunningError, OffsetAndTimestamp, TopicPartition, Values
 from raftkafka.model.api.offsets import EARLIEST, LATEST

@@ -16,9 +16,10 @@ from random import Random
 from typing import Final
 
 from raftkafka.client.backoff import Backoff
-from raftkafka.client.buffered import Buffered, receive
+from raftkafka.client.buffered import receive
 from raftkafka.client.channels import Channel
-from raftkafka.client.offsets import list_offsets
+from raftkafka.client.lookups import Lookups
+from raftkafka.client.partition_fetch import PartitionFetch
 from raftkafka.client.routing import Router
 from raftkafka.client.silence import SILENCE_S, Owed
 from raftkafka.client.types import TopicPartition
@@ -47,57 +48,6 @@ class FetchSettings:
     request_timeout_s: float
     lookup_timeout_s: float
     backoff: Backoff
-
-
-class PartitionFetch:
-    """One assigned partition. `fetch_offset` runs ahead of `buffered.position`; -1 while it is being looked up."""
-
-    __slots__ = (
-        "buffered",
-        "error",
-        "failures",
-        "fetch_offset",
-        "generation",
-        "high_watermark",
-        "in_flight",
-        "looking_up",
-        "not_before",
-        "paused",
-        "reset_to",
-        "topic_partition",
-        "tried_epoch",
-    )
-
-    def __init__(self, topic_partition: TopicPartition) -> None:
-        self.topic_partition = topic_partition
-        self.buffered = Buffered(topic_partition)
-        self.fetch_offset = -1
-        self.high_watermark = -1
-        self.generation = 0
-        """Counts seeks: what was asked for before one is not wanted after it."""
-        self.reset_to: TimestampMs | None = None
-        self.looking_up = False
-        self.in_flight = False
-        self.paused = False
-        self.error: ApiError | None = None
-        """Raised to the application once it has read what came before."""
-        self.failures = 0
-        self.not_before = 0.0
-        self.tried_epoch = -1
-
-    def seek(self, offset: int) -> None:
-        self.generation += 1
-        self.fetch_offset = offset
-        self.reset_to = None
-        self.error = None
-        self.not_before = 0.0
-        self.buffered.clear(offset)
-
-    def reset(self, timestamp: TimestampMs) -> None:
-        """Look the position up by timestamp (LATEST, EARLIEST) before anything is fetched."""
-        self.seek(-1)
-        self.reset_to = timestamp
-        self.looking_up = False
 
 
 class _Request:
@@ -132,7 +82,9 @@ class Fetcher:
             abandon=lambda sent: sent.channel.abort(),
             silence_s=SILENCE_S,
         )
-        self._lookups: set[asyncio.Task[None]] = set()
+        self._lookups = Lookups(
+            router=router, timeout_s=settings.lookup_timeout_s, on_found=self._found, on_error=self._fail
+        )
         self._timer: asyncio.TimerHandle | None = None
         router.on_update.append(self._on_update)
 
@@ -159,10 +111,7 @@ class Fetcher:
         self._owed.stop()
         if self._timer is not None:
             self._timer.cancel()
-        tasks = list(self._lookups)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._lookups.stop()
 
     # Asking
 
@@ -196,7 +145,7 @@ class Fetcher:
             else:
                 by_leader.setdefault(leadership.leader, []).append(state)
         if to_look_up:
-            self._look_up(to_look_up)
+            self._lookups.begin(to_look_up)
         if buffered_bytes < self._settings.fetch_max_bytes:
             share = (self._settings.fetch_max_bytes - buffered_bytes) // max(1, len(by_leader.keys() | self._busy))
             for leader, states in by_leader.items():
@@ -356,27 +305,6 @@ class Fetcher:
         else:
             state.reset(reset_to)
 
-    def _look_up(self, states: list[PartitionFetch]) -> None:
-        for state in states:
-            state.looking_up = True
-        asked = [(state, state.generation) for state in states]
-        task = self._loop.create_task(self._looked_up(asked))
-        self._lookups.add(task)
-        task.add_done_callback(self._lookups.discard)
-
-    async def _looked_up(self, asked: list[tuple[PartitionFetch, int]]) -> None:
-        targets = {state.topic_partition: state.reset_to for state, _ in asked if state.reset_to is not None}
-        try:
-            found = await list_offsets(self._router, targets, timeout_s=self._settings.lookup_timeout_s)
-        except ApiError as error:
-            for state, generation in asked:
-                if state.generation == generation:
-                    state.looking_up = False
-                    self._fail(state, error)
-            return
-        for state, generation in asked:
-            if state.generation == generation:
-                state.seek(found[state.topic_partition].offset)
-                state.looking_up = False
+    def _found(self) -> None:
         self.arrived.set()
         self.wake()

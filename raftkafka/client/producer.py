@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from operator import index
 from random import Random
 from types import TracebackType
 from typing import Final, Self
@@ -17,6 +16,7 @@ from raftkafka.client.accumulator import Accumulator
 from raftkafka.client.backoff import Backoff
 from raftkafka.client.bulk import BulkDelivery, encode_chunk, records_per_chunk
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
+from raftkafka.client.checking import checked_record
 from raftkafka.client.connection import Connection
 from raftkafka.client.partitioner import Partitioner, StickyChoice, partition_by_key
 from raftkafka.client.route import Route
@@ -181,17 +181,17 @@ class Producer:
             NotRunningError: before `start` or after `stop`.
             TypeError: key, value or a header is of the wrong type.
         """
-        key, value, timestamp_ms, headers = fields = self._checked(key, value, timestamp_ms, headers)
-        size_bytes = estimated_size(key, value, headers)
+        record = checked_record(key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
+        size_bytes = estimated_size(record[0], record[1], record[3])
         route = self._routes.get(topic)
         if route is None or size_bytes > self._record_bytes_max:
             self._check(partition, size_bytes)
             self._accumulator.reserve(size_bytes)
-            return self._take(topic, partition, fields, size_bytes)
-        lane = route.lane(key, size_bytes) if partition is None else route.lane_of(partition)
+            return self._take(topic, partition, record, size_bytes)
+        lane = route.lane(record[0], size_bytes) if partition is None else route.lane_of(partition)
         self._accumulator.reserve(size_bytes)
         future: asyncio.Future[RecordMetadata] = self._loop.create_future()
-        if self._accumulator.append(lane, fields, size_bytes, future):
+        if self._accumulator.append(lane, record, size_bytes, future):
             self._sender.wake(lane)
         return future
 
@@ -206,11 +206,11 @@ class Producer:
         headers: Headers = (),
     ) -> RecordMetadata:
         """`send`, waiting for room before and for the acknowledgement after."""
-        fields = self._checked(key, value, timestamp_ms, headers)
-        size_bytes = estimated_size(fields[0], fields[1], fields[3])
+        record = checked_record(key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
+        size_bytes = estimated_size(record[0], record[1], record[3])
         self._check(partition, size_bytes)
         await self._reserve_when_free(size_bytes)
-        return await self._take(topic, partition, fields, size_bytes)
+        return await self._take(topic, partition, record, size_bytes)
 
     async def send_batch(
         self, topic: str, values: Sequence[bytes], *, partition: int | None = None, timestamp_ms: int | None = None
@@ -282,24 +282,6 @@ class Producer:
     def _check_running(self) -> None:
         if not self._running:
             raise NotRunningError("the producer is not running: use `async with`, or start() it")
-
-    def _checked(
-        self, key: bytes | None, value: bytes | None, timestamp_ms: int | None, headers: Headers
-    ) -> RecordFields:
-        """The record as it will be encoded: whatever could not be must be refused now, while the caller can be told.
-
-        Raises:
-            TypeError: key or value is not bytes, or a header is not `(str, bytes or None)`.
-        """
-        if value.__class__ is not bytes and value is not None:
-            value = _as_bytes(value)
-        if key.__class__ is not bytes and key is not None:
-            key = _as_bytes(key)
-        if headers:
-            headers = tuple(
-                (_as_name(name), None if content is None else _as_bytes(content)) for name, content in headers
-            )
-        return key, value, self._clock.now_ms() if timestamp_ms is None else index(timestamp_ms), headers
 
     def _check(self, partition: int | None, size_bytes: int) -> None:
         self._check_running()
@@ -373,15 +355,3 @@ class Producer:
         if code is ErrorCode.NONE:
             code = ErrorCode.REQUEST_TIMED_OUT
         return ApiError(code, f"topic {topic!r} is not to be had" + (f": {cause}" if cause else ""))
-
-
-def _as_bytes(given: object) -> bytes:
-    if isinstance(given, bytes | bytearray | memoryview):
-        return bytes(given)  # a copy: what the caller does to a buffer later must not change the record
-    raise TypeError(f"expected bytes, not {type(given).__name__}")
-
-
-def _as_name(given: object) -> str:
-    if isinstance(given, str):
-        return given
-    raise TypeError(f"a header's name is a str, not {type(given).__name__}")

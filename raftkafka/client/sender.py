@@ -22,7 +22,9 @@ from typing import Final
 from raftkafka.client.accumulator import Accumulator
 from raftkafka.client.backoff import Backoff
 from raftkafka.client.channels import Channel
-from raftkafka.client.lanes import Batch, Lane
+from raftkafka.client.deadlines import Deadlines
+from raftkafka.client.gate import Gate
+from raftkafka.client.lanes import Lane
 from raftkafka.client.routing import Router
 from raftkafka.client.silence import SILENCE_S, Owed
 from raftkafka.client.types import UNKNOWN_OFFSET
@@ -33,12 +35,8 @@ from raftkafka.model.ids import NO_NODE, NO_TIMESTAMP, NodeId, PartitionIndex
 
 _log = logging.getLogger("raftkafka.client")
 
-LANE: Final = "produce"
 ANSWER_GRACE_S: Final = 0.5
 """The broker gives up after the time named in the request and says so; the client waits this much longer for it to say."""
-
-UNSENT_BYTES_MAX: Final = 4 << 20
-"""With acks=0 no answer slows the sender down; a connection with more than this to write does."""
 
 LEADERSHIP_ERRORS: Final = frozenset(
     {
@@ -93,18 +91,19 @@ class Sender:
         self._ready: dict[Lane, None] = {}
         self._pumping = False
         self._flushing = 0
-        self._in_flight: dict[NodeId, int] = {}
         self._owed: Owed[_Request] = Owed(
             router=router,
             moved=lambda sent: any(map(self._leader_moved, sent.lanes)),
             abandon=lambda sent: sent.channel.abort(),
             silence_s=SILENCE_S,
         )
-        self._blocked: dict[NodeId, dict[Lane, None]] = {}
-        """Lanes that wait for a connection to their leader, or for an answer on it."""
-        self._dialling: set[NodeId] = set()
-        self._draining: dict[NodeId, asyncio.Task[None]] = {}
-        self._expiry: asyncio.TimerHandle | None = None
+        self._gate = Gate(
+            router=router,
+            max_in_flight=settings.max_in_flight if settings.acks != 0 else None,
+            wake=self.wake,
+            unreachable=self._hold_back,
+        )
+        self._deadlines = Deadlines(accumulator=accumulator, cause=lambda: router.last_failure)
         self._stopped = False
         router.on_update.append(self._on_update)
 
@@ -124,10 +123,8 @@ class Sender:
         self._stopped = True
         self._router.on_update.remove(self._on_update)
         self._owed.stop()
-        if self._expiry is not None:
-            self._expiry.cancel()
-        for task in self._draining.values():
-            task.cancel()
+        self._deadlines.stop()
+        self._gate.stop()
         for lane in self._accumulator.lanes.values():
             if lane.timer is not None:
                 lane.timer.cancel()
@@ -141,8 +138,7 @@ class Sender:
         if not self._pumping and not self._stopped:
             self._pumping = True
             self._loop.call_soon(self._pump)
-        if self._expiry is None and not self._stopped:
-            self._arm_expiry()
+        self._deadlines.watch()
 
     def _wake_all(self) -> None:
         for lane in self._accumulator.lanes.values():
@@ -183,17 +179,11 @@ class Sender:
         lane.timer = self._loop.call_at(at, self.wake, lane)
 
     def _send_to(self, leader: NodeId, lanes: list[Lane]) -> None:
-        channel = self._router.live_channel(leader, lane=LANE)
-        if channel is None:
-            self._blocked.setdefault(leader, {}).update(dict.fromkeys(lanes))
-            if leader not in self._dialling:
-                self._dialling.add(leader)
-                self._router.dial(leader, lane=LANE, on_done=partial(self._dialled, leader))
-            return
         lanes.reverse()
         while lanes:
-            if self._is_busy(leader, channel):
-                self._blocked.setdefault(leader, {}).update(dict.fromkeys(reversed(lanes)))
+            channel = self._gate.enter(leader)
+            if channel is None:
+                self._gate.wait(leader, reversed(lanes))
                 return
             chosen: list[Lane] = []
             room = self._settings.max_request_size
@@ -204,25 +194,6 @@ class Sender:
                 room -= sum(batch.size_bytes for batch in batches)
                 chosen.append(lanes.pop())
             self._send(leader, channel, chosen)
-
-    def _is_busy(self, leader: NodeId, channel: Channel) -> bool:
-        """Whether lanes have to wait; `_unblock` follows."""
-        if self._settings.acks != 0:
-            return self._in_flight.get(leader, 0) >= self._settings.max_in_flight
-        if channel.unsent_bytes <= UNSENT_BYTES_MAX:
-            return False
-        if leader not in self._draining:
-            self._draining[leader] = self._loop.create_task(self._drain(leader, channel))
-        return True
-
-    async def _drain(self, leader: NodeId, channel: Channel) -> None:
-        try:
-            await channel.drain()
-        except RaftKafkaError as error:
-            _log.debug("broker %d: %s", leader, error)  # the next send says it again, to those whom it concerns
-        finally:
-            del self._draining[leader]
-        self._unblock(leader)
 
     def _send(self, leader: NodeId, channel: Channel, lanes: list[Lane]) -> None:
         settings = self._settings
@@ -245,7 +216,7 @@ class Sender:
             self._unanswered(channel, lanes, error)
             return
         sent = _Request(leader, channel, lanes)
-        self._in_flight[leader] = self._in_flight.get(leader, 0) + 1
+        self._gate.sent(leader)
         self._owed.add(sent)
         answer.add_done_callback(partial(self._answered, sent))
 
@@ -265,25 +236,13 @@ class Sender:
             records=memoryview(encoded[0] if len(encoded) == 1 else b"".join(encoded)),
         )
 
-    def _dialled(self, leader: NodeId, error: RaftKafkaError | None) -> None:
-        self._dialling.discard(leader)
-        if error is not None:
-            for lane in self._blocked.get(leader, ()):
-                self._hold_back(lane)
-        self._unblock(leader)
-
-    def _unblock(self, leader: NodeId) -> None:
-        for lane in self._blocked.pop(leader, ()):
-            self.wake(lane)
-
     # Answers
 
     def _answered(self, sent: _Request, answer: asyncio.Future[Response]) -> None:
-        self._in_flight[sent.leader] -= 1
         self._owed.discard(sent)
         if self._stopped:
             if not answer.cancelled():
-                answer.exception()
+                answer.exception()  # retrieved: nobody is interested any more
             return
         error = None if answer.cancelled() else answer.exception()
         if isinstance(error, ApiError):
@@ -298,7 +257,7 @@ class Sender:
                     self._settle(lane, partition)
             else:
                 self._unanswered(sent.channel, sent.lanes, ProtocolError("the answer does not fit the request"))
-        self._unblock(sent.leader)
+        self._gate.answered(sent.leader)
 
     def _unanswered(self, channel: Channel, lanes: list[Lane], error: BaseException | None) -> None:
         """Closed or out of time: the requests may have been carried out. Nothing more may travel on that connection."""
@@ -349,7 +308,7 @@ class Sender:
     def _retry(self, lane: Lane, *, at_once: bool = False) -> None:
         lane.put_back()
         self._hold_back(lane, at_once=at_once)
-        self._expire_lane(lane)
+        self._deadlines.expire(lane)
         self.wake(lane)
 
     def _hold_back(self, lane: Lane, *, at_once: bool = False) -> None:
@@ -370,28 +329,3 @@ class Sender:
             if self._leader_moved(lane):
                 lane.not_before = 0.0
             self.wake(lane)
-
-    # Deadlines
-
-    def _arm_expiry(self) -> None:
-        deadlines = [lane.waiting[0].deadline for lane in self._accumulator.lanes.values() if lane.waiting]
-        self._expiry = self._loop.call_at(min(deadlines), self._expire) if deadlines else None
-
-    def _expire(self) -> None:
-        for lane in self._accumulator.lanes.values():
-            self._expire_lane(lane)
-        self._arm_expiry()
-
-    def _expire_lane(self, lane: Lane) -> None:
-        now = self._loop.time()
-        while lane.waiting and lane.waiting[0].deadline <= now:
-            self._accumulator.fail(batch := lane.waiting.popleft(), self._expired(lane, batch))
-
-    def _expired(self, lane: Lane, batch: Batch) -> ApiError:
-        cause = self._router.last_failure or lane.last_error
-        reason = f" (last error: {cause})" if cause else ""
-        fate = "sent, but the outcome is unknown" if batch.sent else "not sent"
-        return ApiError(
-            ErrorCode.REQUEST_TIMED_OUT,
-            f"{lane.topic_partition}: delivery.timeout.ms passed for a batch of {batch.record_count} records, {fate}{reason}",
-        )

@@ -1,0 +1,35 @@
+"""Refuses records that could not be encoded, while the caller can still be told. Floor 3, pure."""
+
+from __future__ import annotations
+
+from operator import index
+
+from raftkafka.client.types import Headers
+from raftkafka.record.layout import RecordFields
+
+
+def checked_record(key: bytes | None, value: bytes | None, timestamp_ms: int, headers: Headers) -> RecordFields:
+    """The record as it will be encoded. Buffers are copied: what the caller does to them later must not change it.
+
+    Raises:
+        TypeError: key or value is not bytes, a header is not `(str, bytes or None)`, or the time is no integer.
+    """
+    if value.__class__ is not bytes and value is not None:
+        value = _as_bytes(value)
+    if key.__class__ is not bytes and key is not None:
+        key = _as_bytes(key)
+    if headers:
+        headers = tuple((_as_name(name), None if content is None else _as_bytes(content)) for name, content in headers)
+    return key, value, index(timestamp_ms), headers
+
+
+def _as_bytes(given: object) -> bytes:
+    if isinstance(given, bytes | bytearray | memoryview):
+        return bytes(given)
+    raise TypeError(f"expected bytes, not {type(given).__name__}")
+
+
+def _as_name(given: object) -> str:
+    if isinstance(given, str):
+        return given
+    raise TypeError(f"a header's name is a str, not {type(given).__name__}")
