@@ -118,6 +118,11 @@ class TimeIndex:
         below = bisect_left(self._timestamps, timestamp_ms)
         return self._relatives[below - 1] if below else 0
 
+    def floor(self, relative: int) -> tuple[int, int] | None:
+        """The last entry at or before the offset `relative`: (largest timestamp so far, its offset)."""
+        above = bisect_right(self._relatives, relative)
+        return (self._timestamps[above - 1], self._relatives[above - 1]) if above else None
+
     def truncate(self, relative: int) -> None:
         """Keep the batches that end before `relative`."""
         keep = bisect_left(self._relatives, relative)

@@ -7,6 +7,7 @@ neither served nor built upon (I15).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,16 +23,13 @@ from raftkafka.model.ids import NO_TIMESTAMP, LeaderEpoch, Offset, TimestampMs, 
 from raftkafka.ports.disk import Bytes, Disk, File
 from raftkafka.record.header import LENGTH_OVERHEAD, set_log_append_time, stamp, validate_produced
 from raftkafka.replica.epochs import EpochHistory
-from raftkafka.storage import lookup
+from raftkafka.storage import lookup, retention
 from raftkafka.storage.batches import Batch, content_ok, walk
 from raftkafka.storage.config import LogConfig
-from raftkafka.storage.index import RELATIVE_MAX
 from raftkafka.storage.reading import LogReader, ReadResult
 from raftkafka.storage.recovery import EPOCHS_FILE, Recovered, drop_recovery_limit, recover, save_recovery_limit
-from raftkafka.storage.segment import Segment
+from raftkafka.storage.segments import Segments
 
-PREALLOCATE_FROM_BYTES: Final = 1 << 20
-"""Smaller segments get no space ahead: ten thousand quiet partitions must not reserve a disk."""
 _NO_LIMIT: Final = 1 << 63
 
 
@@ -70,10 +68,8 @@ class Log:
         self.corruption: CorruptionError | None = recovered.corruption
         self._corrupt_from: int = recovered.corrupt_from
         self._disk = disk
-        self._segments: list[Segment] = recovered.segments
-        self._active: Segment = recovered.segments[-1]
-        self._end: int = self._active.next_offset
-        self._dirty: list[Segment] = [segment for segment in self._segments if segment.is_dirty]
+        self._segments = Segments(disk, directory, config, recovered.segments)
+        self._end: int = self._segments.active.next_offset
         self._sync_limit = _NO_LIMIT
         self._has_recovery_limit = recovered.has_recovery_limit
         self._epochs_unsaved_from: int | None = None
@@ -123,7 +119,7 @@ class Log:
 
     @property
     def size_bytes(self) -> int:
-        return sum(segment.size for segment in self._segments)
+        return self._segments.size_bytes
 
     @property
     def segment_count(self) -> int:
@@ -132,14 +128,8 @@ class Log:
     @property
     def recovery_point(self) -> Offset:
         """What `recovery-point-offset-checkpoint` may say: everything below is durable, its epochs too."""
-        point: int = self.flushed_offset
-        if self._epochs_unsaved_from is not None:
-            point = min(point, self._epochs_unsaved_from)
-        for segment in self._dirty:
-            if not segment.cut_is_synced:
-                # The old bytes may come back with a crash, beside those that were written since: look at them then.
-                point = min(point, segment.base_offset)
-        return Offset(point)
+        bounds = (self.flushed_offset, self._epochs_unsaved_from, self._segments.uncertain_from)
+        return Offset(min(bound for bound in bounds if bound is not None))
 
     @property
     def offline(self) -> StorageError | CorruptionError | None:
@@ -262,43 +252,14 @@ class Log:
             self._epochs_unsaved_from = None
 
     def _append(self, records: Bytes, batches: list[Batch], now_ms: int) -> None:
-        active = self._active
-        size = len(records)
         try:
-            if active.size and self._must_roll(active, size, batches[-1].last_offset, now_ms):
-                active = self._roll()
-            end = active.size + size
-            if end > PREALLOCATE_FROM_BYTES:
-                ahead = min(self.config.preallocate_bytes, end)
-                active.opened().preallocate(min(-(-end // ahead) * ahead, max(end, self.config.segment_bytes)))
-            active.append([records], batches, now_ms=now_ms)
+            self._segments.append(records, batches, now_ms=now_ms)
         except DiskFullError:
             raise
         except StorageError as error:
             self._failure = error
             raise
         self._end = batches[-1].last_offset + 1
-        if not self._dirty or self._dirty[-1] is not active:
-            self._dirty.append(active)
-
-    def _must_roll(self, active: Segment, size: int, last_offset: int, now_ms: int) -> bool:
-        return (
-            active.size + size > self.config.segment_bytes
-            or now_ms - active.created_ms > self.config.segment_ms
-            or last_offset - active.base_offset > RELATIVE_MAX
-            or active.index_is_full(self.config.index_size_max_bytes)
-        )
-
-    def _roll(self) -> Segment:
-        """Begin a new segment at the log end. The old one's sync is left to the next group."""
-        old = self._active
-        new = Segment.create(
-            self._disk, self.directory, self._end, index_interval_bytes=self.config.index_interval_bytes
-        )
-        self._segments.append(new)
-        self._active = new
-        old.seal()
-        return new
 
     def _refused(self, what: str) -> ApiError:
         return ApiError(ErrorCode.CORRUPT_MESSAGE, f"{self}: the leader sent {what}")
@@ -352,38 +313,46 @@ class Log:
             return Offset(self._corrupt_from)
         return Offset(min(end, self._end))
 
-    def offset_for_timestamp(
-        self, timestamp_ms: TimestampMs, *, end: Offset
-    ) -> tuple[TimestampMs, Offset, LeaderEpoch] | None:
+    def offset_for_timestamp(self, timestamp_ms: TimestampMs, *, end: Offset) -> lookup.Found | None:
         """The first record below `end` whose timestamp is >= `timestamp_ms`; None when there is none.
 
         Raises:
             CorruptionError, StorageError: as `read`.
         """
-        return lookup.offset_for_timestamp(
-            self._segments, timestamp_ms, start=self.log_start_offset, end=min(end, self._end)
-        )
+        for segment in self._segments:
+            if segment.max_timestamp >= timestamp_ms and segment.next_offset > self.log_start_offset:
+                self._segments.touch(segment)
+                found = lookup.offset_for_timestamp(
+                    segment, timestamp_ms, start=self.log_start_offset, end=min(end, self._end)
+                )
+                if found is not None:
+                    return found
+        return None
 
-    def max_timestamp_offset(self, end: Offset) -> tuple[TimestampMs, Offset, LeaderEpoch] | None:
-        """The record below `end` with the largest timestamp (the first of equals, KIP-734); None in an empty log."""
-        return lookup.max_timestamp_offset(self._segments, start=self.log_start_offset, end=min(end, self._end))
+    def max_timestamp_offset(self, end: Offset) -> lookup.Found | None:
+        """The record below `end` with the largest timestamp (the first of equals, KIP-734); None where there is none."""
+        best: lookup.Found | None = None
+        for segment in self._segments:
+            if best is None or segment.max_timestamp > best[0]:
+                self._segments.touch(segment)
+                found = lookup.max_timestamp_offset(segment, start=self.log_start_offset, end=min(end, self._end))
+                if found is not None and (best is None or found[0] > best[0]):
+                    best = found
+        return best
 
     # Durability
 
     def files_to_sync(self) -> tuple[list[File], Offset]:
         """The files with unsynced bytes, oldest first, and the log end that a sync of them covers. One at a time."""
         self._sync_limit = _NO_LIMIT
-        return [segment.begin_sync() for segment in self._dirty], self.log_end_offset
+        return self._segments.begin_sync(), self.log_end_offset
 
     def mark_flushed(self, end: Offset, files: list[File]) -> None:
         """`files`, as `files_to_sync` gave them, were synced. A truncation in between takes back its part."""
         flushed = min(end, self._sync_limit, self._end)
         if flushed > self.flushed_offset:
             self.flushed_offset = Offset(flushed)
-        for segment in self._dirty:
-            if segment.file in files:
-                segment.end_sync()
-        self._dirty = [segment for segment in self._dirty if segment.is_dirty]
+        self._segments.end_sync(files)
 
     def take_offline(self, error: StorageError) -> None:
         """A sync of this log's directory failed: what is not flushed may be gone, so nothing more is built upon it."""
@@ -413,25 +382,17 @@ class Log:
 
     def _cut(self, offset: int) -> None:
         self._reader.forget()
-        at = self._reader.segment_of(offset)
-        last = self._segments[at]
-        lookup.require_indexes(last)
-        found = lookup.locate(last, offset)
-        position, end = (last.size, last.next_offset) if found is None else found
+        segment = self._segments.covering(offset)
+        lookup.require_indexes(segment)
+        found = lookup.locate(segment, offset)
+        position, end = (segment.size, segment.next_offset) if found is None else found
         # Before anything goes: a restart must not believe bytes that come to stand where synced ones stood.
-        self._limit_recovery(last.base_offset)
-        if at + 1 < len(self._segments):
-            while len(self._segments) > at + 1:
-                self._drop(self._segments.pop())
-            self._disk.sync_dir(self.directory)
-        active = self._active = last
-        lookup.cut(active, position, end)
-        if active not in self._dirty:
-            self._dirty.append(active)
-        self._end = active.next_offset
-        self.flushed_offset = Offset(min(self.flushed_offset, self._end))
-        self._sync_limit = min(self._sync_limit, self._end)
-        if self._end <= self._corrupt_from:
+        self._limit_recovery(segment.base_offset)
+        self._segments.cut(segment, position, end)
+        self._end = end
+        self.flushed_offset = Offset(min(self.flushed_offset, end))
+        self._sync_limit = min(self._sync_limit, end)
+        if end <= self._corrupt_from:
             self.corruption = None
 
     def _limit_recovery(self, offset: int) -> None:
@@ -443,16 +404,7 @@ class Log:
         self._reader.forget()
         try:
             self._limit_recovery(min(offset, self.log_start_offset))
-            new_base = offset
-            while self._segments:
-                segment = self._segments.pop()
-                segment.delete()
-            self._disk.sync_dir(self.directory)
-            self._active = Segment.create(
-                self._disk, self.directory, new_base, index_interval_bytes=self.config.index_interval_bytes
-            )
-            self._segments.append(self._active)
-            self._dirty.clear()
+            self._segments.begin_anew(offset)
             self.log_start_offset = offset
             self._end = offset
             self.flushed_offset = offset
@@ -479,47 +431,28 @@ class Log:
         """Remove whole closed segments that retention allows to go, oldest first; returns how many went.
 
         Only below `high_watermark`: what is not committed may still be needed by a follower.
+
+        Raises:
+            StorageError: the disk refused.
         """
-        config = self.config
-        removed = 0
-        if self._active.size and self._end <= high_watermark and self._is_expired(self._active, now_ms):
-            self._roll()
-        total = self.size_bytes
-        while len(self._segments) > 1:
-            oldest, following = self._segments[0], self._segments[1]
-            if following.base_offset > high_watermark:
-                break
-            too_much = config.retention_bytes >= 0 and total - oldest.size >= config.retention_bytes
-            below_start = following.base_offset <= self.log_start_offset
-            if not (too_much or below_start or self._is_expired(oldest, now_ms)):
-                break
+        segments, config = self._segments, self.config
+        if self._end <= high_watermark and retention.is_expired(segments.active, config, now_ms):
+            # A full disk is where retention is needed most: the closed segments can go without a new active one.
+            with suppress(DiskFullError):
+                segments.roll()
+        count = retention.removable(
+            segments, config, now_ms=now_ms, high_watermark=high_watermark, log_start_offset=self.log_start_offset
+        )
+        for _ in range(count):
+            following = segments.after(segments.first)
+            assert following is not None
             self._reader.forget()
             self.advance_log_start(Offset(following.base_offset))
-            del self._segments[0]
-            total -= oldest.size
-            self._drop(oldest)
-            removed += 1
-        return removed
-
-    def _drop(self, segment: Segment) -> None:
-        """Delete a segment that is no longer in the list."""
-        if segment in self._dirty:
-            self._dirty.remove(segment)
-        segment.delete()
-
-    def _is_expired(self, segment: Segment, now_ms: int) -> bool:
-        if self.config.retention_ms < 0:
-            return False
-        newest = segment.max_timestamp
-        if newest < 0 or newest > now_ms:
-            # A record from the future would keep its segment for ever; the time of its append stands in for it.
-            newest = segment.last_append_ms
-        return newest >= 0 and now_ms - newest > self.config.retention_ms
+            segments.remove_first()
+        return count
 
     def close(self) -> None:
         """Write indexes and epochs and close the files. Syncing first is the caller's part (`files_to_sync`)."""
-        if self._failure is None:
+        if self.offline is None:
             self.save_epochs()
-            self._active.seal()
-        for segment in self._segments:
-            segment.close()
+        self._segments.close(write_indexes=self.offline is None)

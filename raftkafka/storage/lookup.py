@@ -5,7 +5,7 @@ Floor 2. These are rare and read little (an index entry, then headers), so they 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Final
 
 from raftkafka.model.errors import CorruptionError
@@ -64,38 +64,61 @@ def cut(segment: Segment, position: int, next_offset: int) -> None:
 
 def locate(segment: Segment, offset: int) -> tuple[int, int] | None:
     """(position, base offset) of the batch that contains `offset`; None when the segment ends before it."""
-    found = segment.position_for(offset)
-    position = found[0] if found is not None else 0
-    for at, batch in headers_from(segment, position):
+    for at, batch in headers_from(segment, _begin(segment, offset)):
         if batch.last_offset >= offset:
             return at, batch.base_offset
     return None
 
 
-def offset_for_timestamp(
-    segments: Sequence[Segment], timestamp_ms: int, *, start: int, end: int
-) -> tuple[TimestampMs, Offset, LeaderEpoch] | None:
-    """See `Log.offset_for_timestamp`; `start` is the log start."""
-    for segment in segments:
-        if segment.max_timestamp < timestamp_ms or segment.next_offset <= start:
-            continue
-        require_indexes(segment)
-        assert segment.time_index is not None
-        relative = max(segment.time_index.before(timestamp_ms), start - segment.base_offset)
-        found = segment.position_for(segment.base_offset + relative)
-        for position, batch in headers_from(segment, found[0] if found is not None else 0):
-            if batch.base_offset >= end:
-                return None
-            if batch.max_timestamp >= timestamp_ms and batch.last_offset >= start:
-                answer = _first_record(segment, position, batch, timestamp_ms, start)
-                if answer is not None:
-                    return answer if answer[1] < end else None
+Found = tuple[TimestampMs, Offset, LeaderEpoch]
+
+
+def offset_for_timestamp(segment: Segment, timestamp_ms: int, *, start: int, end: int) -> Found | None:
+    """The first record of `segment` in [start, end) with a timestamp >= `timestamp_ms`."""
+    if segment.max_timestamp < timestamp_ms or segment.next_offset <= start:
+        return None
+    require_indexes(segment)
+    assert segment.time_index is not None
+    relative = max(segment.time_index.before(timestamp_ms), start - segment.base_offset)
+    for position, batch in headers_from(segment, _begin(segment, segment.base_offset + relative)):
+        if batch.base_offset >= end:
+            return None
+        if batch.max_timestamp >= timestamp_ms and batch.last_offset >= start:
+            found = _first_record(segment, position, batch, timestamp_ms, start)
+            if found is not None:
+                return found if found[1] < end else None
     return None
 
 
-def _first_record(
-    segment: Segment, position: int, batch: Batch, timestamp_ms: int, start: int
-) -> tuple[TimestampMs, Offset, LeaderEpoch] | None:
+def max_timestamp_offset(segment: Segment, *, start: int, end: int) -> Found | None:
+    """The first of the records of `segment` in [start, end) that carry the largest timestamp."""
+    if segment.size == 0 or segment.base_offset >= end or segment.next_offset <= start:
+        return None
+    require_indexes(segment)
+    assert segment.time_index is not None
+    # The time index knows the largest timestamp up to an entry of the offset index; behind it, a few headers tell.
+    newest, relative = segment.time_index.floor(end - 1 - segment.base_offset) or (-1, -1)
+    best, begin = segment.base_offset + relative, min(end, segment.next_offset) - 1
+    if best < start:
+        newest, best, begin = -1, -1, start
+    for _, batch in headers_from(segment, _begin(segment, begin)):
+        if batch.base_offset >= end:
+            break
+        if batch.max_timestamp > newest and batch.last_offset >= start:
+            newest, best = batch.max_timestamp, batch.last_offset
+    found = locate(segment, best)
+    if best < 0 or found is None:
+        return None
+    position, batch = next(headers_from(segment, found[0]))
+    return _first_record(segment, position, batch, newest, start)
+
+
+def _begin(segment: Segment, offset: int) -> int:
+    found = segment.position_for(offset)
+    return found[0] if found is not None else 0
+
+
+def _first_record(segment: Segment, position: int, batch: Batch, timestamp_ms: int, start: int) -> Found | None:
     content = segment.opened().read(position, batch.size)
     whole = shape_at(content, 0) if len(content) == batch.size else None
     if whole is None or not content_ok(content, whole):
@@ -104,25 +127,3 @@ def _first_record(
         if record.offset >= start and record.timestamp_ms >= timestamp_ms:
             return TimestampMs(record.timestamp_ms), Offset(record.offset), LeaderEpoch(batch.leader_epoch)
     return None
-
-
-def max_timestamp_offset(
-    segments: Sequence[Segment], *, start: int, end: int
-) -> tuple[TimestampMs, Offset, LeaderEpoch] | None:
-    """See `Log.max_timestamp_offset`."""
-    best: tuple[TimestampMs, Offset, LeaderEpoch] | None = None
-    for segment in segments:
-        if segment.size == 0 or segment.base_offset >= end or segment.next_offset <= start:
-            continue
-        if best is not None and segment.max_timestamp <= best[0]:
-            continue
-        for _, batch in headers_from(segment, 0):
-            if batch.base_offset >= end:
-                break
-            if batch.last_offset >= start and (best is None or batch.max_timestamp > best[0]):
-                best = (
-                    TimestampMs(batch.max_timestamp),
-                    Offset(batch.last_offset),
-                    LeaderEpoch(batch.leader_epoch),
-                )
-    return best

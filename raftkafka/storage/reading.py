@@ -7,7 +7,6 @@ its checksum, offset and epoch compared; nothing at or above `end` leaves.
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -19,10 +18,9 @@ from raftkafka.record.header import HEADER_BYTES
 from raftkafka.replica.epochs import EpochHistory
 from raftkafka.storage.batches import Batch, content_ok, shape_at, walk
 from raftkafka.storage.segment import Segment
+from raftkafka.storage.segments import Segments
 
 HINTS_MAX: Final = 64
-SEALED_LOADED_MAX: Final = 4
-"""Closed segments of one log whose file is open and whose indexes are in memory."""
 REBUILD_CHUNK_BYTES: Final = 4 << 20
 
 
@@ -54,15 +52,14 @@ _Reading = Generator[_Bytes | _Indexes, bytes | memoryview, ReadResult]
 
 
 class LogReader:
-    """Reads the segments that its log owns; the list is shared with the log and changes under it, never during a step."""
+    """Reads segments that belong to its log and may change under it, though never during a step."""
 
-    def __init__(self, disk: Disk, segments: list[Segment], epochs: EpochHistory) -> None:
+    def __init__(self, disk: Disk, segments: Segments, epochs: EpochHistory) -> None:
         self._disk = disk
         self._segments = segments
         self._epochs = epochs
         # next offset -> where the batch that begins there stands: a sequential or tail read needs no index.
         self._hints: dict[int, tuple[Segment, int]] = {}
-        self._sealed_loaded: dict[Segment, None] = {}
         self._changes = 0
 
     @property
@@ -102,20 +99,16 @@ class LogReader:
         except StopIteration as done:
             return done.value  # type: ignore[no-any-return]
 
-    def segment_of(self, offset: int) -> int:
-        """The place in the list of the segment that covers `offset`."""
-        return max(0, bisect_right(self._segments, offset, key=_base_offset) - 1)
-
     def _reading(self, offset: int, *, max_bytes: int, end: int, min_one: bool) -> _Reading:
         hint = self._hints.get(offset)
         expected = -1
         if hint is not None:
             segment, position = hint
             expected = offset
-            if position >= segment.size and (following := self._following(segment)) is not None:
+            if position >= segment.size and (following := self._segments.after(segment)) is not None:
                 segment, position = following, 0
         else:
-            segment = self._segments[self.segment_of(offset)]
+            segment = self._segments.covering(offset)
             while (found := segment.position_for(offset)) is None:
                 yield _Indexes(segment, False)
             position, indexed = found
@@ -129,16 +122,16 @@ class LogReader:
                 position, indexed = found if found is not None else (0, -1)
             if indexed < 0:
                 expected = segment.base_offset
-        self._touch(segment)
+        self._segments.touch(segment)
 
         count = max(max_bytes, HEADER_BYTES)
         while True:
             if position >= segment.size:
-                following = self._following(segment)
+                following = self._segments.after(segment)
                 if following is None:
                     return ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
                 segment, position = following, 0
-                self._touch(segment)
+                self._segments.touch(segment)
                 continue
             chunk = yield _Bytes(segment.opened(), position, min(count, segment.size - position))
             start = stop = -1
@@ -202,26 +195,6 @@ class LogReader:
         if len(hints) >= HINTS_MAX and offset not in hints:
             del hints[next(iter(hints))]
         hints[offset] = (segment, position)
-
-    def _following(self, segment: Segment) -> Segment | None:
-        at = self.segment_of(segment.base_offset) + 1
-        return self._segments[at] if at < len(self._segments) else None
-
-    def _touch(self, segment: Segment) -> None:
-        """Bound what closed segments keep open, least recently used first."""
-        if segment is self._segments[-1]:
-            return
-        self._sealed_loaded.pop(segment, None)
-        self._sealed_loaded[segment] = None
-        while len(self._sealed_loaded) > SEALED_LOADED_MAX:
-            oldest = next(iter(self._sealed_loaded))
-            del self._sealed_loaded[oldest]
-            if oldest is not self._segments[-1]:
-                oldest.unload()
-
-
-def _base_offset(segment: Segment) -> int:
-    return segment.base_offset
 
 
 async def load_indexes(disk: Disk, segment: Segment, *, rebuild: bool) -> None:

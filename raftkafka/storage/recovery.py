@@ -51,7 +51,7 @@ class Recovered:
 
 @dataclass(slots=True)
 class _Walk:
-    """What reading one segment from its first byte found."""
+    """Where reading one segment begins, and then what it found."""
 
     valid_end: int = 0
     next_offset: int = 0
@@ -89,15 +89,6 @@ async def recover(
         )
     trusted_from = _NOWHERE if clean else recovery_point
     first = _first_to_walk(segments, trusted_from, everything=epochs is None)
-    history = epochs if epochs is not None else EpochHistory()
-    history.truncate_from_end(Offset(segments[first].base_offset))
-    found = Recovered(
-        segments=segments,
-        epochs=history,
-        log_start_offset=log_start_offset,
-        flushed_offset=recovery_point,
-        has_recovery_limit=limit is not None,
-    )
     for at, segment in enumerate(segments):
         segment.next_offset = segments[at + 1].base_offset if at + 1 < len(segments) else segment.base_offset
         segment.created_ms = segment.last_append_ms = now_ms
@@ -106,7 +97,19 @@ async def recover(
             await load_indexes(disk, segment, rebuild=True)
             segment.write_indexes()
         segment.unload()
-    await _walk_from(disk, found, first, recovery_point=trusted_from)
+    history = epochs if epochs is not None else EpochHistory()
+    began = _Walk(next_offset=segments[first].base_offset)
+    if clean and epochs is not None:
+        await _resume_at_last_index_entry(disk, segments[-1], began)
+    history.truncate_from_end(Offset(began.next_offset))
+    found = Recovered(
+        segments=segments,
+        epochs=history,
+        log_start_offset=log_start_offset,
+        flushed_offset=recovery_point,
+        has_recovery_limit=limit is not None,
+    )
+    await _walk_from(disk, found, first, began, recovery_point=trusted_from)
     active = segments[-1]
     end = active.next_offset
     found.log_start_offset = Offset(max(log_start_offset, segments[0].base_offset))
@@ -194,13 +197,24 @@ def _first_to_walk(segments: list[Segment], trusted_from: int, *, everything: bo
     return len(segments) - 1
 
 
-async def _walk_from(disk: Disk, found: Recovered, first: int, *, recovery_point: int) -> None:
+async def _resume_at_last_index_entry(disk: Disk, segment: Segment, walk: _Walk) -> None:
+    """Let `walk` begin at the last batch that the index of an orderly closed segment knows, if that is to be believed."""
+    if not segment.load_indexes() or segment.index is None or segment.index.last is None:
+        return
+    relative, position = segment.index.last
+    header = await disk.read_cold(segment.opened(), position, HEADER_BYTES)
+    batch = shape_at(header, 0) if len(header) == HEADER_BYTES else None
+    if batch is not None and batch.last_offset == segment.base_offset + relative:
+        walk.valid_end, walk.next_offset = position, batch.base_offset
+
+
+async def _walk_from(disk: Disk, found: Recovered, first: int, began: _Walk, *, recovery_point: int) -> None:
     """Read the segments from place `first` on, cut a torn tail or mark damage, and collect epochs."""
     segments = found.segments
     at = first
     while at < len(segments):
         segment = segments[at]
-        walk = _Walk(next_offset=segment.base_offset)
+        walk = began if at == first else _Walk(next_offset=segment.base_offset)
         await _walk_segment(disk, segment, walk)
         for epoch, offset in walk.epochs:
             found.epochs.assign(LeaderEpoch(epoch), Offset(offset))
@@ -240,11 +254,12 @@ def _mark(found: Recovered, path: str, offset: int) -> None:
 
 
 async def _walk_segment(disk: Disk, segment: Segment, walk: _Walk) -> None:
-    """Check every batch and rebuild the indexes; the file is read in steps of a few MiB, off the loop."""
+    """Check every batch and index it; the file is read in steps of a few MiB, off the loop."""
     file = segment.opened()
     file_bytes = file.size
-    segment.reset_indexes()
-    position = 0
+    position = walk.valid_end
+    if position == 0:
+        segment.reset_indexes()
     count = CHUNK_BYTES
     while position < file_bytes:
         chunk = await disk.read_cold(file, position, min(count, file_bytes - position))

@@ -21,6 +21,8 @@ INDEX_SUFFIX: Final = ".index"
 TIME_INDEX_SUFFIX: Final = ".timeindex"
 DELETED_SUFFIX: Final = ".deleted"
 ASIDE_SUFFIX: Final = ".aside"
+PREALLOCATE_FROM_BYTES: Final = 1 << 20
+"""Smaller segments get no space ahead: ten thousand quiet partitions must not reserve a disk."""
 
 
 def file_name(base_offset: int, suffix: str = LOG_SUFFIX) -> str:
@@ -39,7 +41,9 @@ class Segment:
 
     __slots__ = (
         "_disk",
+        "_index_files",
         "_index_interval_bytes",
+        "_reserved",
         "_since_index_bytes",
         "_stem",
         "base_offset",
@@ -70,6 +74,8 @@ class Segment:
         self.syncing_size = size
         self.cut_is_synced = True
         self.cut_is_syncing = False
+        self._index_files: list[File] = []
+        self._reserved = PREALLOCATE_FROM_BYTES
         self.file: File | None = None
         self.index: OffsetIndex | None = None
         self.time_index: TimeIndex | None = None
@@ -92,19 +98,25 @@ class Segment:
 
     @property
     def is_dirty(self) -> bool:
-        """True when something was appended or cut off that no sync has covered."""
-        return self.flushed_size < self.size or not self.cut_is_synced
+        """True when something was appended, cut off or indexed that no sync has covered."""
+        return self.flushed_size < self.size or not self.cut_is_synced or bool(self._index_files)
 
-    def begin_sync(self) -> File:
-        """The file to sync, for what it holds now."""
+    def begin_sync(self) -> list[File]:
+        """The files to sync, for what they hold now."""
         self.syncing_size = self.size
         self.cut_is_syncing = True
-        return self.opened()
+        return [self.opened(), *self._index_files]
 
     def end_sync(self) -> None:
         """The sync came through; what was cut meanwhile has taken itself out of it."""
         self.flushed_size = max(self.flushed_size, self.syncing_size)
         self.cut_is_synced = self.cut_is_synced or self.cut_is_syncing
+        self._close_index_files()
+
+    def _close_index_files(self) -> None:
+        for file in self._index_files:
+            file.close()
+        self._index_files.clear()
 
     def opened(self) -> File:
         if self.file is None:
@@ -113,13 +125,20 @@ class Segment:
                 raise CorruptionError(f"{self.path} has {self.file.size} bytes where {self.size} are expected")
         return self.file
 
-    def append(self, buffers: list[Bytes], batches: Iterable[Batch], *, now_ms: int) -> None:
-        """Write whole batches (positions relative to the write) behind the last one and index them."""
+    def append(self, records: Bytes, batches: Iterable[Batch], *, now_ms: int, ahead_max_bytes: int) -> None:
+        """Write whole batches (positions relative to the write) behind the last one and index them.
+
+        Up to `ahead_max_bytes` are reserved beyond the end of a segment that has grown large.
+        """
         file = self.opened()
-        if file.size != self.size:
-            raise InvariantViolationError(f"{self.path} has {file.size} bytes, its log counts {self.size}")
-        file.append(buffers)
         start = self.size
+        if file.size != start:
+            raise InvariantViolationError(f"{self.path} has {file.size} bytes, its log counts {start}")
+        end = start + len(records)
+        if end > self._reserved:
+            self._reserved = end + min(end, ahead_max_bytes)
+            file.preallocate(self._reserved)
+        file.append((records,))
         if start == 0:
             self.created_ms = now_ms
         self.last_append_ms = now_ms
@@ -195,21 +214,20 @@ class Segment:
         self.write_indexes()
 
     def write_indexes(self) -> None:
-        """Replace the index files; not synced, because a damaged index is rebuilt."""
+        """Replace the index files. They belong to the segment's next sync; until then a crash may tear them."""
         if self.index is None or self.time_index is None:
             return
         self._finish_time_index()
+        self._close_index_files()
         for suffix, content in ((INDEX_SUFFIX, self.index.encode()), (TIME_INDEX_SUFFIX, self.time_index.encode())):
             self._disk.remove(self._stem + suffix)
             file = self._disk.open(self._stem + suffix, create=True)
-            try:
-                if content:
-                    file.append((content,))
-            finally:
-                file.close()
+            self._index_files.append(file)
+            if content:
+                file.append((content,))
 
     def load_indexes(self) -> bool:
-        """Read the index files; False when one is missing or damaged, and a rebuild is due."""
+        """Read the index files; False when one is missing or not to be believed, and a rebuild is due."""
         names = (self._stem + INDEX_SUFFIX, self._stem + TIME_INDEX_SUFFIX)
         if not all(map(self._disk.exists, names)):
             return False
@@ -218,6 +236,9 @@ class Segment:
             time_index = TimeIndex.decode(self._disk.read_file(names[1]))
         except CorruptionError:
             return False
+        if self.size and time_index.last is None:
+            # Written when the disk was full, or torn: without it the segment would have no time at all.
+            return False
         self.index, self.time_index = index, time_index
         if time_index.last is not None:
             self.max_timestamp, relative = time_index.last
@@ -225,11 +246,10 @@ class Segment:
         return True
 
     def unload(self) -> None:
-        """Forget indexes and descriptor; both come back on demand."""
+        """Forget indexes and descriptor, which come back on demand; what is not synced yet stays open."""
         self.index = self.time_index = None
-        if self.file is not None and not self.is_dirty:
-            self.file.close()
-            self.file = None
+        if not self.is_dirty:
+            self.close()
 
     def truncate(self, size: int, next_offset: int) -> None:
         """Cut the file at `size`, the end of the batch before `next_offset`, and the indexes in memory with it.
@@ -252,23 +272,20 @@ class Segment:
 
     def delete(self) -> None:
         """Remove the files. The rename goes first: a crash leaves nothing that looks like a segment."""
-        file = self.opened() if self._disk.exists(self.path) else None
+        self.close()
         for suffix in (LOG_SUFFIX, INDEX_SUFFIX, TIME_INDEX_SUFFIX):
             name = self._stem + suffix
             if self._disk.exists(name):
                 self._disk.rename(name, name + DELETED_SUFFIX)
                 self._disk.remove(name + DELETED_SUFFIX)
-        # Closed last, so that the blocks of a large file are freed where the adapter closes it: off the loop.
-        if file is not None:
-            file.close()
-        self.file = None
 
     def set_aside(self) -> None:
         """Take the segment out of its log but leave its batches on the disk, for whoever misses them."""
-        self._disk.rename(self.path, self.path + ASIDE_SUFFIX)
         self.close()
+        self._disk.rename(self.path, self.path + ASIDE_SUFFIX)
 
     def close(self) -> None:
+        self._close_index_files()
         if self.file is not None:
             self.file.close()
             self.file = None
