@@ -1,0 +1,97 @@
+"""When the library ticks: once per burst of events, and every ten milliseconds for heartbeats and elections.
+
+Floor 4. The library was made to be polled; here a message, a proposal, a finished sync or a closed link ask for a turn of
+the loop, and a turn that moved the log or the commit index is followed by its messages at once. Invariant: what one turn
+changed in the journal is on its way to the disk before the turn ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from raftkafka.adapters.raft.journal import Journal
+from raftkafka.adapters.raft.library import RaftCore
+from raftkafka.adapters.raft.prevote import PreVote
+from raftkafka.adapters.raft.transport import RaftTransport
+
+TIMER_S: Final = 0.01
+JOURNAL_MAX_BYTES: Final = 64 << 20
+"""A journal of few but large entries is cut by a snapshot as well."""
+
+
+class Driver:
+    """`after_turn` is called when the library is at rest; `on_failure` with whatever a turn raised."""
+
+    def __init__(
+        self,
+        *,
+        core: RaftCore,
+        transport: RaftTransport,
+        journal: Journal,
+        pre_vote: PreVote | None,
+        after_turn: Callable[[], None],
+        on_failure: Callable[[BaseException], None],
+    ) -> None:
+        self._core = core
+        self._transport = transport
+        self._journal = journal
+        self._pre_vote = pre_vote
+        self._after_turn = after_turn
+        self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._turn_asked = False
+        self._running = False
+        self._sent = (0, 0)
+
+    def start(self) -> None:
+        self._running = True
+        self._on_timer()
+
+    def stop(self) -> None:
+        self._running = False
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def kick(self) -> None:
+        """Something happened: take a turn soon."""
+        if not self._turn_asked and self._running:
+            self._turn_asked = True
+            self._loop.call_soon(self._on_kick)
+
+    def _on_kick(self) -> None:
+        self._turn_asked = False
+        self._turn()
+
+    def _on_timer(self) -> None:
+        if self._running:
+            self._timer = self._loop.call_later(TIMER_S, self._on_timer)
+            self._turn()
+
+    def _turn(self) -> None:
+        if not self._running:
+            return
+        try:
+            self._tick()
+            self._after_turn()
+        except BaseException as error:
+            self._on_failure(error)
+            raise
+        finally:
+            self._journal.kick()
+
+    def _tick(self) -> None:
+        core = self._core
+        if self._pre_vote is not None:
+            self._pre_vote.hold_back(self._loop.time())
+        if self._journal.bytes_in_segment > JOURNAL_MAX_BYTES:
+            core.request_snapshot()
+        core.doTick(0.0)
+        if core.is_leader:
+            state = core.last_entry()[1], core.commit_index
+            if state != self._sent or self._transport.must_send:
+                self._sent = state
+                core.send_append_entries()
+        self._transport.must_send = False

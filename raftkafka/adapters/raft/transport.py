@@ -1,0 +1,293 @@
+"""Between the library and the links: every message of Raft passes here, in both directions, and is mended on the way.
+
+Floor 4. Invariants: a vote request, a vote and a success answer leave only after the sync that covers them; a message
+reaches the library only in the form, and with the numbers, that the mends allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from raftkafka.adapters.raft import mends
+from raftkafka.adapters.raft.journal import Journal
+from raftkafka.adapters.raft.library import RaftCore, RaftNode, Transport
+from raftkafka.adapters.raft.mends import Mends, NumberedResets, OneVotePerVoter
+from raftkafka.adapters.raft.messages import (
+    Answer,
+    AppendEntries,
+    HigherTerm,
+    Message,
+    PreVoteAnswer,
+    PreVoteRequest,
+    SnapshotChunk,
+    Vote,
+    VoteRequest,
+)
+from raftkafka.adapters.raft.network import Network
+from raftkafka.adapters.raft.prevote import PreVote
+from raftkafka.adapters.raft.transfer import CHUNK_BYTES, IncomingTransfer, OutgoingTransfer
+from raftkafka.model.errors import InvariantViolationError
+from raftkafka.model.ids import NodeId
+
+
+@dataclass(slots=True, kw_only=True)
+class _Answering:
+    """The leader's message that the library is being given, and whether it has been answered."""
+
+    number: int
+    previous_index: int
+    acknowledge_to: int | None
+    is_heartbeat: bool
+    answered: bool = False
+
+
+class RaftTransport(Transport):
+    """`attach` completes it: the library needs its transport first, and the other way round."""
+
+    def __init__(
+        self,
+        *,
+        network: Network,
+        journal: Journal,
+        mends_in_force: Mends,
+        now: Callable[[], float],
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
+        super().__init__(None, None, None)
+        self._network = network
+        self._journal = journal
+        self._mends = mends_in_force
+        self._now = now
+        self._chunk_bytes = chunk_bytes
+        self._core: RaftCore
+        self._pre_vote: PreVote
+        self._resets = NumberedResets()
+        self._votes = OneVotePerVoter()
+        self._outgoing: dict[NodeId, OutgoingTransfer] = {}
+        self._incoming = IncomingTransfer()
+        self._answering: _Answering | None = None
+        self.must_send = False
+        """A follower waits for entries that no new entry would bring it: the driver sends at the end of the turn."""
+
+    def attach(self, core: RaftCore, pre_vote: PreVote) -> None:
+        self._core = core
+        self._pre_vote = pre_vote
+
+    # From the library
+
+    def send(self, node: RaftNode, message: dict[str, Any]) -> bool:
+        """pysyncobj's Transport.send."""
+        voter = NodeId(node.id)
+        match message["type"]:
+            case "append_entries":
+                return self._send_append(voter, message)
+            case "next_node_idx":
+                return self._send_answer(voter, message)
+            case "request_vote":
+                return self._send_durably(
+                    voter,
+                    VoteRequest(
+                        term=message["term"],
+                        last_index=message["last_log_index"],
+                        last_term=message["last_log_term"],
+                    ),
+                )
+            case "response_vote":
+                return self._send_durably(voter, Vote(term=message["term"]))
+            case "apply_command":
+                # Forwarding is the broker's business: it authenticates, and knows what may be retried.
+                self._core.refuse_forwarded(message.get("request_id"))
+                return False
+            case kind:
+                raise InvariantViolationError(f"pysyncobj sends a message of type {kind!r}, which has no encoding")
+
+    def _send_append(self, voter: NodeId, message: dict[str, Any]) -> bool:
+        transfer = self._outgoing.get(voter)
+        if transfer is not None and transfer.term != message["term"]:
+            del self._outgoing[voter]
+            transfer = None
+        if transfer is not None:
+            return True  # chunks and their answers are the heartbeat; entries follow when the follower has asked
+        if "serialized" in message:
+            content, _, _ = message["serialized"]
+            transfer = OutgoingTransfer(term=message["term"], content=content, chunk_bytes=self._chunk_bytes)
+            self._outgoing[voter] = transfer
+            return self._send_chunks(voter, transfer)
+        return self._network.send(
+            voter,
+            AppendEntries(
+                term=message["term"],
+                commit_index=message["commit_index"],
+                number=self._resets.next_number(),
+                previous_index=message["prevLogIdx"],
+                previous_term=message["prevLogTerm"],
+                entries=tuple(message["entries"]),
+            ),
+        )
+
+    def _send_chunks(self, voter: NodeId, transfer: OutgoingTransfer) -> bool:
+        sent = True
+        first = self._resets.last_number + 1
+        for chunk in transfer.chunks(commit_index=self._core.commit_index, number=first):
+            self._resets.last_number = chunk.number
+            sent = sent and self._network.send(voter, chunk)
+        return sent
+
+    def _send_answer(self, voter: NodeId, message: dict[str, Any]) -> bool:
+        answering = self._answering
+        assert answering is not None, "the library answers only what it is asked"
+        answering.answered = True
+        next_index, reset, success = message["next_node_idx"], message["reset"], message["success"]
+        if success and answering.acknowledge_to is not None:
+            next_index = answering.acknowledge_to + 1
+        if reset and next_index == answering.previous_index and self._mends.back_up_by_term:
+            next_index = mends.back_up_by_term(self._core, next_index)
+        answer = Answer(
+            term=self._core.term, number=answering.number, next_index=next_index, success=success, reset=reset
+        )
+        if not success:
+            return self._network.send(voter, answer)
+        if answering.is_heartbeat and not self._journal.is_durable:
+            self._send_alive(voter, answering.number)
+        return self._send_durably(voter, answer)
+
+    def _send_alive(self, voter: NodeId, number: int) -> None:
+        """An answer that promises nothing."""
+        term, next_index = self._core.term, self._core.last_entry()[1] + 1
+        self._network.send(voter, Answer(term=term, number=number, next_index=next_index, success=False, reset=False))
+
+    def _send_durably(self, voter: NodeId, message: Answer | Vote | VoteRequest) -> bool:
+        """Send after the sync that covers everything so far, unless the term or the connection is another one then."""
+        link = self._network.link_of(voter)
+
+        def send() -> None:
+            if message.term == self._core.term and self._network.link_of(voter) is link:
+                self._network.send(voter, message)
+
+        if self._mends.durable_promises:
+            self._journal.after_durable(send)
+        else:
+            send()
+        return link is not None
+
+    # From the links
+
+    def receive(self, voter: NodeId, message: Message) -> None:
+        match message:
+            case AppendEntries():
+                if self._is_from_a_leader(voter, message.term):
+                    self._on_append(voter, message)
+            case SnapshotChunk():
+                if self._is_from_a_leader(voter, message.term):
+                    self._on_chunk(voter, message)
+            case Answer():
+                self._on_answer(voter, message)
+            case VoteRequest():
+                request = {
+                    "type": "request_vote",
+                    "term": message.term,
+                    "last_log_index": message.last_index,
+                    "last_log_term": message.last_term,
+                }
+                self._core.receive(voter, request)
+            case Vote():
+                if self._votes.is_first(voter, message.term) or not self._mends.one_vote_per_voter:
+                    self._core.receive(voter, {"type": "response_vote", "term": message.term})
+            case PreVoteRequest():
+                self._pre_vote.on_request(voter, message, self._now())
+            case PreVoteAnswer():
+                self._pre_vote.on_answer(voter, message)
+            case HigherTerm():
+                if self._core.is_leader and message.term > self._core.term:
+                    self._core.adopt_term(message.term)
+
+    def _is_from_a_leader(self, voter: NodeId, term: int) -> bool:
+        if term < self._core.term:
+            if self._mends.pre_vote:
+                self._network.send(voter, HigherTerm(term=self._core.term))
+            return False
+        self._pre_vote.heard_from_leader(self._now())
+        return True
+
+    def _on_append(self, voter: NodeId, message: AppendEntries) -> None:
+        acknowledge_to = None
+        if self._mends.keep_matching_entries:
+            message, acknowledge_to = mends.keep_matching_entries(self._core, message)
+        self._answering = _Answering(
+            number=message.number,
+            previous_index=message.previous_index,
+            acknowledge_to=acknowledge_to,
+            is_heartbeat=not message.entries,
+        )
+        self._core.receive(
+            voter,
+            {
+                "type": "append_entries",
+                "term": message.term,
+                "commit_index": message.commit_index,
+                "entries": message.entries,
+                "prevLogIdx": message.previous_index,
+                "prevLogTerm": message.previous_term,
+            },
+        )
+        self._answering = None
+
+    def _on_chunk(self, voter: NodeId, message: SnapshotChunk) -> None:
+        commit_index = message.commit_index
+        if self._mends.own_commit_during_snapshot:
+            commit_index = mends.own_commit_during_snapshot(self._core, commit_index)
+        self._answering = _Answering(number=message.number, previous_index=-1, acknowledge_to=None, is_heartbeat=False)
+        received = {
+            "type": "append_entries",
+            "term": message.term,
+            "commit_index": commit_index,
+            "serialized": self._incoming.add(message),
+        }
+        self._core.receive(voter, received)
+        # What a snapshot covers was committed.
+        self._core.raise_commit_index(self._core.applied_index)
+        if not self._answering.answered:
+            self._send_alive(voter, message.number)
+        self._answering = None
+
+    def _on_answer(self, voter: NodeId, answer: Answer) -> None:
+        core = self._core
+        if not core.is_leader or (self._mends.answers_of_own_term and not mends.answers_of_own_term(core, answer)):
+            return
+        transfer = self._outgoing.get(voter)
+        if transfer is not None:
+            transfer.answered(answer.number)
+            self._send_chunks(voter, transfer)
+            if transfer.is_done:
+                del self._outgoing[voter]
+                self.must_send = True
+        reset = answer.reset
+        if reset and self._mends.numbered_resets:
+            reset = self._resets.honours(voter, answer)
+        # Beyond its own log a leader has nothing to send, and below the first entry nobody has anything.
+        next_index = max(2, min(answer.next_index, core.last_entry()[1] + 1))
+        before = core.next_index(voter)
+        received = {
+            "type": "next_node_idx",
+            "next_node_idx": next_index,
+            "reset": reset,
+            "success": answer.success,
+        }
+        core.receive(voter, received)
+        if reset:
+            self.must_send = True
+        else:
+            # The library goes back to what was acknowledged and would send again what is under way.
+            core.set_next_index(voter, max(before, core.next_index(voter)))
+
+    def peer_changed(self, voter: NodeId, connected: bool) -> None:
+        self._outgoing.pop(voter, None)
+        if connected:
+            self._onNodeConnected(RaftNode(voter))
+            return
+        self._incoming.drop()
+        self._onNodeDisconnected(RaftNode(voter))
+        if self._core.leader_id() == voter:
+            self._pre_vote.leader_link_closed(self._now())
