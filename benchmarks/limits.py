@@ -19,12 +19,13 @@ from typing import Final
 
 from crc32c import crc32c
 
+from benchmarks import pages
 from benchmarks.figures import percentile
 
 FRAME_SIZES: Final = (16 << 10, 128 << 10, 1 << 20)
 PING_BYTES: Final = 200
 BURST_BYTES: Final = 256 << 20
-"""What the kernel takes into the page cache without making the writer wait for the disk; much more than that it throttles."""
+"""What is written to memory that is at hand, see `pages`."""
 _CHUNK: Final = 128 << 10
 
 
@@ -51,7 +52,8 @@ def _median(runs: int, one: Callable[[], float]) -> float:
 
 
 def _write(directory: Path, volume: int, *, synced: bool = False) -> float:
-    os.sync()  # what others left to be written must not slow this down
+    if not synced:
+        pages.prepare(directory, volume)
     chunk = os.urandom(_CHUNK)
     descriptor = os.open(directory / "limit", os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
     try:

@@ -1,7 +1,7 @@
 """Producing in bulk: one client process, the batch interface, values of one size.
 
 The values differ from call to call in identity only: what is measured is the way of the bytes, not their making. The measured
-runs fit what the kernel takes into the page cache; one long run shows what comes after that.
+runs write to memory that is at hand (`pages`); one long run shows what comes after that.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import os
 import time
 
+from benchmarks import pages
 from benchmarks.figures import Figure
 from benchmarks.nodes import NodeProcess, all_ready, bootstrap, cluster
 from benchmarks.scenarios.plan import Plan
@@ -46,11 +47,13 @@ async def _bulk(plan: Plan, nodes: list[NodeProcess], where: str, *, promised: b
         await produce(producer, "warm-up", 100, 10_000)
         for number in range(plan.runs):
             records = plan.number(2_000_000 if len(nodes) == 1 else 1_000_000)
+            pages.prepare(plan.directory, records * 112 * len(nodes))
             before_s = nodes[0].cpu_s()
             elapsed_s = await produce(producer, f"small-{number}", 100, records)
             small.runs.append(records / elapsed_s)
             small.remarks["node_cpu_s_per_gb"] = round((nodes[0].cpu_s() - before_s) / (records * 100 / 1e9), 2)
             records = plan.number(250_000 if len(nodes) == 1 else 100_000)
+            pages.prepare(plan.directory, records * 1040 * len(nodes))
             before_s = nodes[0].cpu_s()
             elapsed_s = await produce(producer, f"large-{number}", 1024, records)
             large.runs.append(records * 1024 / 1e6 / elapsed_s)
@@ -61,7 +64,7 @@ async def _bulk(plan: Plan, nodes: list[NodeProcess], where: str, *, promised: b
 
 
 async def _sustained(plan: Plan, nodes: list[NodeProcess], where: str) -> Figure:
-    """Once, beyond what the page cache takes: the disk's write-back decides."""
+    """Once, beyond the memory that is at hand: the host's pages and the disk's write-back decide."""
     figure = Figure(name=f"produce 1 KiB, 2 GB at once, {where}", unit="MB/s", limit=SUSTAINED_LIMIT)
     figure.limit_value = plan.limits.get(SUSTAINED_LIMIT, 0) / 1e6 or None
     records = plan.number(SUSTAINED_RECORDS)
@@ -71,12 +74,7 @@ async def _sustained(plan: Plan, nodes: list[NodeProcess], where: str) -> Figure
 
 
 async def produce(producer: Producer, topic: str, value_bytes: int, records: int) -> float:
-    """Seconds from the first call until the last acknowledgement.
-
-    Before the clock starts the topic is created, and what earlier runs left in the page cache is written to the disk: a
-    run would otherwise pay for the one before.
-    """
-    os.sync()
+    """Seconds from the first call until the last acknowledgement; the topic is created before the clock starts."""
     await producer.partitions_for(topic)
     step = min(records, VALUES_PER_CALL[value_bytes])
     values = [os.urandom(value_bytes) for _ in range(step)]
