@@ -71,6 +71,14 @@ class Directory:
         self.durable = dict(self.entries)
         self.pending.clear()
 
+    def sync_all(self) -> None:
+        self.sync()
+        for node in self.entries.values():
+            if isinstance(node, Directory):
+                node.sync_all()
+            else:
+                node.sync()
+
     def crash(self, random: Random | None) -> None:
         entries = dict(self.durable)
         survivors = random.randint(0, len(self.pending)) if random is not None else 0
@@ -177,6 +185,10 @@ class MemoryDisk:
         self.locks.clear()
         self.root.crash(random)
         self.append_error = self.sync_error = None
+
+    def sync_all(self) -> None:
+        """Everything reaches the platter, as it does some time after an orderly stop."""
+        self.root.sync_all()
 
     def flip(self, path: str, position: int, mask: int = 1) -> None:
         """Damage one byte, also on the platter."""

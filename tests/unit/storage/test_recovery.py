@@ -181,39 +181,64 @@ def test_no_synced_record_is_lost_whatever_the_crash(logs, seed):
 
 
 async def _crash_often(logs, random):
+    """A broker's life: it appends, syncs, checkpoints, cuts and forgets, and loses power in between."""
     disk = logs.disk()
-    log = await logs.open(disk, **SMALL)
-    written: list[bytes] = []
-    checkpoint = epoch = 0
+    log = await logs.open(disk, retention_bytes=2_000, **SMALL)
+    written: dict[int, bytes] = {}  # base offset -> batch; every batch has one record
+    checkpoint = start = epoch = 0
     for _ in range(4):
+        clean = False
         for _ in range(random.randint(1, 12)):
-            match random.choice(["append", "append", "append", "sync", "checkpoint", "cut", "epoch"]):
+            match random.choice(["append"] * 6 + ["sync", "checkpoint", "cut", "epoch", "retain", "begin", "stop"]):
                 case "append":
-                    written.append(logs.append(log, bytes(random.randint(0, 300)), epoch=epoch))
+                    offset = log.log_end_offset
+                    written[offset] = logs.append(log, bytes(random.randint(0, 300)), epoch=epoch)
                 case "sync":
                     await logs.flush(log, disk)
                 case "checkpoint":
                     log.save_epochs()
                     checkpoint = log.recovery_point
+                    start = log.log_start_offset
                     log.recovery_point_saved()
                 case "cut":
-                    cut = random.randint(log.log_end_offset // 2, log.log_end_offset)
+                    cut = random.randint((log.log_start_offset + log.log_end_offset) // 2, log.log_end_offset)
                     log.truncate_to(cut)
-                    written = written[:cut]
+                    written = {offset: batch for offset, batch in written.items() if offset < cut}
                     epoch += 1
                 case "epoch":
                     epoch += 1
-        synced = log.flushed_offset
-        disk.crash(random)
-        log = await logs.open(disk, recovery_point=checkpoint, **SMALL)
+                case "retain":
+                    log.delete_old_segments(now_ms=1_000, high_watermark=log.flushed_offset)
+                case "begin" if random.random() < 0.3:
+                    log.truncate_fully_and_start_at(log.log_end_offset + random.randint(0, 5))
+                    written.clear()
+                    epoch += 1
+                case "stop":
+                    await logs.flush(log, disk)
+                    log.close()
+                    clean = True
+                    break
+        synced = {offset: batch for offset, batch in written.items() if offset < log.flushed_offset}
+        first = log.log_start_offset
+        if clean:
+            checkpoint, start = log.recovery_point, log.log_start_offset
+            disk.sync_all()
+        else:
+            disk.crash(random)
+        log = await logs.open(
+            disk, clean=clean, recovery_point=checkpoint, log_start_offset=start, retention_bytes=2_000, **SMALL
+        )
         assert log.corruption is None
-        assert log.log_end_offset >= synced
-        assert log.flushed_offset <= log.log_end_offset
-        survived = await logs.read_all(log)
-        assert survived[:synced] == written[:synced]
+        assert log.log_start_offset <= first
+        survived = {read_header(batch).base_offset: batch for batch in await logs.read_all(log)}
+        assert all(survived[offset] == batch for offset, batch in synced.items() if offset >= first)
+        assert log.log_start_offset <= log.flushed_offset <= log.log_end_offset
+        if clean:
+            assert log.flushed_offset == log.log_end_offset
         written = survived
-        if survived:
-            epoch = max(epoch, read_header(survived[-1]).partition_leader_epoch)
-        for batch in survived:
+        for offset, batch in survived.items():
             header = read_header(batch)
-            assert log.epochs.epoch_at(header.base_offset) == header.partition_leader_epoch
+            epoch = max(epoch, header.partition_leader_epoch)
+            assert log.epochs.epoch_at(offset) == header.partition_leader_epoch
+            again = log.read(offset, max_bytes=1, end=log.log_end_offset)
+            assert again is None or again.records == batch
