@@ -122,7 +122,17 @@ def diverging(partition: Partition, wanted: FetchPartition) -> EpochEndOffset | 
 class _Read:
     """One request on its way to an answer: read, perhaps wait, read again."""
 
-    __slots__ = ("_cold", "_delayed", "_future", "_handler", "_replica", "_request", "_responses", "_waited_on")
+    __slots__ = (
+        "_cold",
+        "_delayed",
+        "_full",
+        "_future",
+        "_handler",
+        "_replica",
+        "_request",
+        "_responses",
+        "_waited_on",
+    )
 
     def __init__(self, handler: FetchHandler, request: Fetch) -> None:
         self._handler = handler
@@ -130,6 +140,7 @@ class _Read:
         self._replica = request.replica_id != NO_NODE
         self._responses: list[FetchPartitionResponse] = []
         self._cold: list[tuple[int, Partition, int]] = []
+        self._full = False
         self._waited_on: list[Partition] = []
         self._future: asyncio.Future[FetchResponse] | None = None
         self._delayed: DelayedFetch | None = None
@@ -140,6 +151,7 @@ class _Read:
         budget = min(request.max_bytes, RESPONSE_MAX_BYTES)
         self._responses = []
         self._cold = []
+        self._full = False
         total = 0
         urgent = False
         for position, wanted in enumerate(request.partitions):
@@ -148,7 +160,7 @@ class _Read:
             total += count
             budget -= count
             urgent = urgent or response.error_code is not ErrorCode.NONE or response.diverging_epoch is not None
-        return urgent or bool(self._cold) or total >= min(request.min_bytes, MIN_BYTES_MAX, request.max_bytes)
+        return urgent or self._full or bool(self._cold) or total >= min(request.min_bytes, MIN_BYTES_MAX)
 
     def _one(
         self, position: int, wanted: FetchPartition, budget: int, *, first: bool
@@ -173,6 +185,8 @@ class _Read:
         if read is None:
             self._cold.append((position, partition, max_bytes))
             return self._response(partition, wanted, b"", None), max_bytes
+        # More is there than fits: to wait longer would not make this answer any larger.
+        self._full = self._full or read.next_offset < end
         return self._response(partition, wanted, read.records, None), len(read.records)
 
     def _response(

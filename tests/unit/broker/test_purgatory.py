@@ -1,0 +1,131 @@
+"""Commits answer in offset order, delayed fetches once, and nobody stays behind in a table."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raftkafka.broker.purgatory import CommitQueue, CommitWait, DelayedFetch, FetchWaiters
+from raftkafka.model.errors import ErrorCode
+
+
+@given(st.lists(st.integers(1, 5), max_size=20), st.lists(st.integers(0, 60), max_size=10))
+def test_exactly_what_lies_below_the_watermark_is_answered_in_order(sizes, watermarks):
+    queue, done, offset = CommitQueue(), [], 0
+    lasts = []
+    for size in sizes:
+        offset += size
+        last = offset - 1
+        lasts.append(last)
+        queue.add(CommitWait(last, lambda code, last=last: done.append((last, code))))
+    highest = 0
+    for watermark in watermarks:
+        queue.complete(watermark)
+        highest = max(highest, watermark)
+        assert done == [(last, ErrorCode.NONE) for last in lasts if last < highest]
+    queue.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    assert [last for last, _ in done] == lasts
+    assert len(queue) == 0
+
+
+def test_a_discarded_wait_is_not_answered():
+    queue, done = CommitQueue(), []
+    wait = CommitWait(3, done.append)
+    queue.add(wait)
+    queue.discard(wait)
+    queue.discard(wait)
+    queue.complete(10)
+    queue.fail(ErrorCode.UNKNOWN_SERVER_ERROR)
+    assert done == []
+
+
+class Attempts:
+    def __init__(self, *outcomes: bool) -> None:
+        self.outcomes = list(outcomes)
+        self.finals: list[bool] = []
+        self.left = 0
+
+    def attempt(self, final: bool) -> bool:
+        self.finals.append(final)
+        return self.outcomes.pop(0) if self.outcomes else False
+
+    def leave(self, fetch: DelayedFetch) -> None:
+        self.left += 1
+
+    def fetch(self, max_wait_s: float = 1.0) -> DelayedFetch:
+        return DelayedFetch(attempt=self.attempt, leave=self.leave, max_wait_s=max_wait_s)
+
+
+async def test_wake_ups_of_one_turn_are_one_attempt():
+    attempts = Attempts(False, True)
+    fetch = attempts.fetch()
+    for _ in range(5):
+        fetch.wake()
+    await asyncio.sleep(0.01)
+    assert attempts.finals == [False]
+    fetch.wake()
+    await asyncio.sleep(0.01)
+    fetch.wake()
+    await asyncio.sleep(2)
+    assert attempts.finals == [False, False]
+    assert attempts.left == 1
+
+
+async def test_when_the_time_is_up_the_last_attempt_is_final():
+    attempts = Attempts()
+    attempts.fetch(max_wait_s=0.5)
+    await asyncio.sleep(0.4)
+    assert attempts.finals == []
+    await asyncio.sleep(0.2)
+    assert attempts.finals == [True]
+    assert attempts.left == 1
+
+
+async def test_a_cancelled_fetch_leaves_and_tries_no_more():
+    attempts = Attempts()
+    fetch = attempts.fetch()
+    fetch.wake()
+    fetch.cancel()
+    fetch.cancel()
+    await asyncio.sleep(2)
+    assert attempts.finals == []
+    assert attempts.left == 1
+
+
+async def test_a_last_attempt_that_fails_still_leaves():
+    attempts = Attempts()
+    errors = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: errors.append(context["exception"]))
+
+    def broken(final: bool) -> bool:
+        raise ZeroDivisionError
+
+    DelayedFetch(attempt=broken, leave=attempts.leave, max_wait_s=0.1)
+    await asyncio.sleep(1)
+    assert [type(error) for error in errors] == [ZeroDivisionError]
+    assert attempts.left == 1
+
+
+@pytest.mark.parametrize(
+    ("news", "woken"),
+    [("log_end_moved", [1, 0]), ("watermark_moved", [0, 1]), ("role_changed", [1, 1])],
+)
+async def test_followers_hear_of_the_log_end_and_consumers_of_the_watermark(news, woken):
+    waiters = FetchWaiters()
+    both = [Attempts(), Attempts()]
+    fetches = [attempts.fetch() for attempts in both]
+    waiters.join(fetches[0], follower=True)
+    waiters.join(fetches[1], follower=False)
+    getattr(waiters, news)()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert [len(attempts.finals) for attempts in both] == woken
+    for fetch in fetches:
+        waiters.leave(fetch)
+        fetch.cancel()
+    waiters.role_changed()
+    await asyncio.sleep(0.01)
+    assert [len(attempts.finals) for attempts in both] == woken
