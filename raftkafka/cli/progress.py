@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -20,14 +20,10 @@ class Story:
     def __init__(self, *, live: bool | None = None) -> None:
         self._live = sys.stdout.isatty() if live is None else live
         self._began = time.monotonic()
-
-    @property
-    def live(self) -> bool:
-        return self._live
+        self._write: Callable[[str], None] = _write_line
 
     def tell(self, sentence: str) -> None:
-        sys.stdout.write(f"{time.monotonic() - self._began:6.1f} s  {sentence}\n")
-        sys.stdout.flush()
+        self._write(f"{time.monotonic() - self._began:6.1f} s  {sentence}")
 
     @contextmanager
     def bar(self, what: str, total: int) -> Iterator[Bar]:
@@ -40,7 +36,17 @@ class Story:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, transient=True) as progress:
             task = progress.add_task(what, total=total)
-            yield lambda done: progress.update(task, completed=done)
+            # Sentences go above the bar; written past it they would be overdrawn.
+            self._write = lambda text: progress.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            try:
+                yield lambda done: progress.update(task, completed=done)
+            finally:
+                self._write = _write_line
+
+
+def _write_line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 class _Tenths:
