@@ -15,12 +15,16 @@ from raftkafka.client.routing import Router
 SILENCE_S: Final = 1.0
 """After so long without an answer that was due, look whether leadership has moved meanwhile."""
 
+LOOK_AGAIN_S: Final = 0.3
+"""While an answer is overdue, how often to look."""
+
 _Asked = TypeVar("_Asked")
 
 
 class Owed(Generic[_Asked]):
-    """Requests without an answer. When one is overdue the view is refreshed, and again every second; once `moved` says that
-    something it asked for is led elsewhere by now, `abandon` is called for it.
+    """Requests without an answer. While one is overdue the view is refreshed again and again.
+
+    Once `moved` says that something it asked for is led elsewhere by now, `abandon` is called for it.
     """
 
     def __init__(
@@ -53,9 +57,10 @@ class Owed(Generic[_Asked]):
     def _watch(self) -> None:
         self._timer = None
         if self._due:
-            if self._overdue():
+            overdue = self._overdue()
+            if overdue:
                 self._router.request_update()
-            self._timer = self._loop.call_later(self._silence_s, self._watch)
+            self._timer = self._loop.call_later(LOOK_AGAIN_S if overdue else self._silence_s, self._watch)
 
     def _overdue(self) -> list[_Asked]:
         now = self._loop.time()
