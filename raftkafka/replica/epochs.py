@@ -93,6 +93,12 @@ class EpochHistory:
         above = bisect_right(self._starts, offset)
         return self._epochs[above - 1] if above else NO_EPOCH
 
+    def span_at(self, offset: int) -> tuple[LeaderEpoch, int | None]:
+        """As `epoch_at`, and the offset where the next epoch begins; None while it is the newest."""
+        above = bisect_right(self._starts, offset)
+        epoch = self._epochs[above - 1] if above else NO_EPOCH
+        return epoch, self._starts[above] if above < len(self._starts) else None
+
     def truncate_from_end(self, offset: Offset) -> bool:
         """Forget the epochs that begin at or behind `offset`, the new log end; True when there were any."""
         keep = bisect_left(self._starts, offset)

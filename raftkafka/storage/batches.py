@@ -1,7 +1,7 @@
 """Walking over batches in bytes that came from a disk, which may have damaged them.
 
-Floor 2, pure. Invariant (I15): what `check` lets pass is whole, carries the checksum of its content, and continues the
-offsets before it; the checksum does not cover offset and epoch, so these two are compared with what they have to be.
+Floor 2, pure. Invariant (I15): what `sound_run` lets pass is whole, carries the checksum of its content, and continues
+the offsets before it; no checksum covers offset and epoch, so these two are compared with what they have to be.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 
 from crc32c import crc32c
 
-from raftkafka.record.header import CRC_START, HEADER_BYTES, LENGTH_OVERHEAD, MAGIC
+from raftkafka.record.header import BATCH_LENGTH_MIN, CRC_START, HEADER_BYTES, LENGTH_OVERHEAD, MAGIC
+from raftkafka.replica.epochs import EpochHistory
 
 Buffer = bytes | bytearray | memoryview
 
@@ -64,6 +65,44 @@ def walk(buffer: Buffer) -> Iterator[Batch]:
             return
         yield batch
         position += batch.size
+
+
+class Run(NamedTuple):
+    """Sound batches back to back: they end at `stop` and before `next_offset`. `damaged`: what follows is not sound."""
+
+    stop: int
+    next_offset: int
+    damaged: bool
+
+
+def sound_run(buffer: Buffer, start: int, *, base_offset: int, end: int, max_bytes: int, epochs: EpochHistory) -> Run:
+    """As many batches from `start` on as are whole, sound, end below the offset `end`, and fit into `max_bytes`.
+
+    The first must have `base_offset`; it may be larger than `max_bytes`. This is the inner loop of every fetch.
+    """
+    position, expected = start, base_offset
+    buffer_end = len(buffer)
+    limit = start + max_bytes
+    last = min(buffer_end - HEADER_BYTES, limit)
+    view = memoryview(buffer)
+    unpack = _SHAPE.unpack_from
+    epoch, epoch_end = epochs.span_at(expected)
+    while position <= last:
+        base, length, leader_epoch, magic, crc, _, last_delta, _ = unpack(buffer, position)
+        stop = position + length + LENGTH_OVERHEAD
+        if epoch_end is not None and expected >= epoch_end:
+            epoch, epoch_end = epochs.span_at(expected)
+        if base != expected or leader_epoch != epoch or magic != MAGIC or length < BATCH_LENGTH_MIN or last_delta < 0:
+            return Run(position, expected, True)
+        if stop > buffer_end or (stop > limit and position > start):
+            break
+        if crc32c(view[position + CRC_START : stop]) != crc:
+            return Run(position, expected, True)
+        if base + last_delta >= end:
+            break
+        position = stop
+        expected = base + last_delta + 1
+    return Run(position, expected, False)
 
 
 def find_valid(buffer: Buffer, start: int, *, offset_min: int) -> Batch | None:

@@ -16,7 +16,7 @@ from raftkafka.model.ids import Offset
 from raftkafka.ports.disk import Disk, File
 from raftkafka.record.header import HEADER_BYTES
 from raftkafka.replica.epochs import EpochHistory
-from raftkafka.storage.batches import Batch, content_ok, shape_at, walk
+from raftkafka.storage.batches import Batch, shape_at, sound_run, walk
 from raftkafka.storage.segment import Segment
 from raftkafka.storage.segments import Segments
 
@@ -124,67 +124,57 @@ class LogReader:
                 expected = segment.base_offset
         self._segments.touch(segment)
 
+        nothing = ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
         count = max(max_bytes, HEADER_BYTES)
         while True:
             if position >= segment.size:
                 following = self._segments.after(segment)
                 if following is None:
-                    return ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
+                    return nothing
                 segment, position = following, 0
                 self._segments.touch(segment)
-                continue
             chunk = yield _Bytes(segment.opened(), position, min(count, segment.size - position))
-            start = stop = -1
-            first = following_offset = offset
             behind = 0
+            wanted: Batch | None = None
             for batch in walk(chunk):
                 if expected >= 0 and batch.base_offset != expected:
                     raise self._damaged(segment, position + batch.position)
-                expected = batch.last_offset + 1
-                if batch.last_offset < offset:
-                    behind = batch.position + batch.size
-                    continue
-                if start < 0:
-                    if batch.position + batch.size > len(chunk):
-                        break
-                    if batch.last_offset >= end:
-                        # Believe this only of a sound batch: a damaged one must not look like the end of the log.
-                        self._check(segment, position, chunk, batch)
-                        return ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
-                    start, first = batch.position, batch.base_offset
-                elif (
-                    batch.last_offset >= end
-                    or batch.position + batch.size - start > max_bytes
-                    or batch.position + batch.size > len(chunk)
-                ):
+                if batch.last_offset >= offset:
+                    wanted = batch
                     break
-                self._check(segment, position, chunk, batch)
-                stop, following_offset = batch.position + batch.size, expected
-            else:
-                batch = None
-            if start >= 0:
-                if start == 0 and stop - start > max_bytes and not min_one:
-                    return ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
-                self._remember(following_offset, segment, position + stop)
-                records = chunk if start == 0 and stop == len(chunk) else memoryview(chunk)[start:stop]
-                return ReadResult(records=records, first_offset=Offset(first), next_offset=Offset(following_offset))
-            if batch is not None:
-                # The batch that contains `offset` is larger than what was read.
-                if batch.size > max_bytes and not min_one:
-                    return ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
-                if position + batch.position + batch.size > segment.size:
-                    raise self._damaged(segment, position + batch.position)
-                position += batch.position
-                count = max(batch.size, max_bytes)
-                expected = batch.base_offset
-            elif behind == 0:
-                raise self._damaged(segment, position)
-            else:
+                expected = batch.last_offset + 1
+                behind = batch.position + batch.size
+            if wanted is None:
+                if behind == 0:
+                    raise self._damaged(segment, position)
                 position += behind
-
-    def _check(self, segment: Segment, origin: int, chunk: bytes | memoryview, batch: Batch) -> None:
-        if not content_ok(chunk, batch) or self._epochs.epoch_at(Offset(batch.base_offset)) != batch.leader_epoch:
-            raise self._damaged(segment, origin + batch.position)
+                continue
+            if wanted.position + wanted.size > len(chunk):
+                # The batch that contains `offset` is larger than what was read.
+                if wanted.size > max_bytes and not min_one:
+                    return nothing
+                position += wanted.position
+                if position + wanted.size > segment.size:
+                    raise self._damaged(segment, position)
+                expected = wanted.base_offset
+                count = max(wanted.size, max_bytes)
+                continue
+            start = wanted.position
+            run = sound_run(
+                chunk, start, base_offset=wanted.base_offset, end=end, max_bytes=max_bytes, epochs=self._epochs
+            )
+            if run.stop == start:
+                # A batch that reaches over `end` is believed only if it is sound: damage is not the end of the log.
+                if run.damaged:
+                    raise self._damaged(segment, position + start)
+                return nothing
+            if run.stop - start > max_bytes and not min_one:
+                return nothing
+            self._remember(run.next_offset, segment, position + run.stop)
+            records = chunk if start == 0 and run.stop == len(chunk) else memoryview(chunk)[start : run.stop]
+            return ReadResult(
+                records=records, first_offset=Offset(wanted.base_offset), next_offset=Offset(run.next_offset)
+            )
 
     def _damaged(self, segment: Segment, position: int) -> CorruptionError:
         self._hints.clear()

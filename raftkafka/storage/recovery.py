@@ -9,7 +9,7 @@ synced, so it is kept, the log is marked corrupt from there, and somebody who kn
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from raftkafka.model.errors import CorruptionError
@@ -17,9 +17,10 @@ from raftkafka.model.ids import LeaderEpoch, Offset
 from raftkafka.ports.disk import Disk
 from raftkafka.record.header import HEADER_BYTES
 from raftkafka.replica.epochs import EpochHistory
-from raftkafka.storage.batches import BATCH_BYTES_MAX, Batch, content_ok, find_valid, shape_at
+from raftkafka.storage.batches import shape_at
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.reading import load_indexes
+from raftkafka.storage.scan import Walk, valid_after, walk_segment
 from raftkafka.storage.segment import (
     ASIDE_SUFFIX,
     DELETED_SUFFIX,
@@ -32,7 +33,6 @@ from raftkafka.storage.segment import (
 
 EPOCHS_FILE: Final = "leader-epoch-checkpoint"
 RECOVERY_LIMIT_FILE: Final = "recovery-point-limit"
-CHUNK_BYTES: Final = 4 << 20
 _NOWHERE: Final = 1 << 63
 
 
@@ -47,18 +47,6 @@ class Recovered:
     corruption: CorruptionError | None = None
     corrupt_from: int = _NOWHERE
     has_recovery_limit: bool = False
-
-
-@dataclass(slots=True)
-class _Walk:
-    """Where reading one segment begins, and then what it found."""
-
-    valid_end: int = 0
-    next_offset: int = 0
-    damaged_at: int | None = None
-    is_short: bool = False
-    valid_follows: bool = False
-    epochs: list[tuple[int, int]] = field(default_factory=list)
 
 
 async def recover(
@@ -81,12 +69,16 @@ async def recover(
     epochs = load_epochs(disk, directory) if EPOCHS_FILE in names else None
     if not segments:
         segments.append(_create(disk, directory, log_start_offset, config))
-        return Recovered(
+        found = Recovered(
             segments=segments,
             epochs=EpochHistory(),
             log_start_offset=log_start_offset,
             flushed_offset=log_start_offset,
+            has_recovery_limit=limit is not None,
         )
+        if recovery_point > log_start_offset:
+            _mark(found, segments[0].path, log_start_offset)
+        return found
     trusted_from = _NOWHERE if clean else recovery_point
     first = _first_to_walk(segments, trusted_from, everything=epochs is None)
     for at, segment in enumerate(segments):
@@ -98,7 +90,8 @@ async def recover(
             segment.write_indexes()
         segment.unload()
     history = epochs if epochs is not None else EpochHistory()
-    began = _Walk(next_offset=segments[first].base_offset)
+    epochs_before = history.encode()
+    began = Walk(next_offset=segments[first].base_offset)
     if clean and epochs is not None:
         await _resume_at_last_index_entry(disk, segments[-1], began)
     history.truncate_from_end(Offset(began.next_offset))
@@ -125,8 +118,8 @@ async def recover(
     found.epochs.truncate_from_start(found.log_start_offset)
     for segment in segments[first:]:
         segment.flushed_size = segment.size if clean else 0
-    if found.corruption is None:
-        disk.write_atomic(f"{directory}/{EPOCHS_FILE}", found.epochs.encode())
+    if found.corruption is None and (epochs is None or history.encode() != epochs_before):
+        disk.write_atomic(f"{directory}/{EPOCHS_FILE}", history.encode())
     return found
 
 
@@ -197,7 +190,7 @@ def _first_to_walk(segments: list[Segment], trusted_from: int, *, everything: bo
     return len(segments) - 1
 
 
-async def _resume_at_last_index_entry(disk: Disk, segment: Segment, walk: _Walk) -> None:
+async def _resume_at_last_index_entry(disk: Disk, segment: Segment, walk: Walk) -> None:
     """Let `walk` begin at the last batch that the index of an orderly closed segment knows, if that is to be believed."""
     if not segment.load_indexes() or segment.index is None or segment.index.last is None:
         return
@@ -208,20 +201,20 @@ async def _resume_at_last_index_entry(disk: Disk, segment: Segment, walk: _Walk)
         walk.valid_end, walk.next_offset = position, batch.base_offset
 
 
-async def _walk_from(disk: Disk, found: Recovered, first: int, began: _Walk, *, recovery_point: int) -> None:
+async def _walk_from(disk: Disk, found: Recovered, first: int, began: Walk, *, recovery_point: int) -> None:
     """Read the segments from place `first` on, cut a torn tail or mark damage, and collect epochs."""
     segments = found.segments
     at = first
     while at < len(segments):
         segment = segments[at]
-        walk = began if at == first else _Walk(next_offset=segment.base_offset)
-        await _walk_segment(disk, segment, walk)
+        walk = began if at == first else Walk(next_offset=segment.base_offset)
+        await walk_segment(disk, segment, walk)
         for epoch, offset in walk.epochs:
             found.epochs.assign(LeaderEpoch(epoch), Offset(offset))
         later = segments[at + 1 :]
         ends_early = bool(later) and walk.next_offset != later[0].base_offset
         if found.corruption is None and (walk.damaged_at is not None or ends_early):
-            later_valid = [other for other in later if await _valid_after(disk, other, -1, walk.next_offset - 1)]
+            later_valid = [other for other in later if await valid_after(disk, other, -1, walk.next_offset - 1)]
             is_short = walk.is_short or walk.damaged_at is None
             if walk.next_offset < recovery_point or walk.valid_follows or (later_valid and not is_short):
                 _mark(found, segment.path, walk.next_offset)
@@ -234,6 +227,9 @@ async def _walk_from(disk: Disk, found: Recovered, first: int, began: _Walk, *, 
                 del segments[at + 1 :]
                 disk.sync_dir(segment.path.rpartition("/")[0])
                 segment.truncate(walk.valid_end, walk.next_offset)
+                # Durable now: another crash must not bring the tail back beside a segment that begins where it did.
+                await disk.sync(segment.begin_sync())
+                segment.end_sync()
         if found.corruption is None:
             segment.size, segment.next_offset = walk.valid_end, walk.next_offset
         elif at + 1 == len(segments):
@@ -251,100 +247,3 @@ def _mark(found: Recovered, path: str, offset: int) -> None:
     if found.corruption is None:
         found.corrupt_from = offset
         found.corruption = CorruptionError(f"{path} is damaged: the batch at offset {offset} is not whole or not there")
-
-
-async def _walk_segment(disk: Disk, segment: Segment, walk: _Walk) -> None:
-    """Check every batch and index it; the file is read in steps of a few MiB, off the loop."""
-    file = segment.opened()
-    file_bytes = file.size
-    position = walk.valid_end
-    if position == 0:
-        segment.reset_indexes()
-    count = CHUNK_BYTES
-    while position < file_bytes:
-        chunk = await disk.read_cold(file, position, min(count, file_bytes - position))
-        count = CHUNK_BYTES
-        within = 0
-        while True:
-            state, batch = _next(chunk, within, rest=file_bytes - position - within, expected=walk.next_offset)
-            if state != "good":
-                break
-            assert batch is not None
-            segment.note(batch, position + within)
-            if not walk.epochs or walk.epochs[-1][0] != batch.leader_epoch:
-                walk.epochs.append((batch.leader_epoch, batch.base_offset))
-            within += batch.size
-            walk.valid_end, walk.next_offset = position + within, batch.last_offset + 1
-        position += within
-        if state == "more":
-            count = max(CHUNK_BYTES, batch.size if batch is not None else 0)
-        elif state == "bad":
-            walk.damaged_at = position
-            walk.is_short = await _is_short(disk, segment, position, walk.next_offset)
-            walk.valid_follows = await _valid_after(disk, segment, position, walk.next_offset)
-            return
-
-
-def _next(chunk: bytes, within: int, *, rest: int, expected: int) -> tuple[str, Batch | None]:
-    """`good` and the batch, `more` when it reaches over the chunk (`rest` bytes are in the file), `bad`, or `end`."""
-    if rest == 0:
-        return "end", None
-    if rest < HEADER_BYTES:
-        return "bad", None
-    if len(chunk) - within < HEADER_BYTES:
-        return "more", None
-    batch = shape_at(chunk, within)
-    if batch is None or batch.size > rest or batch.base_offset != expected:
-        return "bad", None
-    if within + batch.size > len(chunk):
-        return "more", batch
-    return ("good", batch) if content_ok(chunk, batch) else ("bad", batch)
-
-
-async def _is_short(disk: Disk, segment: Segment, position: int, expected: int) -> bool:
-    """Whether the file ends within the batch at `position`: bytes are missing, not wrong."""
-    file = segment.opened()
-    rest = file.size - position
-    if rest < HEADER_BYTES:
-        return True
-    header = await disk.read_cold(file, position, HEADER_BYTES)
-    batch = shape_at(header, 0)
-    if batch is None or batch.base_offset != expected or batch.size <= rest:
-        return False
-    # No checksum covers the length: when the rest of the file carries the batch's checksum, nothing but it is wrong.
-    content = await disk.read_cold(file, position, rest)
-    return not content_ok(content, batch._replace(position=0, size=rest))
-
-
-async def _valid_after(disk: Disk, segment: Segment, position: int, offset: int) -> bool:
-    """Whether a whole batch of a later offset stands anywhere behind `position` in the file of `segment`."""
-    file = segment.opened()
-    position += 1
-    while position < file.size:
-        # Windows overlap by the largest batch, so that none is missed for lying across a border.
-        chunk = await disk.read_cold(file, position, min(CHUNK_BYTES, file.size - position))
-        if find_valid(chunk, 0, offset_min=offset + 1) is not None:
-            return True
-        if len(chunk) < CHUNK_BYTES:
-            return False
-        candidate = _unfinished(chunk, offset)
-        position += candidate or len(chunk) - HEADER_BYTES
-        if candidate == 0:
-            continue
-        chunk = await disk.read_cold(file, position, min(BATCH_BYTES_MAX, file.size - position))
-        batch = shape_at(chunk, 0)
-        if batch is not None and batch.size <= len(chunk) and content_ok(chunk, batch):
-            return True
-        position += 1
-    return False
-
-
-def _unfinished(chunk: bytes, offset: int) -> int:
-    """The position of the first plausible header that promises more bytes than `chunk` has; 0 when there is none."""
-    at = chunk.find(b"\x02", 17)
-    while at >= 0 and at - 16 + HEADER_BYTES <= len(chunk):
-        batch = shape_at(chunk, at - 16)
-        if batch is not None and batch.base_offset > offset and at - 16 + batch.size > len(chunk):
-            return at - 16
-        at = chunk.find(b"\x02", at + 1)
-    return 0

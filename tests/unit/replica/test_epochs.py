@@ -41,6 +41,9 @@ def test_epoch_at_names_the_writer_of_an_offset(runs, offset):
     history, epochs = build(runs)
     expected = -1 if offset < 0 or not epochs else epochs[min(offset, len(epochs) - 1)]
     assert history.epoch_at(offset) == expected
+    epoch, end = history.span_at(offset)
+    assert epoch == expected
+    assert end == next((entry.start_offset for entry in history.entries() if entry.start_offset > offset), None)
 
 
 @given(RUNS, st.integers(0, 40))

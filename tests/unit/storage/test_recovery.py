@@ -87,6 +87,41 @@ async def test_a_log_shorter_than_its_recovery_point_is_marked(logs, disk):
     assert log.corruption is not None
 
 
+async def test_a_log_whose_files_are_gone_is_marked(logs, disk):
+    log = await logs.open(disk)
+    logs.append(log, b"value")
+    await logs.flush(log, disk)
+    disk.remove(LOG)
+    log = await logs.open(disk, recovery_point=1)
+    assert log.corruption is not None
+    with pytest.raises(StorageError):
+        logs.append(log, b"value")
+    assert (await logs.open(disk, recovery_point=1)).corruption is not None
+    assert (await logs.open(disk, recovery_point=0)).corruption is None
+
+
+async def test_an_orderly_start_reads_little(logs, disk, monkeypatch):
+    log = await logs.open(disk, index_interval_bytes=500)
+    batches = [logs.append(log, bytes(100), epoch=at // 10) for at in range(50)]
+    await logs.flush(log, disk)
+    log.close()
+    read = []
+    read_cold = disk.read_cold
+
+    async def counting(file, position, count):
+        chunk = await read_cold(file, position, count)
+        read.append(len(chunk))
+        return chunk
+
+    monkeypatch.setattr(disk, "read_cold", counting)
+    reopened = await logs.open(disk, clean=True, index_interval_bytes=500)
+    assert sum(read) < 1_000 < sum(map(len, batches))
+    assert reopened.log_end_offset == reopened.flushed_offset == 50
+    assert reopened.epochs == log.epochs
+    batches.append(logs.append(reopened, b"more", epoch=9))
+    assert await logs.read_all(reopened) == batches
+
+
 async def test_a_missing_segment_below_the_recovery_point_is_damage(logs, disk):
     names = await _without_second_segment(logs, disk)
     log = await logs.open(disk, recovery_point=20, **SMALL)
@@ -136,7 +171,7 @@ async def test_damage_at_the_end_of_a_closed_segment_is_kept(logs, disk):
 
 
 async def test_a_batch_larger_than_a_read_is_recovered(logs, disk, monkeypatch):
-    monkeypatch.setattr("raftkafka.storage.recovery.CHUNK_BYTES", 256)
+    monkeypatch.setattr("raftkafka.storage.scan.CHUNK_BYTES", 256)
     log = await logs.open(disk, index_interval_bytes=0)
     batches = [logs.append(log, bytes(size)) for size in (10, 1_000, 100, 3_000, 5)]
     reopened = await logs.open(disk)
