@@ -17,6 +17,8 @@ from raftkafka.adapters.raft.prevote import PreVote
 from raftkafka.adapters.raft.transport import RaftTransport
 
 TIMER_S: Final = 0.01
+AIM_S: Final = 0.0001
+"""Behind an election's deadline, so that rounding does not bring the timer before it."""
 JOURNAL_MAX_BYTES: Final = 64 << 20
 """A journal of few but large entries is cut by a snapshot as well."""
 
@@ -70,12 +72,22 @@ class Driver:
             self._timer = self._loop.call_later(TIMER_S, self._on_timer)
             self._turn()
 
+    def _aim_timer(self) -> None:
+        """Candidates that were spread over milliseconds must not meet again on the coarse timer."""
+        if self._timer is None or self._core.is_leader:
+            return
+        now, deadline = self._loop.time(), self._core.election_deadline()
+        if now < deadline < self._timer.when():
+            self._timer.cancel()
+            self._timer = self._loop.call_at(deadline + AIM_S, self._on_timer)
+
     def _turn(self) -> None:
         if not self._running:
             return
         try:
             self._tick()
             self._after_turn()
+            self._aim_timer()
         except BaseException as error:
             self._on_failure(error)
             raise

@@ -207,6 +207,9 @@ class RaftCore(SyncObj):
     def is_leader(self) -> bool:
         return bool(self._isLeader())
 
+    def own_id(self) -> NodeId:
+        return NodeId(self.selfNode.id)
+
     def leader_id(self) -> NodeId | None:
         node = self._getLeader()
         return None if node is None else NodeId(node.id)

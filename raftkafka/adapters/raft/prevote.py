@@ -34,6 +34,7 @@ class PreVote:
         send: Callable[[NodeId, Message], object],
     ) -> None:
         self._core = core
+        self._own_id = core.own_id()
         self._others = tuple(others)
         self._silence_s = silence_s
         self._random = random
@@ -82,6 +83,16 @@ class PreVote:
             and now - self._heard_at >= self._silence_s
         )
         self._send(voter, PreVoteAnswer(round=request.round, term=core.term, granted=granted))
+        if granted:
+            self._make_way(voter, now)
+
+    def _make_way(self, voter: NodeId, now: float) -> None:
+        """Two candidates at once split the votes: whoever was asked first, or has the lower id, waits for the other."""
+        if self._won or (self._asked_term is not None and self._own_id > voter):
+            return
+        self._asked_term = None
+        later = now + self._random.uniform(HURRY_MAX_S, 2 * HURRY_MAX_S)
+        self._core.set_election_deadline(max(self._core.election_deadline(), later))
 
     def on_answer(self, voter: NodeId, answer: PreVoteAnswer) -> None:
         core = self._core
