@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from raftkafka.adapters.raft.messages import FRAME_MAX_BYTES
 from raftkafka.model.errors import ProtocolError
@@ -59,8 +59,8 @@ class Link(asyncio.Protocol):
         self.heard_at = self._loop.time()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # A cast, no check: uvloop's transports are not subclasses of asyncio's.
+        self._transport = cast(asyncio.Transport, transport)
         name = transport.get_extra_info("peername")
         self._remote = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name)
         self._handshake_timer = self._loop.call_later(HANDSHAKE_TIMEOUT_S, self._refuse, "no proof in time")

@@ -13,7 +13,7 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Final
+from typing import Final, cast
 
 from raftkafka.adapters.raft.link import Link
 from raftkafka.adapters.raft.messages import Message, decode, encode
@@ -191,5 +191,4 @@ class _Closed(asyncio.Protocol):
     """A connection that comes too early, or once too often."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        cast(asyncio.Transport, transport).abort()
