@@ -8,7 +8,6 @@ neither served nor built upon (I15).
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Final
 
 from raftkafka.model.errors import (
@@ -21,28 +20,20 @@ from raftkafka.model.errors import (
 )
 from raftkafka.model.ids import NO_TIMESTAMP, LeaderEpoch, Offset, TimestampMs, TopicPartition
 from raftkafka.ports.disk import Bytes, Disk, File
-from raftkafka.record.header import LENGTH_OVERHEAD, set_log_append_time, stamp, validate_produced
+from raftkafka.record.header import validate_produced
 from raftkafka.replica.epochs import EpochHistory
 from raftkafka.storage import lookup, retention
-from raftkafka.storage.batches import Batch, content_ok, walk
+from raftkafka.storage.appending import Appended, check_fetched, stamp_produced
+from raftkafka.storage.batches import Batch
 from raftkafka.storage.config import LogConfig
+from raftkafka.storage.epoch_file import EpochFile
 from raftkafka.storage.reading import LogReader, ReadResult
-from raftkafka.storage.recovery import EPOCHS_FILE, Recovered, drop_recovery_limit, recover, save_recovery_limit
+from raftkafka.storage.recovery import Recovered, drop_recovery_limit, recover, save_recovery_limit
 from raftkafka.storage.segments import Segments
 
+__all__ = ["Appended", "Log", "ReadResult"]
+
 _NO_LIMIT: Final = 1 << 63
-
-
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """What one append added. `log_append_time_ms` is -1 unless the broker stamped its time; `bytes` counts batches."""
-
-    first_offset: Offset
-    last_offset: Offset
-    log_append_time_ms: TimestampMs
-    max_timestamp: TimestampMs
-    records: int
-    bytes: int
 
 
 class Log:
@@ -72,7 +63,7 @@ class Log:
         self._end: int = self._segments.active.next_offset
         self._sync_limit = _NO_LIMIT
         self._has_recovery_limit = recovered.has_recovery_limit
-        self._epochs_unsaved_from: int | None = None
+        self._epoch_file = EpochFile(disk, directory, recovered.epochs)
         self._failure: StorageError | None = None
         self._reader = LogReader(disk, self._segments, self.epochs)
 
@@ -128,7 +119,7 @@ class Log:
     @property
     def recovery_point(self) -> Offset:
         """What `recovery-point-offset-checkpoint` may say: everything below is durable, its epochs too."""
-        bounds = (self.flushed_offset, self._epochs_unsaved_from, self._segments.uncertain_from)
+        bounds = (self.flushed_offset, self._epoch_file.unsaved_from, self._segments.uncertain_from)
         return Offset(min(bound for bound in bounds if bound is not None))
 
     @property
@@ -156,34 +147,15 @@ class Log:
             )
         if leader_epoch != self.epochs.latest:
             self.begin_epoch(leader_epoch)
-        stamps_time = self.config.stamps_append_time
-        offset = self._end
-        position = count = 0
-        largest: int = NO_TIMESTAMP
-        batches: list[Batch] = []
-        for header in headers:
-            stamp(records, position, offset, leader_epoch)
-            timestamp = header.max_timestamp
-            if stamps_time:
-                timestamp = now_ms
-                set_log_append_time(records, position, now_ms)
-            size = header.batch_length + LENGTH_OVERHEAD
-            last_offset = offset + header.last_offset_delta
-            batches.append(Batch(position, size, offset, last_offset, leader_epoch, timestamp, header.crc))
-            largest = max(largest, timestamp)
-            count += header.records_count
-            position += size
-            offset = last_offset + 1
-        first = self._end
-        self._append(records, batches, now_ms)
-        return Appended(
-            Offset(first),
-            Offset(offset - 1),
-            now_ms if stamps_time else NO_TIMESTAMP,
-            TimestampMs(largest),
-            count,
-            position,
+        batches, appended = stamp_produced(
+            records,
+            headers,
+            offset=self._end,
+            leader_epoch=leader_epoch,
+            append_time_ms=now_ms if self.config.stamps_append_time else NO_TIMESTAMP,
         )
+        self._append(records, batches, now_ms)
+        return appended
 
     def append_as_follower(self, records: memoryview | bytes) -> Appended:
         """Append what the leader sent, offsets and epochs as they are. Nothing is appended unless all of it is right.
@@ -195,61 +167,24 @@ class Log:
         """
         if self._failure is not None or self.corruption is not None:
             raise self._refusal()
-        first = expected = self._end
-        epoch = self.epochs.latest
-        largest: int = NO_TIMESTAMP
-        position = 0
-        batches: list[Batch] = []
-        for batch in walk(records):
-            position = batch.position + batch.size
-            if position > len(records) or not content_ok(records, batch):
-                raise self._refused(f"a damaged batch where offset {expected} is next")
-            if batch.base_offset != expected or batch.leader_epoch < epoch:
-                raise self._refused(
-                    f"offset {batch.base_offset} of epoch {batch.leader_epoch} where offset {expected} of epoch "
-                    f"{epoch} or later is next"
-                )
-            batches.append(batch)
-            largest = max(largest, batch.max_timestamp)
-            epoch = LeaderEpoch(batch.leader_epoch)
-            expected = batch.last_offset + 1
-        if position != len(records) or not batches:
-            raise self._refused(f"something else than whole batches where offset {expected} is next")
-        self._append(records, batches, largest)
+        batches, appended = check_fetched(records, offset=self._end, epoch=self.epochs.latest)
+        self._append(records, batches, appended.max_timestamp)
         for batch in batches:
             if batch.leader_epoch != self.epochs.latest:
-                self._note_epoch(LeaderEpoch(batch.leader_epoch), batch.base_offset)
-        return Appended(
-            Offset(first),
-            Offset(expected - 1),
-            NO_TIMESTAMP,
-            TimestampMs(largest),
-            expected - first,
-            position,
-        )
+                self._epoch_file.assign(LeaderEpoch(batch.leader_epoch), batch.base_offset)
+        return appended
 
     def begin_epoch(self, leader_epoch: LeaderEpoch) -> None:
         """This replica leads in `leader_epoch` from the log end on (KIP-101)."""
         if leader_epoch < self.epochs.latest:
             raise InvariantViolationError(f"{self}: epoch {leader_epoch} after epoch {self.epochs.latest}")
-        self._note_epoch(leader_epoch, self._end)
-
-    def _note_epoch(self, epoch: LeaderEpoch, start_offset: int) -> None:
-        if self.epochs.assign(epoch, Offset(start_offset)):
-            unsaved = self._epochs_unsaved_from
-            self._epochs_unsaved_from = start_offset if unsaved is None else min(unsaved, start_offset)
+        self._epoch_file.assign(leader_epoch, self._end)
 
     def recovery_point_saved(self) -> None:
         """A `recovery_point` taken just before is durable in the checkpoint, so no older, higher one can come back."""
         if self._has_recovery_limit:
             drop_recovery_limit(self._disk, self.directory)
             self._has_recovery_limit = False
-
-    def save_epochs(self) -> None:
-        """Write `leader-epoch-checkpoint` if it has changed; until then `recovery_point` stays below the change."""
-        if self._epochs_unsaved_from is not None:
-            self._disk.write_atomic(f"{self.directory}/{EPOCHS_FILE}", self.epochs.encode())
-            self._epochs_unsaved_from = None
 
     def _append(self, records: Bytes, batches: list[Batch], now_ms: int) -> None:
         try:
@@ -260,9 +195,6 @@ class Log:
             self._failure = error
             raise
         self._end = batches[-1].last_offset + 1
-
-    def _refused(self, what: str) -> ApiError:
-        return ApiError(ErrorCode.CORRUPT_MESSAGE, f"{self}: the leader sent {what}")
 
     def _refusal(self) -> StorageError:
         return StorageError(f"{self} takes no appends: {self.offline}")
@@ -345,7 +277,7 @@ class Log:
     def files_to_sync(self) -> tuple[list[File], Offset]:
         """The files with unsynced bytes, oldest first, and the log end that a sync of them covers. One at a time."""
         self._sync_limit = _NO_LIMIT
-        return self._segments.begin_sync(), self.log_end_offset
+        return [*self._segments.begin_sync(), *self._epoch_file.begin_sync()], self.log_end_offset
 
     def mark_flushed(self, end: Offset, files: list[File]) -> None:
         """`files`, as `files_to_sync` gave them, were synced. A truncation in between takes back its part."""
@@ -353,6 +285,7 @@ class Log:
         if flushed > self.flushed_offset:
             self.flushed_offset = Offset(flushed)
         self._segments.end_sync(files)
+        self._epoch_file.end_sync(files)
 
     def take_offline(self, error: StorageError) -> None:
         """A sync of this log's directory failed: what is not flushed may be gone, so nothing more is built upon it."""
@@ -373,9 +306,7 @@ class Log:
         try:
             if offset < self._end:
                 self._cut(offset)
-            if self.epochs.truncate_from_end(self.log_end_offset):
-                self._epochs_unsaved_from = self._end
-                self.save_epochs()
+            self._epoch_file.cut(self.log_end_offset)
         except StorageError as error:
             self._failure = error
             raise
@@ -410,9 +341,7 @@ class Log:
             self.flushed_offset = offset
             self._sync_limit = offset
             self.corruption = None
-            self.epochs.clear()
-            self._epochs_unsaved_from = self._end
-            self.save_epochs()
+            self._epoch_file.clear(offset)
         except StorageError as error:
             self._failure = error
             raise
@@ -423,8 +352,7 @@ class Log:
         if offset <= self.log_start_offset:
             return False
         self.log_start_offset = offset
-        if self.epochs.truncate_from_start(offset) and self._epochs_unsaved_from is None:
-            self._epochs_unsaved_from = offset
+        self._epoch_file.truncate_from_start(offset)
         return True
 
     def delete_old_segments(self, *, now_ms: TimestampMs, high_watermark: Offset) -> int:
@@ -454,5 +382,6 @@ class Log:
     def close(self) -> None:
         """Write indexes and epochs and close the files. Syncing first is the caller's part (`files_to_sync`)."""
         if self.offline is None:
-            self.save_epochs()
+            self._epoch_file.save()
+        self._epoch_file.close()
         self._segments.close(write_indexes=self.offline is None)

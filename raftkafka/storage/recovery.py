@@ -19,6 +19,7 @@ from raftkafka.record.header import HEADER_BYTES
 from raftkafka.replica.epochs import EpochHistory
 from raftkafka.storage.batches import shape_at
 from raftkafka.storage.config import LogConfig
+from raftkafka.storage.epoch_file import EPOCHS_FILE, load_epochs
 from raftkafka.storage.reading import load_indexes
 from raftkafka.storage.scan import Walk, valid_after, walk_segment
 from raftkafka.storage.segment import (
@@ -31,7 +32,6 @@ from raftkafka.storage.segment import (
     file_name,
 )
 
-EPOCHS_FILE: Final = "leader-epoch-checkpoint"
 RECOVERY_LIMIT_FILE: Final = "recovery-point-limit"
 _NOWHERE: Final = 1 << 63
 
@@ -66,7 +66,7 @@ async def recover(
     if limit is not None:
         recovery_point = min(recovery_point, limit)
     segments = _find_segments(disk, directory, names, config, clean=clean)
-    epochs = load_epochs(disk, directory) if EPOCHS_FILE in names else None
+    epochs = load_epochs(disk, directory, names)
     if not segments:
         segments.append(_create(disk, directory, log_start_offset, config))
         found = Recovered(
@@ -121,14 +121,6 @@ async def recover(
     if found.corruption is None and (epochs is None or history.encode() != epochs_before):
         disk.write_atomic(f"{directory}/{EPOCHS_FILE}", history.encode())
     return found
-
-
-def load_epochs(disk: Disk, directory: str) -> EpochHistory | None:
-    """The epochs on disk; None when they are damaged and have to be read from the batches."""
-    try:
-        return EpochHistory.decode(disk.read_file(f"{directory}/{EPOCHS_FILE}"))
-    except CorruptionError:
-        return None
 
 
 def save_recovery_limit(disk: Disk, directory: str, offset: Offset) -> None:

@@ -147,7 +147,7 @@ async def _without_second_segment(logs, disk):
     log = await logs.open(disk, **SMALL)
     for _ in range(20):
         logs.append(log, bytes(200))
-    log.save_epochs()
+    await logs.flush(log, disk)
     names = [name for name in disk.list_dir(logs.PATH) if name.endswith(".log")]
     disk.remove(f"{logs.PATH}/{names[1]}")
     return names
@@ -231,7 +231,6 @@ async def _crash_often(logs, random):
                 case "sync":
                     await logs.flush(log, disk)
                 case "checkpoint":
-                    log.save_epochs()
                     checkpoint = log.recovery_point
                     start = log.log_start_offset
                     log.recovery_point_saved()
