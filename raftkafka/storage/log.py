@@ -167,7 +167,8 @@ class Log:
         """
         if self._failure is not None or self.corruption is not None:
             raise self._refusal()
-        batches, appended = check_fetched(records, offset=self._end, epoch=self.epochs.latest)
+        # The epoch of the last record, not the newest one: a leadership of our own that wrote nothing proves nothing.
+        batches, appended = check_fetched(records, offset=self._end, epoch=self.epochs.epoch_at(Offset(self._end - 1)))
         self._append(records, batches, appended.max_timestamp)
         for batch in batches:
             if batch.leader_epoch != self.epochs.latest:

@@ -179,6 +179,15 @@ async def test_a_stale_leader_cannot_write_an_older_epoch(logs, disk):
         logs.append(log, b"b", epoch=3)
 
 
+async def test_a_leadership_that_wrote_nothing_gives_way(logs, disk):
+    log = await logs.open(disk)
+    log.append_as_follower(logs.fetched(0, 2, b"a"))
+    log.begin_epoch(5)
+    log.append_as_follower(logs.fetched(1, 3, b"b") + logs.fetched(2, 6, b"c"))
+    assert log.epochs.entries() == ((2, 0), (3, 1), (6, 2))
+    assert len(await logs.read_all(log)) == 3
+
+
 async def test_a_full_disk_leaves_the_log_as_it_was(logs, disk):
     log = await logs.open(disk)
     kept = logs.append(log, b"a")
