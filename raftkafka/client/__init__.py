@@ -1,20 +1,41 @@
-"""F3: the asyncio client - connection, routing, producer, consumer, admin."""
+"""F3: the asyncio client - connection, routing, producer, consumer, admin.
+
+The names below load when they are first used: a node needs the connection alone, and a command only its own part.
+"""
 
 from __future__ import annotations
 
-from raftkafka.client.admin import Admin
-from raftkafka.client.consumer import Consumer
-from raftkafka.client.producer import Producer
-from raftkafka.client.types import (
-    BatchMetadata,
-    BufferFullError,
-    ConsumerRecord,
-    OffsetAndTimestamp,
-    RecordMetadata,
-    TopicPartition,
-)
-from raftkafka.model.api.topics import NewTopic
-from raftkafka.model.errors import ApiError
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from raftkafka.client.admin import Admin
+    from raftkafka.client.consumer import Consumer
+    from raftkafka.client.producer import Producer
+    from raftkafka.client.types import (
+        BatchMetadata,
+        BufferFullError,
+        ConsumerRecord,
+        OffsetAndTimestamp,
+        RecordMetadata,
+        TopicPartition,
+    )
+    from raftkafka.model.api.topics import NewTopic
+    from raftkafka.model.errors import ApiError
+
+_HOMES = {
+    "Admin": "raftkafka.client.admin",
+    "ApiError": "raftkafka.model.errors",
+    "BatchMetadata": "raftkafka.client.types",
+    "BufferFullError": "raftkafka.client.types",
+    "Consumer": "raftkafka.client.consumer",
+    "ConsumerRecord": "raftkafka.client.types",
+    "NewTopic": "raftkafka.model.api.topics",
+    "OffsetAndTimestamp": "raftkafka.client.types",
+    "Producer": "raftkafka.client.producer",
+    "RecordMetadata": "raftkafka.client.types",
+    "TopicPartition": "raftkafka.client.types",
+}
 
 __all__ = [
     "Admin",
@@ -29,3 +50,12 @@ __all__ = [
     "RecordMetadata",
     "TopicPartition",
 ]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
