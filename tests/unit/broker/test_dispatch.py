@@ -1,0 +1,60 @@
+"""One row per API: whatever the connection does not answer itself has a handler."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from raftkafka.broker.dispatch import Dispatch
+from raftkafka.broker.handlers.controller import ControllerHandler
+from raftkafka.broker.handlers.metadata import MetadataHandler
+from raftkafka.broker.handlers.offsets import OffsetsHandler
+from raftkafka.broker.handlers.topics import TopicsHandler
+from raftkafka.model.api.cluster import ApiVersions, DescribeCluster
+from raftkafka.model.api.keys import ApiKey
+from raftkafka.model.api.offsets import ListOffsets
+from raftkafka.model.context import RequestContext
+from raftkafka.model.errors import ApiError, ErrorCode
+
+OF_THE_CONNECTION = {ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE}
+CONTEXT = RequestContext(listener="PLAINTEXT", client_address="test")
+
+
+@pytest.fixture
+async def dispatch(world) -> Dispatch:
+    world.requests = []
+    world.probe.request = lambda api, error, seconds: world.requests.append((api, error))
+    return Dispatch(
+        produce=world.produce,
+        fetch=world.fetch,
+        offsets=OffsetsHandler(replicas=world.replicas, store=world.store),
+        metadata=MetadataHandler(
+            store=world.store,
+            consensus=world.consensus,
+            channel=world.channel,
+            auto_create_topics=True,
+            timeout_s=1.0,
+        ),
+        topics=TopicsHandler(channel=world.channel, store=world.store),
+        controller=ControllerHandler(controller=world.controller),
+        probe=world.probe,
+        now=asyncio.get_running_loop().time,
+    )
+
+
+async def test_every_api_but_the_connections_own_is_served(dispatch):
+    served = {request.api_key for request in dispatch._handlers}
+    assert served == set(ApiKey) - OF_THE_CONNECTION
+
+
+async def test_anything_else_is_refused(dispatch):
+    with pytest.raises(ApiError) as refused:
+        dispatch(CONTEXT, ApiVersions())
+    assert refused.value.code is ErrorCode.UNSUPPORTED_VERSION
+
+
+async def test_what_is_ready_costs_no_task_and_what_is_not_is_awaited(world, dispatch):
+    assert dispatch(CONTEXT, ListOffsets(partitions=())).partitions == ()
+    assert (await dispatch(CONTEXT, DescribeCluster())).brokers == ()
+    assert [api for api, _ in world.requests] == ["LIST_OFFSETS", "DESCRIBE_CLUSTER"]

@@ -1,0 +1,274 @@
+"""Following: append, sync, report; truncate where the leader says; pause, change lanes, and end with the partition."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartitionResponse, FetchResponse
+from raftkafka.model.errors import DiskFullError, ErrorCode, StorageError
+from raftkafka.model.ids import NodeId
+from raftkafka.ports.peer import PeerUnavailableError
+from raftkafka.record.header import stamp
+
+
+class Leader:
+    """Node 2's answers to fetches; parks a question until `park_s` when it has nothing to say."""
+
+    def __init__(self, world) -> None:
+        self.world = world
+        self.asked: list[Fetch] = []
+        self.lanes: list[str] = []
+        self.rows: dict[bytes, Callable] = {}
+        self.whole: FetchResponse | Exception | None = None
+        self.records: dict[bytes, bytes] = {}
+        self.watermark = 0
+        world.peers.answer = self.answer
+
+    async def answer(self, node: int, request: Fetch) -> FetchResponse:
+        assert node == 2
+        self.asked.append(request)
+        self.lanes.append(self.world.peers.asked[-1][2])
+        await asyncio.sleep(0.001)
+        if isinstance(self.whole, Exception):
+            raise self.whole
+        if self.whole is not None:
+            return self.whole
+        rows = [self.row(each) for each in request.partitions]
+        if all(row.error_code is ErrorCode.NONE and not row.records and not row.diverging_epoch for row in rows):
+            await asyncio.sleep(request.max_wait_ms / 1000)
+            rows = [self.row(each) for each in request.partitions]
+        return FetchResponse(partitions=tuple(rows))
+
+    def row(self, wanted) -> FetchPartitionResponse:
+        special = self.rows.get(wanted.topic_id)
+        fields = special(wanted) if special is not None else None
+        if fields is None:
+            log = self.records.get(wanted.topic_id, [])
+            fields = {"records": b"".join(log[wanted.fetch_offset :]), "high_watermark": self.watermark}
+        return FetchPartitionResponse(
+            topic_id=wanted.topic_id, partition=wanted.partition, **{"log_start_offset": 0, **fields}
+        )
+
+    def append(self, partition, *, epoch: int, size: int = 10) -> None:
+        log = self.records.setdefault(partition.topic_partition.topic_id, [])
+        batch = self.world.batch(b"x" * size)
+        stamp(batch, 0, len(log), epoch)
+        log.append(bytes(batch))
+
+
+@pytest.fixture
+async def leader(world) -> Leader:
+    return Leader(world)
+
+
+async def following(world, name: str = "orders"):
+    key = world.create(name, 2, 1)
+    await world.until(lambda: world.replicas.get(key) is not None)
+    return world.replicas.get(key)
+
+
+@pytest.fixture
+async def orders(world, leader):
+    world.start_brokers(1, 2)
+    world.run()
+    return await following(world)
+
+
+async def test_it_appends_syncs_and_reports_what_is_synced(world, leader, orders):
+    for _ in range(3):
+        leader.append(orders, epoch=0)
+    leader.watermark = 2
+    await world.until(lambda: orders.log.log_end_offset == 3)
+    assert orders.high_watermark == 2
+    await world.until(lambda: leader.asked[-1].partitions[0].fetch_offset == 3)
+    (row,) = leader.asked[-1].partitions
+    assert (row.flushed_offset, row.last_fetched_epoch, row.current_leader_epoch) == (3, 0, 0)
+    assert (leader.asked[-1].replica_id, leader.asked[-1].replica_epoch) == (1, world.epoch(1))
+
+
+async def test_what_is_not_synced_is_not_reported_as_such(world, leader, orders):
+    world.disk.gate.clear()
+    leader.append(orders, epoch=0)
+    await world.until(lambda: orders.log.log_end_offset == 1)
+    asked = len(leader.asked)
+    await asyncio.sleep(2)
+    assert len(leader.asked) == asked
+    world.disk.gate.set()
+    await world.until(lambda: leader.asked[-1].partitions[0].flushed_offset == 1)
+
+
+async def test_a_large_answer_is_followed_by_the_next_question_before_its_sync(world, leader, orders):
+    world.disk.gate.clear()
+    leader.append(orders, epoch=0, size=600_000)
+    await world.until(lambda: leader.asked[-1].partitions[0].fetch_offset == 1)
+    assert leader.asked[-1].partitions[0].flushed_offset == 0
+    assert leader.asked[-1].max_wait_ms == 0
+    world.disk.gate.set()
+    await world.until(lambda: leader.asked[-1].partitions[0].flushed_offset == 1)
+
+
+async def test_it_truncates_where_the_leader_says_and_nowhere_else(world, leader, orders):
+    for _ in range(3):
+        leader.append(orders, epoch=0)
+    await world.until(lambda: orders.log.log_end_offset == 3)
+    leader.rows[orders.topic_partition.topic_id] = lambda wanted: (
+        {"diverging_epoch": EpochEndOffset(epoch=0, end_offset=1)} if wanted.fetch_offset == 3 else None
+    )
+    leader.records[orders.topic_partition.topic_id][1:] = []
+    await world.until(lambda: orders.log.log_end_offset == 1)
+    leader.append(orders, epoch=0)
+    await world.until(lambda: orders.log.log_end_offset == 2)
+    assert orders.offline is None
+
+
+async def test_behind_the_leaders_log_start_it_begins_again_there(world, leader, orders):
+    leader.rows[orders.topic_partition.topic_id] = lambda wanted: (
+        {"error_code": ErrorCode.OFFSET_OUT_OF_RANGE, "log_start_offset": 100}
+        if wanted.fetch_offset < 100
+        else {"log_start_offset": 100, "high_watermark": 100}
+    )
+    await world.until(lambda: orders.log.log_end_offset == 100)
+    assert (orders.log.log_start_offset, orders.high_watermark) == (100, 100)
+
+
+async def test_an_answer_to_an_older_epoch_is_thrown_away(world, leader, orders):
+    before = len(leader.asked)
+    world.set_leader(orders.topic_partition, 1)
+    world.set_leader(orders.topic_partition, 2)
+    leader.append(orders, epoch=2)
+    await world.until(lambda: orders.log.log_end_offset == 1)
+    assert {each.partitions[0].current_leader_epoch for each in leader.asked[before:]} == {2}
+
+
+async def test_a_new_partition_does_not_wait_for_the_long_poll_of_the_others(world, leader, orders):
+    await world.until(lambda: leader.asked and leader.asked[-1].max_wait_ms == 500)
+    began = asyncio.get_running_loop().time()
+    other = await following(world, "other")
+    leader.append(other, epoch=0)
+    await world.until(lambda: other.log.log_end_offset == 1)
+    assert asyncio.get_running_loop().time() - began < 0.1
+    assert len(set(leader.lanes)) > 1
+
+
+@pytest.mark.parametrize(
+    ("code", "longest_s"),
+    [
+        (ErrorCode.NOT_LEADER_OR_FOLLOWER, 0.05),
+        (ErrorCode.UNKNOWN_LEADER_EPOCH, 0.05),
+        (ErrorCode.KAFKA_STORAGE_ERROR, 0.2),
+    ],
+)
+async def test_a_refused_partition_pauses_and_the_others_go_on(world, leader, orders, code, longest_s):
+    other = await following(world, "other")
+    leader.rows[orders.topic_partition.topic_id] = lambda wanted: {"error_code": code}
+    await asyncio.sleep(1)
+    before = len(leader.asked)
+    await asyncio.sleep(1)
+    assert len(leader.asked) - before < 2 * 1 / (longest_s / 2.5)
+    leader.append(other, epoch=0)
+    await world.until(lambda: other.log.log_end_offset == 1, timeout_s=1)
+    del leader.rows[orders.topic_partition.topic_id]
+    leader.append(orders, epoch=0)
+    began = asyncio.get_running_loop().time()
+    await world.until(lambda: orders.log.log_end_offset == 1)
+    assert asyncio.get_running_loop().time() - began < longest_s
+
+
+@pytest.mark.parametrize(
+    "trouble", [PeerUnavailableError("down"), FetchResponse(error_code=ErrorCode.STALE_BROKER_EPOCH, partitions=())]
+)
+async def test_a_leader_in_trouble_is_asked_again_after_a_pause(world, leader, orders, trouble):
+    leader.whole = trouble
+    await asyncio.sleep(1)
+    before = len(leader.asked)
+    await asyncio.sleep(1)
+    assert 5 <= len(leader.asked) - before <= 11
+    leader.whole = None
+    leader.append(orders, epoch=0)
+    await world.until(lambda: orders.log.log_end_offset == 1)
+
+
+async def test_damaged_bytes_are_not_appended_and_asked_for_again(world, leader, orders):
+    leader.append(orders, epoch=0)
+    whole = leader.records[orders.topic_partition.topic_id][0]
+    leader.records[orders.topic_partition.topic_id][0] = whole[:-1] + bytes([whole[-1] ^ 1])
+    await asyncio.sleep(1)
+    assert (orders.log.log_end_offset, orders.offline) == (0, None)
+    leader.records[orders.topic_partition.topic_id][0] = whole
+    await world.until(lambda: orders.log.log_end_offset == 1)
+
+
+async def test_a_full_disk_holds_the_follower_up_and_no_longer(world, leader, orders, monkeypatch):
+    def full(records):
+        raise DiskFullError("no space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(orders.log, "append_as_follower", full)
+        leader.append(orders, epoch=0)
+        await asyncio.sleep(1)
+        assert orders.offline is None
+    await world.until(lambda: orders.log.log_end_offset == 1)
+
+
+async def test_a_failing_disk_takes_the_replica_offline_and_the_others_go_on(world, leader, orders, monkeypatch):
+    other = await following(world, "other")
+
+    def failing(records):
+        raise StorageError("EIO")
+
+    monkeypatch.setattr(orders.log, "append_as_follower", failing)
+    leader.append(orders, epoch=0)
+    leader.append(other, epoch=0)
+    await world.until(lambda: orders.offline is not None)
+    await world.until(lambda: other.log.log_end_offset == 1)
+    await asyncio.sleep(1)
+    assert all(row.topic_id == other.topic_partition.topic_id for row in leader.asked[-1].partitions)
+
+
+async def test_a_partition_deleted_during_a_fetch_leaves_the_others_followed(world, leader, orders):
+    other = await following(world, "other")
+    await asyncio.sleep(1)
+    # The question about both is parked; its answer appends to one and finds the other gone.
+    world.delete(orders.topic_partition)
+    leader.append(other, epoch=0)
+    await world.until(lambda: other.log.log_end_offset == 1)
+    leader.append(other, epoch=0)
+    await world.until(lambda: other.log.log_end_offset == 2)
+
+
+async def test_who_was_served_goes_behind_the_others(world, leader, orders):
+    other = await following(world, "other")
+    await asyncio.sleep(0.1)
+    leader.append(orders, epoch=0)
+    await world.until(lambda: orders.log.log_end_offset == 1)
+    await world.until(lambda: leader.asked[-1].partitions[0].topic_id == other.topic_partition.topic_id)
+
+
+async def test_without_a_leader_nobody_is_asked(world, leader, orders):
+    world.fence(2)
+    await asyncio.sleep(1)
+    before = len(leader.asked)
+    await asyncio.sleep(5)
+    assert len(leader.asked) == before
+    assert orders.is_leader
+
+
+async def test_the_last_partition_takes_its_fetcher_with_it(world, leader, orders):
+    world.delete(orders.topic_partition)
+    await asyncio.sleep(1)
+    before = len(leader.asked)
+    await asyncio.sleep(5)
+    assert len(leader.asked) == before
+    assert world.fetchers._by_leader == {}
+
+
+async def test_a_partition_has_one_leader_at_a_time(world, leader, orders):
+    world.start_brokers(3)
+    world.fetchers.follow(orders, NodeId(3))
+    assert list(world.fetchers._by_leader) == [3]
+    world.fetchers.forget(orders.topic_partition)
+    world.fetchers.forget(orders.topic_partition)
+    assert world.fetchers._by_leader == {}

@@ -1,0 +1,202 @@
+"""Log directories over restarts: what may be believed, what must not, and what a failed one takes along."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from raftkafka.broker.replicas import ReplicaTable
+from raftkafka.model.errors import StartupError, StorageError
+from raftkafka.model.ids import BrokerEpoch
+
+
+@pytest.fixture
+async def orders(world):
+    world.start_brokers(1)
+    world.run()
+    return await world.leading("orders", 1)
+
+
+async def stop(world, *, epoch: int = 7) -> None:
+    await world.reconciler.stop()
+    await world.logs.close(broker_epoch=BrokerEpoch(epoch))
+
+
+def crash(world) -> None:
+    world.logs.release()
+
+
+async def start(world, *, run: bool = True) -> None:
+    """A new process on the same directories, with the image that Raft gives back."""
+    await world.reconciler.stop()
+    world.store._listeners.clear()
+    world.logs = world.open_log_dirs()
+    world.replicas = ReplicaTable()
+    world.produce._replicas = world.fetch._replicas = world.replicas
+    world.reconciler = world.make_reconciler()
+    if run:
+        world.run()
+
+
+async def reopened(world, key):
+    await world.until(lambda: (p := world.replicas.get(key)) is not None and p.is_leader)
+    return world.replicas.get(key)
+
+
+async def test_a_clean_stop_keeps_everything_and_says_its_epoch(world, orders):
+    await world.send(orders)
+    await stop(world)
+    await start(world)
+    again = await reopened(world, orders.topic_partition)
+    assert (again.log.log_end_offset, again.high_watermark, again.log.flushed_offset) == (1, 1, 1)
+    assert world.logs.previous_broker_epoch == 7
+
+
+async def test_after_a_crash_the_log_is_recovered_and_nothing_is_claimed(world, orders):
+    await world.send(orders)
+    (segment,) = (world.path / "orders-0").glob("*.log")
+    crash(world)
+    segment.write_bytes(segment.read_bytes() + b"torn")
+    await start(world)
+    again = await reopened(world, orders.topic_partition)
+    assert again.log.log_end_offset == 1
+    assert world.logs.previous_broker_epoch == -1
+
+
+async def test_a_stop_before_the_logs_were_recovered_is_not_clean(world, orders):
+    await world.send(orders)
+    crash(world)
+    await start(world, run=False)
+    await stop(world)
+    await start(world)
+    await reopened(world, orders.topic_partition)
+    assert world.logs.previous_broker_epoch == -1
+
+
+async def test_a_clean_directory_stays_clean_when_nothing_was_opened_or_registered(world, orders):
+    await stop(world)
+    await start(world, run=False)
+    await stop(world, epoch=-1)
+    await start(world)
+    assert world.logs.previous_broker_epoch == 7
+
+
+async def test_the_checkpoints_of_a_deleted_topic_are_not_believed_of_a_new_one(world, orders):
+    for _ in range(3):
+        await world.send(orders)
+    await world.logs.checkpoint_watermarks()
+    await world.logs.checkpoint_recovery_points()
+    await world.logs.delete_old_segments()
+    world.delete(orders.topic_partition)
+    new = await world.leading("orders", 1, mark=9)
+    assert new.topic_partition != orders.topic_partition
+    for name in ("replication-offset-checkpoint", "recovery-point-offset-checkpoint", "log-start-offset-checkpoint"):
+        assert "orders 0 3" not in (world.path / name).read_text()
+    crash(world)
+    await start(world)
+    again = await reopened(world, new.topic_partition)
+    assert (again.high_watermark, again.log.recovery_point) == (0, 0)
+
+
+async def test_a_topic_made_again_while_the_broker_was_down_keeps_its_log(world, orders):
+    """The old log is found at the start; the clean-up of strays must not take the new one, which has its path."""
+    await world.send(orders)
+    await stop(world)
+    await world.reconciler.stop()
+    world.store._listeners.clear()
+    world.delete(orders.topic_partition)
+    key = world.create("orders", 1, mark=9)
+    await start(world, run=False)
+    world.reconciler.start()
+    await world.until(lambda: world.replicas.get(key))
+    world.reconciler.delete_strays()
+    new = await reopened(world, key)
+    (response,) = (await world.send(new)).partitions
+    assert response.base_offset == 0
+    await world.until(lambda: not world.reconciler._strays_wanted)
+    assert list((world.path / "orders-0").glob("*.log"))
+    crash(world)
+    await start(world)
+    assert (await reopened(world, key)).log.log_end_offset == 1
+
+
+async def test_a_stray_is_deleted_once_the_image_is_current(world, orders):
+    await world.send(orders)
+    await stop(world)
+    world.delete(orders.topic_partition)
+    await start(world, run=False)
+    world.reconciler.start()
+    await world.until(lambda: not world.reconciler._dirty)
+    assert (world.path / "orders-0").exists()
+    world.reconciler.delete_strays()
+    await world.until(lambda: not (world.path / "orders-0").exists())
+
+
+async def test_a_deleted_log_is_gone_for_good(world, orders):
+    await world.send(orders)
+    world.delete(orders.topic_partition)
+    await world.until(lambda: not (world.path / "orders-0").exists())
+    with pytest.raises(KeyError):
+        world.logs.flusher_of(orders)
+
+
+async def test_retention_moves_the_log_start_and_remembers_it(make_world):
+    world = make_world(log={"segment_bytes": 200, "retention_bytes": 0})
+    world.start_brokers(1)
+    world.run()
+    partition = await world.leading("orders", 1)
+    for _ in range(10):
+        await world.send(partition)
+    await world.logs.delete_old_segments()
+    start_offset = partition.log.log_start_offset
+    assert start_offset > 0
+    crash(world)
+    await start(world)
+    assert (await reopened(world, partition.topic_partition)).log.log_start_offset == start_offset
+
+
+async def test_a_failed_directory_takes_its_partitions_and_no_others(make_world, tmp_path, settings):
+    world = make_world()
+    world.logs.release()
+    world.settings = replace(settings, log_dirs=(tmp_path / "a", tmp_path / "b"))
+    world.logs = world.open_log_dirs()
+    world.reconciler = world.make_reconciler()
+    world.start_brokers(1)
+    world.run()
+    first, second = await world.leading("first", 1), await world.leading("second", 1)
+    assert Path(first.log.directory).parent != Path(second.log.directory).parent
+    world.disk.sync_error = StorageError("EIO")
+    world.send(first)
+    await world.until(lambda: first.offline is not None)
+    world.disk.sync_error = None
+    assert second.offline is None
+    assert world.all_failed == []
+    (response,) = (await world.send(second)).partitions
+    assert response.base_offset == 0
+    third = await world.leading("third", 1)
+    assert Path(third.log.directory).parent == Path(second.log.directory).parent
+    await world.logs.checkpoint_recovery_points()
+    world.disk.sync_error = StorageError("EIO")
+    world.send(second)
+    await world.until(lambda: world.all_failed)
+
+
+async def test_a_directory_with_an_offline_partition_is_not_marked_clean(world, orders):
+    orders.take_offline(StorageError("EIO"))
+    await stop(world)
+    await start(world, run=False)
+    assert world.logs.previous_broker_epoch == -1
+
+
+async def test_a_directory_in_use_or_of_another_cluster_is_refused(world):
+    with pytest.raises(StartupError):
+        world.open_log_dirs()
+    world.logs.stamp("one")
+    world.logs.stamp("one")
+    with pytest.raises(StartupError):
+        world.logs.stamp("two")
+    world.logs.release()
+    world.logs = world.open_log_dirs()
+    assert world.logs.cluster_id == "one"

@@ -1,0 +1,186 @@
+"""What the image says becomes what this node has: opened, led, followed, deleted, in whatever order it is told."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from raftkafka.model.errors import CorruptionError, ErrorCode, StorageError
+
+
+class SlowLogs:
+    """The world's log directories, behind a gate that holds `open` up."""
+
+    def __init__(self, logs) -> None:
+        self._logs = logs
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.opening: list[str] = []
+        self.failure: Exception | None = None
+
+    async def open(self, key, topic):
+        self.opening.append(topic.name)
+        await self.gate.wait()
+        if self.failure is not None:
+            raise self.failure
+        return await self._logs.open(key, topic)
+
+    async def delete(self, partition):
+        await self._logs.delete(partition)
+
+    async def delete_strays(self, image):
+        await self._logs.delete_strays(image)
+
+
+@pytest.fixture
+async def logs(world) -> SlowLogs:
+    slow = SlowLogs(world.logs)
+    world.reconciler._logs = slow
+    world.start_brokers(1, 2)
+    return slow
+
+
+def directories(world) -> list[str]:
+    return sorted(path.name for path in Path(world.path).iterdir() if path.is_dir())
+
+
+async def test_it_opens_what_the_image_gives_to_this_node_and_nothing_else(world, logs):
+    mine, other = world.create("mine", 1), world.create("other", 2)
+    world.run()
+    await world.until(lambda: world.replicas.get(mine))
+    assert world.replicas.get(mine).is_leader
+    assert world.replicas.get(other) is None
+    assert directories(world) == ["mine-0"]
+
+
+async def test_before_the_start_nothing_is_opened(world, logs):
+    world.create("mine", 1)
+    await asyncio.sleep(1)
+    assert logs.opening == []
+
+
+async def test_before_its_registration_is_applied_a_node_leads_nothing(world, logs):
+    """The image of an earlier start may name this node in an epoch whose records its disk has lost (I1)."""
+    key = world.create("mine", 1, 2)
+    world.reconciler.start()
+    await world.until(lambda: world.replicas.get(key))
+    await asyncio.sleep(1)
+    assert not world.replicas.get(key).is_leader
+    (response,) = world.ask(key, 0).partitions
+    assert response.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER
+    world.reconciler.delete_strays()
+    assert world.replicas.get(key).is_leader
+
+
+async def test_a_role_changes_in_the_turn_in_which_it_is_applied(world, logs):
+    world.run()
+    partition = await world.leading("mine", 1, 2)
+    world.set_leader(partition.topic_partition, 2)
+    assert not partition.is_leader
+    world.set_leader(partition.topic_partition, 1)
+    assert partition.is_leader
+    assert partition.leader_epoch == 2
+
+
+async def test_a_deleted_topic_is_gone_from_table_and_disk(world, logs):
+    world.run()
+    partition = await world.leading("mine", 1)
+    world.send(partition, acks=1)
+    world.delete(partition.topic_partition)
+    await world.until(lambda: directories(world) == [])
+    assert len(world.replicas) == 0
+
+
+async def test_a_topic_deleted_while_it_is_opened_is_deleted_then(world, logs):
+    world.run()
+    logs.gate.clear()
+    key = world.create("mine", 1)
+    await world.until(lambda: logs.opening == ["mine"])
+    world.delete(key)
+    logs.gate.set()
+    await asyncio.sleep(1)
+    assert directories(world) == []
+    assert len(world.replicas) == 0
+
+
+async def test_a_role_that_changes_while_the_log_is_opened_is_the_one_taken(world, logs):
+    world.run()
+    logs.gate.clear()
+    key = world.create("mine", 1, 2)
+    await world.until(lambda: logs.opening)
+    world.set_leader(key, 2)
+    logs.gate.set()
+    await world.until(lambda: world.replicas.get(key))
+    assert (world.replicas.get(key).is_leader, world.replicas.get(key).leader_id) == (False, 2)
+
+
+@pytest.mark.parametrize("opened", [True, False])
+async def test_a_topic_made_again_under_its_name_keeps_its_own_log(world, logs, opened):
+    """Deleted and made again while the first log is open, or still being opened: the second log must survive."""
+    world.run()
+    logs.gate.clear()
+    old = world.create("mine", 1, mark=1)
+    await world.until(lambda: logs.opening)
+    if opened:
+        logs.gate.set()
+        await world.until(lambda: world.replicas.get(old))
+        world.send(old, acks=1)
+    world.delete(old)
+    new = world.create("mine", 1, mark=2)
+    logs.gate.set()
+    await world.until(lambda: (p := world.replicas.get(new)) is not None and p.is_leader)
+    await asyncio.sleep(1)
+    assert world.replicas.get(old) is None
+    (response,) = (await world.send(new)).partitions
+    assert (response.error_code, response.base_offset) == (ErrorCode.NONE, 0)
+    assert directories(world) == ["mine-0"]
+    assert list((world.path / "mine-0").glob("*.log"))
+
+
+@pytest.mark.parametrize("failure", [StorageError("EIO"), CorruptionError("bad")])
+async def test_a_log_that_cannot_be_opened_is_named_and_tried_again_at_the_next_change(world, logs, failure):
+    world.run()
+    logs.failure = failure
+    key = world.create("mine", 1, 2)
+    await world.until(lambda: key in world.reconciler.failed)
+    await asyncio.sleep(5)
+    assert logs.opening == ["mine"]
+    logs.failure = None
+    other = await world.leading("other", 1)
+    assert other.is_leader
+    world.fence(2)
+    await world.until(lambda: world.replicas.get(key))
+    assert world.replicas.get(key).is_leader
+    assert world.reconciler.failed == {}
+
+
+async def test_an_epoch_that_goes_back_stops_that_partition_only(world, logs):
+    """An image older than the log: leading would break the epoch order, so this replica refuses to serve."""
+    world.run()
+    partition = await world.leading("mine", 1, 2)
+    other = await world.leading("other", 1)
+    world.set_leader(partition.topic_partition, 2)
+    partition.log.begin_epoch(9)
+    world.set_leader(partition.topic_partition, 1)
+    assert partition.offline is not None
+    assert other.is_leader
+    world.set_leader(partition.topic_partition, 2)
+
+
+async def test_an_offline_replica_takes_no_role(world, logs):
+    world.run()
+    partition = await world.leading("mine", 1, 2)
+    partition.take_offline(StorageError("gone"))
+    world.set_leader(partition.topic_partition, 2)
+    world.set_leader(partition.topic_partition, 1)
+    assert not partition.is_leader
+    assert world.fetchers._by_leader == {}
+
+
+async def test_a_burst_of_topics_is_opened_one_by_one(world, logs):
+    world.run()
+    keys = [world.create(f"t{number}", 1) for number in range(10)]
+    await world.until(lambda: all((p := world.replicas.get(key)) and p.is_leader for key in keys))
+    assert logs.opening == [f"t{number}" for number in range(10)]
