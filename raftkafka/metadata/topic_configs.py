@@ -51,9 +51,10 @@ def _ratio(value: str) -> str | None:
 
 
 def _cleanup_policy(value: str) -> str | None:
-    policies = [each.strip() for each in value.split(",")]
-    legal = len(set(policies)) == len(policies) and set(policies) <= {"delete", "compact"}
-    return None if legal else "delete, compact, or both with a comma between are wanted"
+    if "compact" in [each.strip() for each in value.split(",")]:
+        # Until there is compaction, retention would remove what the user expects it to keep.
+        return "compaction is not supported yet"
+    return None if value.strip() == "delete" else "delete is wanted"
 
 
 _CHECKS: Final[Mapping[str, Callable[[str], str | None]]] = {

@@ -38,6 +38,7 @@ from raftkafka.broker.statistics import StatisticsReader
 from raftkafka.listeners.http import HttpServer
 from raftkafka.listeners.server import BrokerServer
 from raftkafka.model.ids import BrokerEpoch, NodeId, TopicId
+from raftkafka.model.settings.validate import validate
 from raftkafka.model.settings.values import FlushPolicy, Settings
 from raftkafka.node.loop_delay import LoopDelayMeter
 from raftkafka.ports.clock import Clock
@@ -81,8 +82,10 @@ def assemble(
     """Build a node on the running loop.
 
     Raises:
+        ConfigurationError: the settings contradict each other, or open what has to stay closed.
         StartupError: a log directory is locked, another broker's, or damaged.
     """
+    validate(settings)
     node_id = settings.node_id
     timeout_s = settings.controller.request_timeout_ms / 1000
     # A cluster of one talks to itself; it needs a secret, but nobody else needs to know it.

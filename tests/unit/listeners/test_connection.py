@@ -265,7 +265,7 @@ async def test_idle_connections_are_closed_but_waiting_ones_are_not(serve, until
         waiting.append(asyncio.get_running_loop().create_future())
         return waiting[-1]
 
-    server = await serve(dispatch, handshake_timeout_ms=10, idle_timeout_ms=30)
+    server = await serve(dispatch, handshake_timeout_ms=500, idle_timeout_ms=300)
     idle, patient = await connect(server), await connect(server)
     answer = patient.request(Metadata(topics=("later",)))
     await idle.request(Metadata())

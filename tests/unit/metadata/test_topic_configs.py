@@ -10,7 +10,6 @@ from raftkafka.metadata.topic_configs import why_invalid
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("cleanup.policy", "compact,delete"),
         ("cleanup.policy", "delete"),
         ("compression.type", "zstd"),
         ("min.cleanable.dirty.ratio", "0.5"),
@@ -27,7 +26,7 @@ def test_legal(key, value):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("cleanup.policy", "compact,compact"),
+        ("cleanup.policy", "compact"),
         ("cleanup.policy", "shred"),
         ("compression.type", "rar"),
         ("min.cleanable.dirty.ratio", "nan"),
