@@ -355,12 +355,17 @@ class OsDisk:
         return list(wanted)
 
     async def _run(self, call: Callable[[], _T]) -> _T:
-        """Run `call` in the pool. A cancelled caller waits for the thread first: it works on descriptors."""
+        """Run `call` in the pool. A cancelled caller waits for the thread first: it works on descriptors.
+
+        A failure counts more than the cancellation: nobody may take a failed sync for one that was not begun.
+        """
         future = asyncio.get_running_loop().run_in_executor(self._pool, call)
         try:
             return await asyncio.shield(future)
         except asyncio.CancelledError:
             await asyncio.wait([future])
+            if (failure := future.exception()) is not None:
+                raise failure from None
             raise
 
 

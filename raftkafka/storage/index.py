@@ -1,8 +1,8 @@
 """The two sparse indexes of a segment, in memory as arrays and on disk in Kafka's formats.
 
 Floor 2. `.index`: relative offset u32, position u32; `.timeindex`: timestamp i64, relative offset u32; big-endian, both
-rising. An index only says where to begin to look: a missing or damaged one is rebuilt from the log, so it is written
-without a sync when its segment is closed.
+rising. An index only says where to begin to look. It carries no checksum, so whoever follows an entry compares it with
+the batch that it leads to, and has the index rebuilt from the log when they differ; loading looks at the ends alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import sys
 from array import array
 from bisect import bisect_left, bisect_right
-from struct import Struct, iter_unpack
 from typing import Final
 
 from raftkafka.model.errors import CorruptionError
@@ -18,7 +17,8 @@ from raftkafka.model.errors import CorruptionError
 OFFSET_ENTRY_BYTES: Final = 8
 TIME_ENTRY_BYTES: Final = 12
 RELATIVE_MAX: Final = (1 << 31) - 1
-_TIME_ENTRY: Final = Struct(">qI")
+_LOW, _HIGH = (0, 1) if sys.byteorder == "little" else (1, 0)
+"""Where the halves of a 64-bit number stand in memory: columns are moved as 32-bit words, without a loop."""
 
 # The formats promise 32 bits, which `array` does not: it goes by the C compiler's int.
 assert array("I").itemsize == 4
@@ -49,7 +49,10 @@ class OffsetIndex:
         self._positions.append(position)
 
     def floor(self, relative: int) -> tuple[int, int] | None:
-        """The last entry at or before `relative`; None: begin at the segment's first byte."""
+        """The last entry at or before `relative`; None: begin at the segment's first byte.
+
+        What `bisect` returns was compared, so this holds even for a damaged index that does not rise.
+        """
         above = bisect_right(self._relatives, relative)
         return (self._relatives[above - 1], self._positions[above - 1]) if above else None
 
@@ -80,8 +83,8 @@ class OffsetIndex:
         if entries and (
             index._positions[-1] >= log_bytes
             or index._relatives[-1] > RELATIVE_MAX
-            or not _rising(index._relatives)
-            or not _rising(index._positions)
+            or index._relatives[-1] < index._relatives[0]
+            or index._positions[-1] < index._positions[0]
         ):
             raise CorruptionError("an offset index that does not rise within its log")
         return index
@@ -129,7 +132,12 @@ class TimeIndex:
         del self._timestamps[keep:], self._relatives[keep:]
 
     def encode(self) -> bytes:
-        return b"".join(map(_TIME_ENTRY.pack, self._timestamps, self._relatives))
+        halves = array("I", self._timestamps.tobytes())
+        words = array("I", bytes(self.size_bytes))
+        words[0::3] = halves[_HIGH::2]
+        words[1::3] = halves[_LOW::2]
+        words[2::3] = self._relatives
+        return _big_endian(words).tobytes()
 
     @classmethod
     def decode(cls, content: bytes) -> TimeIndex:
@@ -140,17 +148,16 @@ class TimeIndex:
         """
         if len(content) % TIME_ENTRY_BYTES:
             raise CorruptionError(f"a time index of {len(content)} bytes")
+        words = _big_endian(array("I", content))
+        halves = array("I", bytes(len(words) // 3 * 8))
+        halves[_HIGH::2] = words[0::3]
+        halves[_LOW::2] = words[1::3]
         index = cls()
-        for timestamp_ms, relative in iter_unpack(_TIME_ENTRY.format, content):
-            index._timestamps.append(timestamp_ms)
-            index._relatives.append(relative)
-        if not _rising(index._timestamps) or not _rising(index._relatives):
+        index._timestamps = array("q", halves.tobytes())
+        index._relatives = words[2::3]
+        if words and (index._timestamps[-1] < index._timestamps[0] or index._relatives[-1] < index._relatives[0]):
             raise CorruptionError("a time index that does not rise")
         return index
-
-
-def _rising(values: array[int]) -> bool:
-    return all(map(int.__lt__, values, values[1:]))
 
 
 def _big_endian(values: array[int]) -> array[int]:

@@ -372,9 +372,12 @@ class Log:
         count = retention.removable(
             segments, config, now_ms=now_ms, high_watermark=high_watermark, log_start_offset=self.log_start_offset
         )
-        for _ in range(count):
-            following = segments.after(segments.first)
+        for removed in range(count):
+            oldest = segments.first
+            following = segments.after(oldest)
             assert following is not None
+            if retention.is_expired(oldest, config, now_ms) and not lookup.newest_is_true(oldest):
+                return removed
             self._reader.forget()
             self.advance_log_start(Offset(following.base_offset))
             segments.remove_first()

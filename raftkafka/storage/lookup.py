@@ -56,9 +56,7 @@ def rebuild_indexes(segment: Segment) -> None:
 def cut(segment: Segment, position: int, next_offset: int) -> None:
     """Cut `segment` at `position`, where the batch of `next_offset` begins, its indexes and largest timestamp too."""
     segment.truncate(position, next_offset)
-    assert segment.index is not None
-    last = segment.index.last
-    for _, batch in headers_from(segment, last[1] if last is not None else 0):
+    for _, batch in headers_from(segment, _begin(segment, next_offset - 1)):
         segment.note_timestamp(batch)
 
 
@@ -113,9 +111,32 @@ def max_timestamp_offset(segment: Segment, *, start: int, end: int) -> Found | N
     return _first_record(segment, position, batch, newest, start)
 
 
+def newest_is_true(segment: Segment) -> bool:
+    """Whether the batch that is said to carry the segment's largest timestamp does so.
+
+    Asked before retention trusts it: one flipped bit in a time index must not cost a segment. False: the indexes have
+    been built anew from the batches.
+    """
+    require_indexes(segment)
+    found = locate(segment, segment.max_timestamp_offset)
+    if found is not None and next(headers_from(segment, found[0]))[1].max_timestamp == segment.max_timestamp:
+        return True
+    rebuild_indexes(segment)
+    return False
+
+
 def _begin(segment: Segment, offset: int) -> int:
+    """The position from which to look for `offset`, by an index entry that agrees with the batch it leads to."""
     found = segment.position_for(offset)
-    return found[0] if found is not None else 0
+    if found is None or found[1] < 0:
+        return 0
+    header = segment.opened().read(found[0], HEADER_BYTES)
+    batch = shape_at(header, 0) if len(header) == HEADER_BYTES else None
+    if batch is not None and batch.last_offset == found[1]:
+        return found[0]
+    rebuild_indexes(segment)
+    found = segment.position_for(offset)
+    return 0 if found is None else found[0]
 
 
 def _first_record(segment: Segment, position: int, batch: Batch, timestamp_ms: int, start: int) -> Found | None:

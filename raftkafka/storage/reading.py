@@ -160,6 +160,8 @@ class LogReader:
                 count = max(wanted.size, max_bytes)
                 continue
             start = wanted.position
+            if wanted.base_offset > offset:
+                raise self._damaged(segment, position + start)
             run = sound_run(
                 chunk, start, base_offset=wanted.base_offset, end=end, max_bytes=max_bytes, epochs=self._epochs
             )

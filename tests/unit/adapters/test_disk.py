@@ -248,6 +248,33 @@ async def test_a_cancelled_sync_lets_the_thread_finish_first(disk, root):
     await disk.sync([file])
 
 
+async def test_a_failed_sync_is_told_even_to_a_cancelled_caller(disk, root, monkeypatch):
+    def failing(*_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(module.os, "fdatasync", failing)
+    file = disk.open(f"{root}/f", create=True)
+    task = asyncio.ensure_future(disk.sync([file]))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(StorageError, match="cannot sync"):
+        await task
+    file.close()
+
+
+def test_a_tree_goes_without_following_links(disk, root, monkeypatch):
+    monkeypatch.setattr(module, "CLOSE_OFF_LOOP_BYTES", 1)
+    disk.make_dir(f"{root}/tree/sub")
+    disk.open(f"{root}/kept", create=True).close()
+    os.symlink(f"{root}/kept", f"{root}/tree/link")
+    disk.write_atomic(f"{root}/tree/sub/f", b"abc")
+    os.symlink(f"{root}/tree", f"{root}/way")
+    with pytest.raises(StorageError):
+        disk.remove_tree(f"{root}/way")
+    disk.remove_tree(f"{root}/tree")
+    assert disk.list_dir(root) == ["kept", "way"]
+
+
 def test_a_large_removed_file_gives_its_descriptor_back(root, monkeypatch):
     monkeypatch.setattr(module, "CLOSE_OFF_LOOP_BYTES", 1)
     before = len(os.listdir("/proc/self/fd"))

@@ -54,14 +54,14 @@ def test_before_leads_to_or_before_the_first_larger_timestamp(timestamps, asked)
 
 @pytest.mark.parametrize(
     "content",
-    [b"\0" * 7, pack(">IIII", 5, 0, 4, 10), pack(">IIII", 4, 10, 5, 10), pack(">II", 1, 99), pack(">II", 1 << 31, 0)],
+    [b"\0" * 7, pack(">IIII", 5, 0, 4, 10), pack(">IIII", 4, 10, 5, 9), pack(">II", 1, 99), pack(">II", 1 << 31, 0)],
 )
 def test_a_damaged_offset_index_is_refused(content):
     with pytest.raises(CorruptionError):
         OffsetIndex.decode(content, log_bytes=99)
 
 
-@pytest.mark.parametrize("content", [b"\0" * 13, pack(">qIqI", 5, 0, 4, 1), pack(">qIqI", 4, 1, 5, 1)])
+@pytest.mark.parametrize("content", [b"\0" * 13, pack(">qIqI", 5, 0, 4, 1), pack(">qIqI", 4, 1, 5, 0)])
 def test_a_damaged_time_index_is_refused(content):
     with pytest.raises(CorruptionError):
         TimeIndex.decode(content)

@@ -347,6 +347,38 @@ async def test_retention_by_time_and_by_size(logs, disk):
     assert 1_000 <= log.size_bytes < 2_000
 
 
+async def test_a_flipped_bit_in_a_time_index_does_not_cost_a_segment(logs, disk):
+    config = {"retention_ms": 1_000, **SMALL}
+    log = await logs.open(disk, **config)
+    for _ in range(12):
+        logs.append(log, bytes(200), timestamp=1 << 20)
+    await logs.flush(log, disk)
+    log.close()
+    time_index = f"{logs.PATH}/{0:020d}.timeindex"
+    disk.flip(time_index, disk.file_size(time_index) - 12 + 5, 0x10)
+    log = await logs.open(disk, clean=True, now_ms=1 << 20, **config)
+    assert log.delete_old_segments(now_ms=(1 << 20) + 900, high_watermark=12) == 0
+    assert log.offset_for_timestamp(1 << 20, end=12) == (1 << 20, 0, 0)
+    assert log.delete_old_segments(now_ms=(1 << 20) + 2_000, high_watermark=12) > 0
+
+
+@pytest.mark.parametrize("position", range(0, 24, 3))
+async def test_a_cut_does_not_believe_a_damaged_index(logs, disk, position):
+    config = {"segment_bytes": 3_000, "index_interval_bytes": 400}
+    log = await logs.open(disk, **config)
+    batches = [logs.append(log, bytes(100)) for _ in range(40)]
+    await logs.flush(log, disk)
+    log.close()
+    disk.flip(f"{logs.PATH}/{0:020d}.index", position, 0x01)
+    log = await logs.open(disk, clean=True, **config)
+    log.truncate_to(6)
+    assert await logs.read_all(log) == batches[:6]
+    batches[6:] = [logs.append(log, bytes(100), epoch=1) for _ in range(20)]
+    for offset in range(26):
+        result = log.read(offset, max_bytes=1, end=26) or await log.read_cold(offset, max_bytes=1, end=26)
+        assert result.records == batches[offset]
+
+
 async def test_a_record_from_the_future_does_not_keep_its_segment(logs, disk):
     log = await logs.open(disk, retention_ms=1_000, **SMALL)
     logs.append(log, bytes(600), timestamp=1 << 45, now_ms=1_000)
