@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 from random import Random
 from typing import Any, Final
 
+from raftkafka.broker import background
 from raftkafka.broker.controller_queue import ControllerQueue, Decide
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.sessions import Sessions
@@ -319,6 +320,6 @@ class Controller:
         return await self._queue.submit(decide)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
+        task = background.start(work, name="controller")
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from raftkafka.broker import background
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.metadata.apply import apply_all
 from raftkafka.metadata.commands import Command, encode_entries
@@ -62,7 +63,7 @@ class ControllerQueue:
         waiting = _Waiting(decide, loop.create_future())
         self._waiting.append(waiting)
         if self._task is None:
-            self._task = loop.create_task(self._run())
+            self._task = background.start(self._run(), name="controller queue")
         return await waiting.answer
 
     def fail_all(self, error: ApiError) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from math import ceil
 from typing import Final
 
+from raftkafka.broker import background
 from raftkafka.broker.flusher import Flusher
 from raftkafka.broker.partition import Partition
 from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
@@ -68,7 +69,7 @@ class LeaderFetcher:
         self._pausing.pop(partition.topic_partition, None)
         self._changed.set()
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._task = background.start(self._run(), name=f"fetcher of node {self._leader_id}")
 
     def remove(self, key: TopicPartition) -> None:
         self._partitions.pop(key, None)

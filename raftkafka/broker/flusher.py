@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable
 from typing import Protocol
 
+from raftkafka.broker import background
 from raftkafka.model.errors import StorageError
 from raftkafka.model.ids import Offset
 from raftkafka.ports.disk import Disk, File
@@ -45,7 +46,7 @@ class Flusher:
             return
         self._dirty[partition] = None
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._task = background.start(self._run(), name="flusher")
 
     def forget(self, partition: Flushable) -> None:
         """The partition's files are about to be closed."""

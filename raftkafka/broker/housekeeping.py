@@ -11,6 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from raftkafka.broker import background
 from raftkafka.model.errors import StorageError
 
 _log = logging.getLogger("raftkafka.housekeeping")
@@ -31,8 +32,7 @@ class Housekeeping:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._repeat(duty), name=duty.name) for duty in self._duties]
+        self._tasks = [background.start(self._repeat(duty), name=duty.name) for duty in self._duties]
 
     async def stop(self) -> None:
         for task in self._tasks:

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterable
 
+from raftkafka.broker import background
 from raftkafka.broker.controller_channel import ControllerChannel
 from raftkafka.broker.partition import Partition
 from raftkafka.model.api.broker_lifecycle import AlterPartition, AlterPartitionItem, AlterPartitionResponse
@@ -56,7 +57,7 @@ class IsrProposer:
             return
         self._candidates[partition] = None
         if self._task is None:
-            self._task = asyncio.get_running_loop().create_task(self._run())
+            self._task = background.start(self._run(), name="ISR proposals")
 
     def sweep(self, partitions: Iterable[Partition]) -> None:
         """Look for followers that have fallen behind; called every half `replica.lag.time.max.ms`."""

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from raftkafka.broker import background
 from raftkafka.broker.controller_channel import ControllerChannel
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.model.api.broker_lifecycle import (
@@ -72,7 +73,7 @@ class Membership:
         self.last_error = "not registered yet"
 
     def start(self, listeners: tuple[ListenerEndpoint, ...]) -> None:
-        self._task = asyncio.get_running_loop().create_task(self._run(listeners))
+        self._task = background.start(self._run(listeners), name="membership")
 
     def has_lease(self) -> bool:
         """True while the controller has said, within the session time-out, that this broker is not fenced."""

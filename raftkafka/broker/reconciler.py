@@ -11,6 +11,7 @@ import asyncio
 import logging
 from typing import Protocol
 
+from raftkafka.broker import background
 from raftkafka.broker.fetcher import Fetchers
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
@@ -64,7 +65,7 @@ class Reconciler:
 
     def start(self) -> None:
         """Begin with everything the image gives to this node."""
-        self._task = asyncio.get_running_loop().create_task(self._run())
+        self._task = background.start(self._run(), name="reconciler")
         for key, state in self._store.image.partitions():
             if self._node_id in state.replicas:
                 self._dirty[key] = None

@@ -1,0 +1,27 @@
+"""Duties in their own rhythm; one that fails by the disk goes on."""
+
+from __future__ import annotations
+
+import asyncio
+
+from raftkafka.broker.housekeeping import Duty, Housekeeping
+from raftkafka.model.errors import StorageError
+
+
+async def test_each_duty_has_its_rhythm_and_survives_the_disk():
+    done = {"often": 0, "seldom": 0}
+
+    def duty(name: str, interval_s: float, error: StorageError | None = None) -> Duty:
+        async def work() -> None:
+            done[name] += 1
+            if error is not None:
+                raise error
+
+        return Duty(name=name, interval_s=interval_s, work=work)
+
+    housekeeping = Housekeeping([duty("often", 1, StorageError("EIO")), duty("seldom", 4)])
+    housekeeping.start()
+    await asyncio.sleep(8.5)
+    await housekeeping.stop()
+    await asyncio.sleep(10)
+    assert done == {"often": 8, "seldom": 2}
