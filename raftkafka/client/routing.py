@@ -173,14 +173,20 @@ class Router:
         return await self._pool.get(address, lane)
 
     async def ask_any(self, request: Request, *, timeout_s: float) -> Response:
-        """Send to one node that can be reached: connected ones first. Safe for requests that must not be sent twice.
+        """Send to one node that answers: connected ones first. Safe for requests that must not be sent twice.
 
         Raises:
             RaftKafkaError: nobody could be reached, or the answer did not come (then the outcome is unknown, I18).
         """
         async with asyncio.timeout(timeout_s):
-            channel = await self._pool.first(self._candidates(), lambda address: self._pool.get(address, CONTROL))
+            channel = await self._pool.first(self._candidates(), self._answering)
         return await channel.request(request, timeout_s=timeout_s)
+
+    async def _answering(self, address: Address) -> Channel:
+        """A connection with somebody awake behind it: the kernel accepts, and keeps open, for a process that is stopped."""
+        channel = await self._pool.get(address, CONTROL)
+        await channel.request(Metadata(topics=()), timeout_s=METADATA_TIMEOUT_S)
+        return channel
 
     def _candidates(self) -> list[Address]:
         """Everybody who may know: the brokers, then the bootstrap servers."""

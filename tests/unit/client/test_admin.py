@@ -99,3 +99,14 @@ async def test_reading_goes_on_past_dead_nodes_and_gives_up_in_time(cluster):
     async with admin_of(cluster, default_api_timeout_ms=80) as admin:
         with pytest.raises(ApiError, match="b1:9092"):
             await admin.list_topics()
+
+
+async def test_nodes_that_accept_but_never_answer_are_passed_over(cluster):
+    created = CreateTopicsResponse(topics=(CreatedTopic(name="t"),))
+    cluster.script = lambda node, request: (
+        created if isinstance(request, CreateTopics) and node == 3 else NotImplemented
+    )
+    cluster.deaf = {1, 2}
+    async with admin_of(cluster, default_api_timeout_ms=5_000) as admin:
+        assert (await admin.create_topic("t")).name == "t"
+    assert [node for node, request in cluster.requests if isinstance(request, CreateTopics)] == [3]
