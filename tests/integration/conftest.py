@@ -17,7 +17,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -427,21 +427,21 @@ def new_cluster(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Clus
 
 
 @pytest.fixture
-async def cluster(new_cluster: ClusterFactory) -> AsyncIterator[Cluster]:
+async def cluster(new_cluster: ClusterFactory) -> Cluster:
     """Three nodes that are ready."""
     made = new_cluster(3)
     made.start()
     await made.ready()
-    yield made
+    return made
 
 
 @pytest.fixture
-async def single(new_cluster: ClusterFactory) -> AsyncIterator[Cluster]:
+async def single(new_cluster: ClusterFactory) -> Cluster:
     """One node that is a whole cluster, and ready."""
     made = new_cluster(1)
     made.start()
     await made.ready()
-    yield made
+    return made
 
 
 def assert_no_traceback(clusters: Iterable[Cluster]) -> None:
