@@ -31,6 +31,7 @@ from raftkafka.adapters.raft.network import Network
 from raftkafka.adapters.raft.prevote import PreVote
 from raftkafka.adapters.raft.serializer import LibraryJournal, SnapshotSerializer
 from raftkafka.adapters.raft.snapshot import SnapshotStore
+from raftkafka.adapters.raft.transfer import CHUNK_BYTES
 from raftkafka.adapters.raft.transport import RaftTransport
 from raftkafka.model.errors import InvariantViolationError, RaftKafkaError
 from raftkafka.model.ids import NodeId, RaftIndex, Term
@@ -63,7 +64,8 @@ class RaftConsensus:
     """A voter. `voters` names all of them, this node included; none or only this node is a cluster of one.
 
     `listen` None binds this node's own entry in `voters`. `on_fatal` is called once, on the loop, with what makes going
-    on impossible; the node neither sends nor accepts anything from then on.
+    on impossible; the node neither sends nor accepts anything from then on. Only tests give `mends`, and make the sizes
+    small.
     """
 
     def __init__(
@@ -81,6 +83,8 @@ class RaftConsensus:
         random: Random,
         on_fatal: Callable[[BaseException], None] | None = None,
         mends: Mends | None = None,
+        append_batch_bytes: int = APPEND_BATCH_BYTES,
+        snapshot_chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self._node_id = node_id
         self._own = next((voter for voter in voters if voter.node_id == node_id), None)
@@ -93,6 +97,8 @@ class RaftConsensus:
         self._probe = probe
         self._random = random
         self._on_fatal = on_fatal
+        self._append_batch_bytes = append_batch_bytes
+        self._snapshot_chunk_bytes = snapshot_chunk_bytes
         self._mends = mends if mends is not None else Mends()
         self._network = Network(
             node_id=node_id,
@@ -154,7 +160,11 @@ class RaftConsensus:
             faults.check_whole(self._journal)
         commit_index = 1 if snapshot is None else snapshot.index
         self._transport = RaftTransport(
-            network=self._network, journal=self._journal, mends_in_force=self._mends, now=self._loop.time
+            network=self._network,
+            journal=self._journal,
+            mends_in_force=self._mends,
+            now=self._loop.time,
+            chunk_bytes=self._snapshot_chunk_bytes,
         )
         others = [voter.node_id for voter in self._others]
         core = RaftCore(
@@ -215,7 +225,7 @@ class RaftConsensus:
             raftMaxTimeout=settings.election_timeout_max_ms / 1000,
             connectionTimeout=max(3.5, settings.election_timeout_max_ms / 1000),
             appendEntriesPeriod=settings.raft_heartbeat_ms / 1000,
-            appendEntriesBatchSizeBytes=APPEND_BATCH_BYTES,
+            appendEntriesBatchSizeBytes=self._append_batch_bytes,
             leaderFallbackTimeout=max(LEADER_FALLBACK_S, 2 * settings.election_timeout_max_ms / 1000),
             logCompactionMinEntries=settings.snapshot_min_entries,
             logCompactionMinTime=SNAPSHOT_INTERVAL_S,

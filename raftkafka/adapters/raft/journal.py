@@ -57,6 +57,8 @@ class Journal:
         self._obsolete: list[str] = []
         self._sync_task: asyncio.Task[None] | None = None
         self._failed = False
+        self.is_new = False
+        """There was no journal before this start."""
 
     # Life
 
@@ -70,6 +72,7 @@ class Journal:
         self.entries, self.term, self.vote = loaded.entries, loaded.term, loaded.vote
         self._segment = loaded.segment
         if loaded.segment == 0:
+            self.is_new = True
             for name in loaded.obsolete:
                 self._disk.remove(f"{self._directory}/{name}")
             self._begin_segment()

@@ -134,9 +134,12 @@ def align_journal(journal: Journal, snapshot: Snapshot) -> None:
     """7: make the journal begin with the snapshot's two entries, as a crash between snapshot and cut leaves it not.
 
     Raises:
-        StartupError: the journal begins behind the snapshot: entries are missing.
+        StartupError: the journal begins behind the snapshot: entries are missing. Or there is no journal: with it this
+            node's term and vote are gone, and it could vote twice.
     """
     entries = journal.entries
+    if journal.is_new:
+        raise StartupError(f"there is a snapshot at entry {snapshot.index} but no Raft journal beside it")
     if entries and entries[0][1] > snapshot.previous[1]:
         raise StartupError(
             f"the Raft journal begins at entry {entries[0][1]}, but the snapshot ends at entry {snapshot.index}: "

@@ -117,7 +117,8 @@ async def scenario(world: World) -> None:
             await world.boot(node_id)
     await asyncio.sleep(QUIET_S)
     leader = world.leader()
-    assert leader is not None and leader.consensus is not None, f"seed {world.seed}: no leader"
+    assert leader is not None, f"seed {world.seed}: no leader"
+    assert leader.consensus is not None
     await world.inside(leader.node_id, leader.consensus.barrier(timeout_s=1))
     await asyncio.sleep(1)
     world.check_all()
