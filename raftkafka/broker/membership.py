@@ -13,6 +13,8 @@ from collections.abc import Callable
 from raftkafka.broker import background
 from raftkafka.broker.controller_channel import ControllerChannel
 from raftkafka.broker.metadata_store import MetadataStore
+from raftkafka.metadata.changes import Changes
+from raftkafka.metadata.image import Image
 from raftkafka.model.api.broker_lifecycle import (
     BrokerHeartbeat,
     BrokerHeartbeatResponse,
@@ -71,6 +73,7 @@ class Membership:
         self.broker_epoch: BrokerEpoch = NO_BROKER_EPOCH
         self.fenced = True
         self.last_error = "not registered yet"
+        store.subscribe(self._on_change)
 
     def start(self, listeners: tuple[ListenerEndpoint, ...]) -> None:
         self._task = background.start(self._run(listeners), name="membership")
@@ -80,6 +83,14 @@ class Membership:
         return (
             not self.fenced and self._last_contact is not None and self._now() - self._last_contact <= self._session_s
         )
+
+    def _on_change(self, image: Image, changes: Changes) -> None:
+        """Who reads in the image that it was fenced has no lease any more, and asks at once to be let in again."""
+        own = image.brokers.get(self._node_id) if self._node_id in changes.brokers else None
+        if own is not None and own.fenced and own.epoch == self.broker_epoch and not self.fenced:
+            self.fenced = True
+            _log.info("this broker was fenced")
+            self._wake.set()
 
     def controller_changed(self) -> None:
         """A new controller wants to hear from everybody soon."""

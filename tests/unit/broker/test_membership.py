@@ -54,7 +54,13 @@ def told() -> SimpleNamespace:
 
 
 @pytest.fixture
-async def membership(channel, told):
+def store() -> SimpleNamespace:
+    listeners = []
+    return SimpleNamespace(applied_index=7, listeners=listeners, subscribe=listeners.append)
+
+
+@pytest.fixture
+async def membership(channel, told, store):
     made = Membership(
         node_id=NodeId(1),
         cluster_id="",
@@ -62,7 +68,7 @@ async def membership(channel, told):
         rack="r1",
         previous_broker_epoch=BrokerEpoch(3),
         channel=channel,
-        store=SimpleNamespace(applied_index=7),
+        store=store,
         settings=ControllerSettings(),
         on_registered=lambda *news: told.registered.append(news),
         on_fatal=told.fatal.append,
@@ -190,3 +196,16 @@ async def test_leaving_gives_up_in_time_and_without_a_registration_at_once(membe
     channel.heartbeat = ApiError(ErrorCode.NOT_CONTROLLER)
     assert await membership.leave(timeout_s=5) is False
     assert asyncio.get_running_loop().time() - began == pytest.approx(5.5)
+
+
+@pytest.mark.parametrize(("epoch", "heard"), [(5, True), (4, False)])
+async def test_a_broker_that_reads_of_its_fencing_asks_at_once(membership, channel, store, epoch, heard):
+    membership.start(LISTENERS)
+    await asyncio.sleep(0.5)
+    before = channel.count(BrokerHeartbeat)
+    own = SimpleNamespace(fenced=True, epoch=epoch)
+    store.listeners[0](SimpleNamespace(brokers={1: own}), SimpleNamespace(brokers={1}))
+    assert membership.has_lease() is not heard
+    await asyncio.sleep(0.01)
+    assert channel.count(BrokerHeartbeat) == before + heard
+    assert membership.has_lease()
