@@ -51,7 +51,7 @@ from raftkafka.model.ids import (
 )
 from raftkafka.model.settings.values import FlushPolicy, Settings
 from raftkafka.ports.consensus import NotLeaderError, VoterState
-from raftkafka.ports.disk import File
+from raftkafka.ports.disk import Bytes, File
 from raftkafka.ports.peer import PeerUnavailableError
 from raftkafka.ports.probe import NullProbe
 from raftkafka.record.build import encode_values
@@ -98,6 +98,10 @@ class HeldDisk(OsDisk):
         await asyncio.sleep(0)
         if self.sync_error is not None:
             raise self.sync_error
+
+    async def replace(self, path: str, data: Bytes) -> None:
+        await asyncio.sleep(0)
+        self.write_atomic(path, data)
 
     async def read_cold(self, file: File, position: int, count: int) -> bytes:
         await asyncio.sleep(0)
