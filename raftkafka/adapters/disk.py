@@ -18,6 +18,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
+import aiofiles
+
 from raftkafka.model.errors import DiskFullError, StartupError, StorageError
 from raftkafka.ports.disk import Bytes, File
 
@@ -287,16 +289,22 @@ class OsDisk:
     def write_atomic(self, path: str, data: Bytes) -> None:
         new = f"{path}.tmp"
         with _failures("write", path):
-            # A leftover may be a planted link: remove the name and insist on making the file.
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(new)
-            fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
-            with os.fdopen(fd, "wb") as file:
+            with os.fdopen(_open_anew(new, 0), "wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
             os.rename(new, path)
         self.sync_dir(os.path.dirname(path))
+
+    async def replace(self, path: str, data: Bytes) -> None:
+        new = f"{path}.new"
+        loop = asyncio.get_running_loop()
+        with _failures("write", path):
+            async with aiofiles.open(new, "wb", opener=_open_anew, executor=self._pool) as file:
+                await file.write(data)
+                await file.flush()
+                await loop.run_in_executor(self._pool, os.fsync, file.fileno())
+            await loop.run_in_executor(self._pool, _rename_durably, new, path)
 
     def sync_dir(self, path: str) -> None:
         with _failures("sync the directory", path):
@@ -367,6 +375,18 @@ class OsDisk:
             if (failure := future.exception()) is not None:
                 raise failure from None
             raise
+
+
+def _open_anew(path: str, _flags: int) -> int:
+    """A leftover may be a planted link: remove the name and insist on making the file."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
+
+
+def _rename_durably(source: str, target: str) -> None:
+    os.rename(source, target)
+    _sync_directory(os.path.dirname(target))
 
 
 def _sync_all(descriptors: Sequence[tuple[int, str]], directories: Sequence[str]) -> None:

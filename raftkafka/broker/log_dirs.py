@@ -6,6 +6,7 @@ partitions in the others go on.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -39,6 +40,7 @@ class _OpenDirectory:
     watermarks: _Offsets
     log_starts: _Offsets
     deleted: set[tuple[str, int]] = field(default_factory=set)
+    writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
     failed: StorageError | None = None
 
@@ -142,7 +144,7 @@ class LogDirs:
         name = (topic.name, int(key.partition))
         existed = key in opened.found
         if not existed:
-            self._forget_checkpoints(opened, name)
+            await self._forget_checkpoints(opened, name)
         log = await Log.open(
             self._disk,
             path,
@@ -182,16 +184,16 @@ class LogDirs:
                 del opened.found[other]
                 self._dir_of.pop(other, None)
 
-    def _forget_checkpoints(self, opened: _OpenDirectory, name: tuple[str, int]) -> None:
+    async def _forget_checkpoints(self, opened: _OpenDirectory, name: tuple[str, int]) -> None:
         """What the checkpoints say of an older topic of that name must never be believed of the new one."""
         known = (opened.recovery_points, opened.watermarks, opened.log_starts)
         if name in opened.deleted or any(name in offsets for offsets in known):
             for offsets in known:
                 offsets.pop(name, None)
             opened.deleted.discard(name)
-            self._write_watermarks(opened)
-            self._write_recovery_points(opened)
-            self._write_log_starts(opened)
+            await self._write_watermarks(opened)
+            await self._write_recovery_points(opened)
+            await self._write_log_starts(opened)
 
     def _emptiest(self) -> _OpenDirectory:
         online = [opened for opened in self._dirs if opened.failed is None]
@@ -228,13 +230,13 @@ class LogDirs:
 
     async def checkpoint_watermarks(self) -> None:
         for opened in self._online():
-            self._write_watermarks(opened)
+            await self._write_watermarks(opened)
 
     async def checkpoint_recovery_points(self) -> None:
         """Sync what is dirty, then note how far each log need not be looked at after a crash."""
         await self.flush_all()
         for opened in self._online():
-            self._write_recovery_points(opened)
+            await self._write_recovery_points(opened)
 
     async def flush_all(self) -> None:
         for opened in self._online():
@@ -256,7 +258,7 @@ class LogDirs:
                     _log.info(
                         "%s: %d old segments deleted, starts at %d", partition, gone, partition.log.log_start_offset
                     )
-            self._write_log_starts(opened)
+            await self._write_log_starts(opened)
 
     # The end
 
@@ -270,8 +272,8 @@ class LogDirs:
                 await self.checkpoint_watermarks()
                 for partition in opened.partitions.values():
                     partition.log.close()
-                self._write_recovery_points(opened)
-                self._write_log_starts(opened)
+                await self._write_recovery_points(opened)
+                await self._write_log_starts(opened)
                 # What was never opened was never recovered: a mark would make the next start believe it as it is.
                 known = opened.directory.was_clean or opened.found.keys() <= opened.partitions.keys()
                 if opened.failed is None and known:
@@ -300,18 +302,26 @@ class LogDirs:
     def _online(self) -> list[_OpenDirectory]:
         return [opened for opened in self._dirs if opened.failed is None]
 
-    def _write_watermarks(self, opened: _OpenDirectory) -> None:
-        offsets = {_name(each): each.high_watermark for each in opened.partitions.values()}
-        # What is not open yet keeps the watermark that was known of it.
-        opened.directory.write_offsets(checkpoint.HIGH_WATERMARK_FILE, {**opened.watermarks, **offsets})
+    async def _write_watermarks(self, opened: _OpenDirectory) -> None:
+        async with opened.writing:
+            offsets = {_name(each): each.high_watermark for each in opened.partitions.values()}
+            # What is not open yet keeps the watermark that was known of it.
+            await opened.directory.write_offsets(checkpoint.HIGH_WATERMARK_FILE, {**opened.watermarks, **offsets})
 
-    def _write_recovery_points(self, opened: _OpenDirectory) -> None:
-        offsets = {_name(each): each.log.recovery_point for each in opened.partitions.values()}
-        opened.directory.write_offsets(checkpoint.RECOVERY_POINT_FILE, {**opened.recovery_points, **offsets})
+    async def _write_recovery_points(self, opened: _OpenDirectory) -> None:
+        async with opened.writing:
+            points = [(each, each.log.recovery_point) for each in opened.partitions.values()]
+            offsets = {_name(each): point for each, point in points}
+            await opened.directory.write_offsets(checkpoint.RECOVERY_POINT_FILE, {**opened.recovery_points, **offsets})
+            for partition, point in points:
+                # A log that was cut in between still needs its limit: the file says more than it holds.
+                if partition.log.recovery_point >= point:
+                    partition.log.recovery_point_saved()
 
-    def _write_log_starts(self, opened: _OpenDirectory) -> None:
-        offsets = {_name(each): each.log.log_start_offset for each in opened.partitions.values()}
-        opened.directory.write_offsets(checkpoint.LOG_START_FILE, {**opened.log_starts, **offsets})
+    async def _write_log_starts(self, opened: _OpenDirectory) -> None:
+        async with opened.writing:
+            offsets = {_name(each): each.log.log_start_offset for each in opened.partitions.values()}
+            await opened.directory.write_offsets(checkpoint.LOG_START_FILE, {**opened.log_starts, **offsets})
 
     def _failed(self, opened: _OpenDirectory, error: StorageError) -> None:
         opened.failed = error

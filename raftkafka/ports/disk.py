@@ -89,6 +89,10 @@ class Disk(Protocol):
         """New file, synced, renamed over `path`, directory synced: afterwards old or new is there, whole."""
         ...
 
+    async def replace(self, path: str, data: Bytes) -> None:
+        """`write_atomic`, off the loop: for what is written again and again. One at a time per path."""
+        ...
+
     def sync_dir(self, path: str) -> None: ...
 
     def lock(self, path: str) -> Lock:

@@ -53,10 +53,10 @@ def read(disk: Disk, path: str) -> dict[tuple[str, int], Offset]:
     return decode(disk.read_file(path)) or {}
 
 
-def write(disk: Disk, path: str, offsets: Offsets) -> None:
+async def write(disk: Disk, path: str, offsets: Offsets) -> None:
     """Replace the checkpoint at `path`, durably.
 
     Raises:
         StorageError: the disk refused; the old content stands.
     """
-    disk.write_atomic(path, encode(offsets))
+    await disk.replace(path, encode(offsets))

@@ -170,8 +170,8 @@ class LogDirectory:
         """The checkpoint `file` (a name from `storage.checkpoint`) of this directory."""
         return dict(checkpoint.read(self._disk, f"{self.path}/{file}"))
 
-    def write_offsets(self, file: str, offsets: Offsets) -> None:
-        checkpoint.write(self._disk, f"{self.path}/{file}", offsets)
+    async def write_offsets(self, file: str, offsets: Offsets) -> None:
+        await checkpoint.write(self._disk, f"{self.path}/{file}", offsets)
 
     def mark_clean(self, broker_epoch: BrokerEpoch) -> None:
         """Say that everything here is synced and closed; the last write of an orderly stop."""

@@ -121,6 +121,22 @@ def test_a_planted_link_does_not_catch_an_atomic_write(disk, root):
     assert disk.list_dir(root) == ["f", "victim"]
 
 
+async def test_a_replaced_file_is_whole_and_a_planted_link_is_not_followed(disk, root):
+    disk.write_atomic(f"{root}/victim", b"old")
+    os.symlink(f"{root}/victim", f"{root}/f.new")
+    await disk.replace(f"{root}/f", b"one")
+    await disk.replace(f"{root}/f", b"two")
+    assert disk.read_file(f"{root}/victim") == b"old"
+    assert disk.read_file(f"{root}/f") == b"two"
+    assert disk.list_dir(root) == ["f", "victim"]
+    assert os.stat(f"{root}/f").st_mode & 0o777 == 0o600
+
+
+async def test_a_file_that_cannot_be_replaced_says_so(disk, root):
+    with pytest.raises(StorageError, match="nowhere"):
+        await disk.replace(f"{root}/nowhere/f", b"one")
+
+
 def test_a_device_or_pipe_is_no_file(disk, root):
     with pytest.raises(StorageError):
         disk.open("/dev/null")

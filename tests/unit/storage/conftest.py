@@ -262,6 +262,9 @@ class MemoryDisk:
         parent.change({name: inode})
         parent.sync()
 
+    async def replace(self, path: str, data: Bytes) -> None:
+        self.write_atomic(path, data)
+
     def sync_dir(self, path: str) -> None:
         self._directory(path).sync()
 

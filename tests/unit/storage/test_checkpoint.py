@@ -15,8 +15,8 @@ def test_it_round_trips(offsets):
     assert checkpoint.decode(checkpoint.encode(offsets)) == offsets
 
 
-def test_it_is_kafkas_text(disk):
-    checkpoint.write(disk, "/data/x", {("orders", 1): 7, ("orders", 0): 5})
+async def test_it_is_kafkas_text(disk):
+    await checkpoint.write(disk, "/data/x", {("orders", 1): 7, ("orders", 0): 5})
     assert disk.read_file("/data/x") == b"0\n2\norders 0 5\norders 1 7\n"
     assert checkpoint.read(disk, "/data/x") == {("orders", 0): 5, ("orders", 1): 7}
 
@@ -34,10 +34,10 @@ def test_a_missing_one_reads_as_empty(disk):
     assert checkpoint.read(disk, "/data/x") == {}
 
 
-def test_a_failed_write_leaves_the_old_one(disk):
-    checkpoint.write(disk, "/data/x", {("a", 0): 1})
+async def test_a_failed_write_leaves_the_old_one(disk):
+    await checkpoint.write(disk, "/data/x", {("a", 0): 1})
     disk.append_error = StorageError("input/output error")
     with pytest.raises(StorageError):
-        checkpoint.write(disk, "/data/x", {("a", 0): 2})
+        await checkpoint.write(disk, "/data/x", {("a", 0): 2})
     disk.crash()
     assert checkpoint.read(disk, "/data/x") == {("a", 0): 1}
