@@ -33,7 +33,7 @@ from raftkafka.adapters.raft.serializer import LibraryJournal, SnapshotSerialize
 from raftkafka.adapters.raft.snapshot import SnapshotStore
 from raftkafka.adapters.raft.transfer import CHUNK_BYTES
 from raftkafka.adapters.raft.transport import RaftTransport
-from raftkafka.model.errors import InvariantViolationError, RaftKafkaError
+from raftkafka.model.errors import RaftKafkaError, StartupError
 from raftkafka.model.ids import NodeId, RaftIndex, Term
 from raftkafka.model.settings.values import ControllerSettings, Listener, Voter
 from raftkafka.ports.consensus import NotLeaderError, OutcomeUnknownError, StateMachine, VoterState
@@ -45,7 +45,7 @@ _log = logging.getLogger("raftkafka.raft")
 PROPOSALS_MAX: Final = 10_000
 LEADER_FALLBACK_S: Final = 0.8
 """A leader that has not heard from a majority for so long leads no more (mend 12; the library's default is 30 s)."""
-APPEND_BATCH_BYTES: Final = 4 << 20
+APPEND_BATCH_BYTES: Final = 2 << 20
 """More than any command: an entry as large as this would be sent in pickled parts."""
 SNAPSHOT_INTERVAL_S: Final = 3_600
 
@@ -126,6 +126,8 @@ class RaftConsensus:
             StartupError: the port is in use, the files are damaged or in use, or the library is not the expected one.
         """
         check_library()
+        if self._others and self._own is None:
+            raise StartupError(f"node {self._node_id} is not one of controller.quorum.voters")
         self._loop = asyncio.get_running_loop()
         self._disk.make_dir(self._directory)
         self._lock = self._disk.lock(f"{self._directory}/lock")
@@ -144,7 +146,7 @@ class RaftConsensus:
     def _listener(self) -> Listener:
         if self._listen is not None:
             return self._listen
-        assert self._own is not None, "a node with other voters is a voter itself"
+        assert self._own is not None
         return Listener(name="CONTROLLER", host=self._own.host, port=self._own.port)
 
     async def _load(self) -> None:
@@ -189,7 +191,7 @@ class RaftConsensus:
             self._serializer.prepare(snapshot)
             core.load_snapshot()
             if self._failure is not None:
-                raise InvariantViolationError(f"the snapshot cannot be restored: {self._failure}")
+                raise StartupError(f"the snapshot of the metadata cannot be restored: {self._failure}")
         if not others:
             # Nobody to wait for.
             core.set_election_deadline(self._loop.time() - 1)

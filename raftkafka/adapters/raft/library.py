@@ -29,6 +29,9 @@ PINNED_VERSION: Final = "0.3.17"
 Entry = tuple[bytes, int, int]
 """What the library keeps in its log: command (first byte: its type), index, term."""
 
+ENTRIES_MAX: Final = 4_096
+"""In one message."""
+
 COMMAND_REGULAR: Final = 0
 COMMAND_NO_OP: Final = 1
 
@@ -186,6 +189,8 @@ class RaftCore(SyncObj):
         # it does not commit it. So a leader never commits what is not durable on its own disk.
         if self._core_counting and count == 1 and fromIDx > self._core_durable_index():
             return []
+        if maxSizeBytes is not None:
+            count = ENTRIES_MAX  # a message; without a count the library would copy the whole rest of the log for it
         entries: list[Entry] = super()._SyncObj__getEntries(fromIDx, count, maxSizeBytes)
         return entries
 

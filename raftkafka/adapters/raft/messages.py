@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from raftkafka.adapters.raft.library import COMMAND_NO_OP, COMMAND_REGULAR, Entry
+from raftkafka.adapters.raft.library import COMMAND_NO_OP, COMMAND_REGULAR, ENTRIES_MAX, Entry
 from raftkafka.model import cbor
 from raftkafka.model.errors import ProtocolError
 
@@ -18,7 +18,6 @@ COMMAND_MAX_BYTES: Final = 1 << 20
 ENTRY_MAX_BYTES: Final = COMMAND_MAX_BYTES + 1
 """A command and the byte for its type."""
 FRAME_MAX_BYTES: Final = 8 << 20
-ENTRIES_MAX: Final = 1 << 17
 NUMBER_MAX: Final = (1 << 62) - 1
 
 

@@ -168,6 +168,19 @@ async def test_a_port_in_use_is_named(tmp_path):
         await cluster.start(1)
 
 
+async def test_a_node_that_is_no_voter_does_not_start(tmp_path):
+    async with cluster_of(tmp_path, 3, started=False) as cluster:
+        with pytest.raises(StartupError, match=r"node 7 is not one of controller\.quorum\.voters"):
+            await cluster.make(7).start()
+
+
+async def test_many_small_entries_go_in_several_messages(tmp_path):
+    async with cluster_of(tmp_path, 3) as cluster:
+        leader = await cluster.leader()
+        await asyncio.gather(*(leader.propose(b"", timeout_s=30) for _ in range(9_000)))
+        await until(lambda: all(len(machine.log) == 9_000 for machine in cluster.machines.values()))
+
+
 async def test_a_directory_in_use_is_named(tmp_path):
     cluster = Cluster(tmp_path, 0)
     await cluster.start(1)
