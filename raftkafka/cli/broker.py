@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
+import click
 
 
-def broker(
-    properties: Annotated[
-        str, typer.Argument(metavar="SERVER.PROPERTIES", help="The node's settings, with Kafka's keys.")
-    ],
-    check: Annotated[
-        bool, typer.Option("--check", help="Only read the file: report what is wrong or ignored.")
-    ] = False,
-) -> int:
-    """Run one node in the foreground until SIGTERM or Ctrl-C."""
+@click.command()
+@click.argument("properties", metavar="SERVER.PROPERTIES")
+@click.option("--check", is_flag=True, help="Only read the file: report what is wrong or ignored.")
+@click.option("--with-parent", type=int, hidden=True, help="Stop when the process of this id is gone.")
+def broker(properties: str, check: bool, with_parent: int | None) -> int:
+    """Run one node in the foreground until SIGTERM or Ctrl-C, with the settings in SERVER.PROPERTIES (Kafka's keys)."""
     if check:
         return _check(properties)
+    if with_parent is not None:
+        from raftkafka.cli.parent import stop_with_parent
+
+        stop_with_parent(with_parent)
     from raftkafka.node.main import run_broker
 
     return run_broker(properties)

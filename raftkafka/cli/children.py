@@ -1,11 +1,13 @@
 """Nodes as child processes of a command: start, wait until ready, kill, stop. Floor 5.
 
-Every process is ended by the id it was started with, and none outlives the command that started it.
+Every process is ended by the id it was started with, and none outlives the command that started it: not even when that is
+killed, see `cli.parent`.
 """
 
 from __future__ import annotations
 
 import http.client
+import os
 import signal
 import subprocess
 import sys
@@ -37,9 +39,10 @@ class Children:
 
     def start(self, place: NodePlace) -> None:
         """Start `rk broker` with the node's settings; its words go to the node's log file."""
+        command = [sys.executable, "-m", "raftkafka.cli.main", "broker", str(place.properties)]
         with open(place.log, "ab") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "raftkafka.cli.main", "broker", str(place.properties)],
+                [*command, "--with-parent", str(os.getpid())],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

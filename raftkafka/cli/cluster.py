@@ -4,48 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
+import click
 
-from raftkafka.cli.options import DEFAULT_BOOTSTRAP, DEFAULT_TIMEOUT_MS, AsJson, BootstrapServer, TimeoutMs
+from raftkafka.cli.admin import admin_of
+from raftkafka.cli.options import bootstrap_option, json_option, timeout_option
 from raftkafka.cli.output import as_json, line, table
 
 if TYPE_CHECKING:
     from raftkafka.model.api.cluster import DescribeClusterResponse, DescribeQuorumResponse
 
-app = typer.Typer(no_args_is_help=True, help="See the cluster as a whole.")
 
-
-@app.callback()
+@click.group(no_args_is_help=True)
 def cluster() -> None:
-    """Keeps `status` a subcommand of its own: typer would fold a lone command into its parent."""
+    """See the cluster as a whole."""
 
 
-@app.command("status")
-def status(
-    bootstrap_server: BootstrapServer = DEFAULT_BOOTSTRAP,
-    timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS,
-    json: AsJson = False,
-) -> None:
+@cluster.command()
+@bootstrap_option
+@timeout_option
+@json_option
+def status(bootstrap_server: str, timeout_ms: int, json: bool) -> None:
     """Show brokers, the controller, and the Raft voters with their term."""
     from raftkafka.cli.session import run
-    from raftkafka.client.admin import Admin
 
     async def ask() -> tuple[DescribeClusterResponse, DescribeQuorumResponse]:
-        admin = Admin(
-            bootstrap_server,
-            client_id="rk-admin",
-            default_api_timeout_ms=timeout_ms,
-            connect_timeout_ms=min(timeout_ms, 5_000),
-        )
-        async with admin:
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
             return await admin.describe_cluster(), await admin.describe_quorum()
 
-    cluster, quorum = run(ask())
+    described, quorum = run(ask())
     if json:
-        as_json(_document(cluster, quorum))
+        as_json(_document(described, quorum))
         return
     line(
-        f"cluster {cluster.cluster_id}, controller {quorum.leader_id}, Raft term {quorum.term}, "
+        f"cluster {described.cluster_id}, controller {quorum.leader_id}, Raft term {quorum.term}, "
         f"commit index {quorum.commit_index}"
     )
     line("")
@@ -58,7 +49,7 @@ def status(
                 broker.rack or "-",
                 "fenced" if broker.fenced else "active",
             )
-            for broker in cluster.brokers
+            for broker in described.brokers
         ],
     )
     line("")

@@ -5,25 +5,32 @@ from __future__ import annotations
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Annotated
 
-import typer
+import click
 
 from raftkafka.cli.output import say
 from raftkafka.cli.up import stop_on_term
 
 
-def demo(
-    log: Annotated[
-        Path | None, typer.Option("--log", help="The text to stream; default: the largest log here.")
-    ] = None,
-    lines: Annotated[
-        int, typer.Option("--lines", min=1_000, max=5_000_000, help="Repeat it up to so many lines.")
-    ] = 200_000,
-    directory: Annotated[Path, typer.Option("--directory", help="Where the nodes keep their files.")] = Path(".demo"),
-    keep: Annotated[bool, typer.Option("--keep", help="Leave those files behind.")] = False,
-    hold: Annotated[bool, typer.Option("--hold", help="Leave the nodes running until Ctrl-C, to look around.")] = False,
-) -> int:
+@click.command()
+@click.option("--log", type=click.Path(path_type=Path), help="The text to stream; default: the largest log here.")
+@click.option(
+    "--lines",
+    type=click.IntRange(1_000, 5_000_000),
+    default=200_000,
+    show_default=True,
+    help="Repeat it up to so many lines.",
+)
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path),
+    default=".demo",
+    show_default=True,
+    help="Where the nodes keep their files.",
+)
+@click.option("--keep", is_flag=True, help="Leave those files behind.")
+@click.option("--hold", is_flag=True, help="Leave the nodes running until Ctrl-C, to look around.")
+def demo(log: Path | None, lines: int, directory: Path, keep: bool, hold: bool) -> int:
     """Stream a log through three nodes, kill one of them half way, and check that nothing is lost."""
     from raftkafka.cli.demo_log import choose, lines_of
     from raftkafka.cli.demo_run import Demonstration

@@ -9,13 +9,10 @@ producer's own account: all lines of the input together must equal all lines rea
 from __future__ import annotations
 
 import hashlib
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-
-Consumed = Iterable[tuple[int, bytes]]
-"""Offset and line."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +24,6 @@ class PartitionVerdict:
     sha256_in: str
     sha256_out: str
     in_order: bool
-    bag_out: int
 
     @property
     def equal(self) -> bool:
@@ -35,40 +31,45 @@ class PartitionVerdict:
         return self.in_order and self.lines_in == self.lines_out and self.sha256_in == self.sha256_out
 
 
-def bag(lines: Iterable[bytes]) -> int:
-    """A digest of lines without their order: equal for equal multisets, different otherwise but for chance 2^-128."""
-    total = 0
-    for line in lines:
-        total += int.from_bytes(hashlib.blake2b(line, digest_size=16).digest(), "big")
-    return total % (1 << 128)
+class PartitionCheck:
+    """One partition, line by line: `delivered` is its entry in the report of `rk produce`; found lines go into `found`."""
 
+    def __init__(self, delivered: dict[str, Any], found: Counter[bytes]) -> None:
+        self._delivered = delivered
+        self._ranges: Sequence[Sequence[int]] = delivered["ranges"]
+        self._range = 0
+        self._found = found
+        self._digest = hashlib.sha256()
+        self._lines_out = 0
+        self._extra_copies = 0
+        self._in_order = True
+        self._previous = -1
 
-def judge(delivered: dict[str, Any], consumed: Consumed) -> PartitionVerdict:
-    """One partition: `delivered` is its entry in the report of `rk produce`."""
-    ranges: Sequence[Sequence[int]] = delivered["ranges"]
-    firsts = [first for first, _ in ranges]
-    digest, found, extra, in_order, previous = hashlib.sha256(), 0, 0, True, -1
-    found_lines: list[bytes] = []
-    for offset, line in consumed:
-        in_order = in_order and offset > previous
-        previous = offset
-        place = bisect_right(firsts, offset) - 1
-        if place < 0 or offset > ranges[place][1]:
-            extra += 1
-            continue
-        found += 1
-        digest.update(line + b"\n")
-        found_lines.append(line)
-    return PartitionVerdict(
-        partition=delivered["partition"],
-        lines_in=delivered["lines"],
-        lines_out=found,
-        extra_copies=extra,
-        sha256_in=delivered["sha256"],
-        sha256_out=digest.hexdigest(),
-        in_order=in_order,
-        bag_out=bag(found_lines),
-    )
+    def take(self, offset: int, line: bytes) -> None:
+        """The next line that was read."""
+        if offset <= self._previous:
+            self._in_order = False
+        self._previous = offset
+        ranges = self._ranges
+        while self._range < len(ranges) and offset > ranges[self._range][1]:
+            self._range += 1
+        if self._range == len(ranges) or offset < ranges[self._range][0]:
+            self._extra_copies += 1
+            return
+        self._lines_out += 1
+        self._digest.update(line + b"\n")
+        self._found[line] += 1
+
+    def verdict(self) -> PartitionVerdict:
+        return PartitionVerdict(
+            partition=self._delivered["partition"],
+            lines_in=self._delivered["lines"],
+            lines_out=self._lines_out,
+            extra_copies=self._extra_copies,
+            sha256_in=self._delivered["sha256"],
+            sha256_out=self._digest.hexdigest(),
+            in_order=self._in_order,
+        )
 
 
 def failover_ms(acks: Sequence[Sequence[float]], killed_at_ms: float) -> float | None:

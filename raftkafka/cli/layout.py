@@ -55,6 +55,19 @@ def consecutive_ports(nodes: int, first: int, first_http: int) -> list[Ports]:
     return [Ports(first + number, first + 100 + number, first_http + number) for number in range(nodes)]
 
 
+def port_in_use(places: Sequence[NodePlace]) -> int | None:
+    """The first of the nodes' ports that somebody listens on already."""
+    for port in (port for place in places for port in place.ports):
+        with socket.socket() as probe:
+            # As a server does it: connections of an earlier run that linger do not count.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((HOST, port))
+            except OSError:
+                return port
+    return None
+
+
 def free_ports(nodes: int) -> list[Ports]:
     """Ports that nobody listens on now: for demonstrations and tests."""
     with ExitStack() as held:

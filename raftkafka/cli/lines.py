@@ -1,7 +1,8 @@
-"""Lines from a file descriptor, in groups that make good record batches. Floor 5.
+"""Lines from a file or a file descriptor, in groups that make good record batches. Floor 5.
 
-Reading happens in a daemon thread: stdin may be a terminal, a pipe or a file, and no event loop can wait for all three. The
-thread reads ahead by a few chunks and no further, so that a fast source does not fill the memory.
+A descriptor is read in a daemon thread: stdin may be a terminal, a pipe or a file, and no event loop can wait for all three. The
+thread reads ahead by a few chunks and no further, so that a fast source does not fill the memory. A file never keeps anybody
+waiting, so that it is read through aiofiles.
 """
 
 from __future__ import annotations
@@ -14,14 +15,28 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import CancelledError
 from typing import Final
 
-CHUNK_BYTES: Final = 64 << 10
+CHUNK_BYTES: Final = 256 << 10
+GROUP_BYTES: Final = 64 << 10
 GROUP_LINES_MAX: Final = 4096
-"""With `CHUNK_BYTES` of text and a record's overhead of 12 bytes a group stays one record batch of the default size."""
+"""With `GROUP_BYTES` of text and a record's overhead of 12 bytes a group stays one record batch of the default size."""
 LINE_MAX_BYTES: Final = 64 << 20
 _CHUNKS_AHEAD: Final = 4
 
 
-async def read_chunks(descriptor: int) -> AsyncIterator[bytes]:
+async def read_file(path: str) -> AsyncIterator[bytes]:
+    """What a regular file holds.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    import aiofiles
+
+    async with aiofiles.open(path, "rb", buffering=0) as file:
+        while chunk := await file.read(CHUNK_BYTES):
+            yield chunk
+
+
+async def read_descriptor(descriptor: int) -> AsyncIterator[bytes]:
     """What the descriptor gives, until its end.
 
     Raises:
@@ -50,16 +65,16 @@ async def read_chunks(descriptor: int) -> AsyncIterator[bytes]:
         yield chunk
 
 
-async def read_groups(descriptor: int) -> AsyncIterator[list[bytes]]:
+async def read_groups(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
     """Lines without their line feeds, as they come; a last line without a line feed counts too.
 
     Raises:
-        OSError: the descriptor cannot be read.
+        OSError: the chunks cannot be read.
         ValueError: a line is longer than `LINE_MAX_BYTES`.
     """
     rest: list[bytes] = []
     rest_bytes = 0
-    async for chunk in read_chunks(descriptor):
+    async for chunk in chunks:
         head, feed, tail = chunk.rpartition(b"\n")
         if not feed:
             rest.append(tail)
@@ -76,11 +91,11 @@ async def read_groups(descriptor: int) -> AsyncIterator[list[bytes]]:
 
 
 def grouped(lines: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """Cut into groups of at most `GROUP_LINES_MAX` lines and `CHUNK_BYTES` bytes, or of one longer line."""
+    """Cut into groups of at most `GROUP_LINES_MAX` lines and `GROUP_BYTES` bytes, or of one longer line."""
     group: list[bytes] = []
     size_bytes = 0
     for line in lines:
-        if group and (len(group) == GROUP_LINES_MAX or size_bytes + len(line) > CHUNK_BYTES):
+        if group and (len(group) == GROUP_LINES_MAX or size_bytes + len(line) > GROUP_BYTES):
             yield group
             group, size_bytes = [], 0
         group.append(line)

@@ -33,3 +33,18 @@ def say(text: str) -> None:
     """One line beside the result: progress, or why something failed."""
     sys.stderr.write(f"rk: {text}\n")
     sys.stderr.flush()
+
+
+def sentence(error: BaseException) -> str:
+    """What went wrong, in one line, with the name of the code where a broker gave one."""
+    from raftkafka.model.errors import ApiError
+
+    text = " ".join(str(error.message if isinstance(error, ApiError) else error).split())
+    if isinstance(error, ApiError) and text != error.code.name:
+        return f"{error.code.name}: {text}"
+    return text
+
+
+def no_partition(topic: str, partition: int, partitions: int) -> str:
+    """Why a partition that somebody named cannot be had."""
+    return f"topic {topic!r} has {partitions} partitions, counted from 0: there is no partition {partition}"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from raftkafka.cli.options import DEFAULT_BOOTSTRAP, AsJson, BootstrapServer
-from raftkafka.cli.output import as_json, say
+from raftkafka.cli.options import CONNECT_TIMEOUT_MS_MAX, bootstrap_option, json_option, timeout_option
+from raftkafka.cli.output import as_json, no_partition, say, sentence
 
 if TYPE_CHECKING:
     import asyncio
@@ -20,43 +21,76 @@ if TYPE_CHECKING:
     from raftkafka.client.types import BatchMetadata, RecordMetadata
 
 
-class Acks(StrEnum):
-    NONE = "0"
-    LEADER = "1"
-    ALL = "all"
-
-
+@click.command()
+@click.argument("topic")
+@click.option("--file", type=click.Path(path_type=Path), help="Read this file instead of stdin.")
+@click.option("--partition", type=click.IntRange(min=0), help="Default: spread, or by key.")
+@click.option("--key-separator", help="What stands before it in a line is the record's key.")
+@click.option(
+    "--acks",
+    type=click.Choice(("0", "1", "all")),
+    default="all",
+    show_default=True,
+    help="Who must have the record before it counts.",
+)
+@click.option(
+    "--delivery-timeout-ms",
+    type=click.IntRange(min=1),
+    default=120_000,
+    show_default=True,
+    help="Patience per record, in milliseconds.",
+)
+@click.option(
+    "--report",
+    type=click.Path(path_type=Path),
+    help="Write what was acknowledged, and where it lies, as JSON to this file.",
+)
+@bootstrap_option
+@timeout_option
+@json_option
 def produce(
-    topic: Annotated[str, typer.Argument(help="Created at its first use where the brokers allow it.")],
-    bootstrap_server: BootstrapServer = DEFAULT_BOOTSTRAP,
-    file: Annotated[Path | None, typer.Option("--file", help="Read this file instead of stdin.")] = None,
-    partition: Annotated[int | None, typer.Option("--partition", min=0, help="Default: spread, or by key.")] = None,
-    key_separator: Annotated[
-        str | None, typer.Option("--key-separator", help="What stands before it in a line is the record's key.")
-    ] = None,
-    acks: Annotated[Acks, typer.Option("--acks", help="Who must have the record before it counts.")] = Acks.ALL,
-    delivery_timeout_ms: Annotated[
-        int, typer.Option("--delivery-timeout-ms", min=1, help="Patience per record.")
-    ] = 120_000,
-    report: Annotated[
-        Path | None, typer.Option("--report", help="Write what was acknowledged, and where it lies, as JSON.")
-    ] = None,
-    json: AsJson = False,
+    topic: str,
+    file: Path | None,
+    partition: int | None,
+    key_separator: str | None,
+    acks: str,
+    delivery_timeout_ms: int,
+    report: Path | None,
+    bootstrap_server: str,
+    timeout_ms: int,
+    json: bool,
 ) -> int:
-    """Send lines to a topic, in order per partition; end when all are acknowledged."""
+    """Send lines to TOPIC, in order per partition; end when all are acknowledged.
+
+    A topic that is missing is created where the brokers allow it.
+    """
     from raftkafka.cli.session import run
 
     if key_separator == "":
-        raise typer.BadParameter("must not be empty", param_hint="--key-separator")
+        raise click.BadParameter("must not be empty", param_hint="--key-separator")
     session = _Session(
         topic=topic,
         partition=partition,
         key_separator=None if key_separator is None else key_separator.encode(),
-        places_known=acks is not Acks.NONE,
+        places_known=acks != "0",
     )
-    with open(file or 0, "rb", buffering=0, closefd=file is not None) as source:
-        run(session.send_all(bootstrap_server, source.fileno(), acks.value, delivery_timeout_ms))
-    return session.finish(report, json=json)
+    interrupted = False
+    try:
+        run(
+            session.send_all(
+                file,
+                bootstrap_servers=bootstrap_server,
+                client_id="rk-produce",
+                acks=acks,
+                delivery_timeout_ms=delivery_timeout_ms,
+                max_block_ms=timeout_ms,
+                connect_timeout_ms=min(timeout_ms, CONNECT_TIMEOUT_MS_MAX),
+            )
+        )
+    except KeyboardInterrupt:
+        interrupted = True
+    code = session.finish(report, json=json, interrupted=interrupted)
+    return 130 if interrupted else code
 
 
 class _Session:
@@ -75,29 +109,46 @@ class _Session:
         self._failure: BaseException | None = None
         self._report: DeliveryReport = DeliveryReport(topic, lambda: time.monotonic() * 1000)
 
-    async def send_all(self, bootstrap: str, descriptor: int, acks: str, delivery_timeout_ms: int) -> None:
+    async def send_all(self, file: Path | None, **settings: Any) -> None:
+        """Send the lines of `file`, or of stdin, through a producer with these settings.
+
+        Raises:
+            ApiError: the topic, or the partition, cannot be had; once lines were taken a failure is told by `finish`.
+            RaftKafkaError: a line is longer than any record may be.
+            OSError: the lines cannot be read.
+        """
         from raftkafka.cli.lines import read_groups
+        from raftkafka.cli.session import told_when_slow
         from raftkafka.client.producer import Producer
-        from raftkafka.model.errors import RaftKafkaError
+        from raftkafka.model.errors import ApiError, RaftKafkaError
 
-        producer = Producer(bootstrap, client_id="rk-produce", acks=acks, delivery_timeout_ms=delivery_timeout_ms)
-        async with producer:
-            # Ask first: a topic that cannot be had is said at once, not after the first line.
-            await producer.partitions_for(self._topic)
-            try:
-                async for group in read_groups(descriptor):
-                    if self._failure is not None:
-                        return
-                    self._taken += len(group)
-                    if self._key_separator is None:
-                        await self._send_group(producer, group)
-                    else:
-                        await self._send_keyed(producer, group, self._key_separator)
+        with _source(file) as chunks:
+            async with Producer(**settings) as producer:
+                # Ask first: a topic that cannot be had is said at once, not after the first line.
+                with told_when_slow(settings["bootstrap_servers"], settings["max_block_ms"]):
+                    self._check_partition(await producer.partitions_for(self._topic))
+                try:
+                    async for group in read_groups(chunks):
+                        if self._failure is not None:
+                            break
+                        self._taken += len(group)
+                        if self._key_separator is None:
+                            await self._send_group(producer, group)
+                        else:
+                            await self._send_keyed(producer, group, self._key_separator)
+                except ApiError as error:
+                    self._failure = self._failure or error
+                except ValueError as error:
+                    raise RaftKafkaError(f"{file or 'stdin'}: {error}") from error
                 await producer.flush()
-            except ValueError as error:
-                raise RaftKafkaError(f"stdin: {error}") from error
 
-    def finish(self, report: Path | None, *, json: bool) -> int:
+    def _check_partition(self, partitions: int) -> None:
+        from raftkafka.model.errors import ApiError, ErrorCode
+
+        if self._partition is not None and self._partition >= partitions:
+            raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, no_partition(self._topic, self._partition, partitions))
+
+    def finish(self, report: Path | None, *, json: bool, interrupted: bool) -> int:
         """Say how it went; the exit code."""
         document = self._report.as_json()
         if report is not None:
@@ -108,11 +159,10 @@ class _Session:
             as_json(document)
         unknown = self._taken - self._report.lines
         if self._failure is not None or unknown:
-            say(
-                f"{self._failure or 'interrupted'} ({self._report.lines} lines acknowledged, {unknown} not or not known)"
-            )
+            reason = sentence(self._failure) if self._failure is not None else "interrupted"
+            say(f"{reason} ({self._report.lines} lines acknowledged, {unknown} not or not known)")
             return 1
-        if not sys.stdin.isatty() and not json:
+        if not json and (interrupted or not sys.stdin.isatty()):
             say(f"{self._report.lines} lines in {self._report.seconds:.2f} s")
         return 0
 
@@ -152,3 +202,15 @@ class _Session:
         if error is not None:
             self._failure = self._failure or error
         return error is None
+
+
+@contextmanager
+def _source(file: Path | None) -> Iterator[AsyncIterator[bytes]]:
+    """Chunks of the file, or of stdin; what is no regular file (a named pipe) may keep us waiting, as stdin may."""
+    from raftkafka.cli.lines import read_descriptor, read_file
+
+    if file is not None and file.is_file():
+        yield read_file(str(file))
+        return
+    with open(file or 0, "rb", buffering=0, closefd=file is not None) as source:
+        yield read_descriptor(source.fileno())

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, Final, TypeVar
 
 import uvloop
 
+from raftkafka.cli.output import say
+
 Result = TypeVar("Result")
+
+_SLOW_S: Final = 2.0
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
     """The coroutine's result; Ctrl-C cancels it and then raises `KeyboardInterrupt`."""
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
+
+
+@contextmanager
+def told_when_slow(bootstrap: str, timeout_ms: int) -> Iterator[None]:
+    """Inside a coroutine: say what is waited for when it takes long, so that nobody looks at a silent terminal."""
+    left_s = timeout_ms / 1000 - _SLOW_S
+    text = f"no answer from {bootstrap} yet; waiting for another {left_s:.0f} s (Ctrl-C ends, --timeout-ms sets it)"
+    timer = asyncio.get_running_loop().call_later(_SLOW_S, say, text) if left_s > 0 else None
+    try:
+        yield
+    finally:
+        if timer is not None:
+            timer.cancel()

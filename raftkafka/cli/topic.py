@@ -3,48 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
+import click
 
-from raftkafka.cli.options import DEFAULT_BOOTSTRAP, DEFAULT_TIMEOUT_MS, AsJson, BootstrapServer, TimeoutMs
+from raftkafka.cli.admin import admin_of
+from raftkafka.cli.options import bootstrap_option, json_option, timeout_option
 from raftkafka.cli.output import as_json, line, table
 
 if TYPE_CHECKING:
-    from raftkafka.client.admin import Admin
     from raftkafka.model.api.cluster import TopicMetadata
 
-app = typer.Typer(no_args_is_help=True, help="Create, list, describe and delete topics.")
 
-Names = Annotated[list[str], typer.Argument(metavar="TOPIC...")]
+@click.group(no_args_is_help=True)
+def topic() -> None:
+    """Create, list, describe and delete topics."""
 
 
-@app.command("create")
+@topic.command("create")
+@click.argument("name", metavar="TOPIC")
+@click.option("--partitions", type=click.IntRange(min=1), help="Default: the brokers' num.partitions.")
+@click.option(
+    "--replication-factor", type=click.IntRange(min=1), help="Default: the brokers' default.replication.factor."
+)
+@click.option("--config", metavar="KEY=VALUE", multiple=True, help="A topic config; may be repeated.")
+@bootstrap_option
+@timeout_option
+@json_option
 def create(
-    topic: Annotated[str, typer.Argument(help="Letters, digits, '.', '_' and '-', at most 249 of them.")],
-    partitions: Annotated[
-        int | None, typer.Option("--partitions", min=1, help="Default: the brokers' num.partitions.")
-    ] = None,
-    replication_factor: Annotated[
-        int | None,
-        typer.Option("--replication-factor", min=1, help="Default: the brokers' default.replication.factor."),
-    ] = None,
-    config: Annotated[
-        list[str] | None, typer.Option("--config", metavar="KEY=VALUE", help="A topic config; may be repeated.")
-    ] = None,
-    bootstrap_server: BootstrapServer = DEFAULT_BOOTSTRAP,
-    timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS,
-    json: AsJson = False,
+    name: str,
+    partitions: int | None,
+    replication_factor: int | None,
+    config: Sequence[str],
+    bootstrap_server: str,
+    timeout_ms: int,
+    json: bool,
 ) -> None:
-    """Create a topic."""
+    """Create TOPIC: letters, digits, '.', '_' and '-', at most 249 of them."""
     from raftkafka.cli.session import run
 
-    configs = _configs(config or [])
+    configs = _configs(config)
 
     async def create_topic() -> None:
-        async with _admin(bootstrap_server, timeout_ms) as admin:
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
             created = await admin.create_topic(
-                topic, num_partitions=partitions or -1, replication_factor=replication_factor or -1, configs=configs
+                name, num_partitions=partitions or -1, replication_factor=replication_factor or -1, configs=configs
             )
         if json:
             as_json(
@@ -61,18 +64,17 @@ def create(
     run(create_topic())
 
 
-@app.command("list")
-def list_(
-    internal: Annotated[bool, typer.Option("--internal", help="Show internal topics too.")] = False,
-    bootstrap_server: BootstrapServer = DEFAULT_BOOTSTRAP,
-    timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS,
-    json: AsJson = False,
-) -> None:
+@topic.command("list")
+@click.option("--internal", is_flag=True, help="Show internal topics too.")
+@bootstrap_option
+@timeout_option
+@json_option
+def list_(internal: bool, bootstrap_server: str, timeout_ms: int, json: bool) -> None:
     """List the names of all topics."""
     from raftkafka.cli.session import run
 
     async def list_topics() -> list[str]:
-        async with _admin(bootstrap_server, timeout_ms) as admin:
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
             return await admin.list_topics(include_internal=internal)
 
     names = run(list_topics())
@@ -83,71 +85,58 @@ def list_(
             line(name)
 
 
-@app.command("describe")
-def describe(
-    topics: Annotated[list[str] | None, typer.Argument(metavar="[TOPIC...]", help="Default: all.")] = None,
-    bootstrap_server: BootstrapServer = DEFAULT_BOOTSTRAP,
-    timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS,
-    json: AsJson = False,
-) -> None:
-    """Show leaders, replicas and in-sync replicas."""
+@topic.command("describe")
+@click.argument("topics", metavar="[TOPIC]...", nargs=-1)
+@bootstrap_option
+@timeout_option
+@json_option
+def describe(topics: Sequence[str], bootstrap_server: str, timeout_ms: int, json: bool) -> None:
+    """Show leaders, replicas and in-sync replicas, of all topics where none is named."""
     from raftkafka.cli.session import run
 
     async def describe_topics() -> Sequence[TopicMetadata]:
-        async with _admin(bootstrap_server, timeout_ms) as admin:
-            names = topics or await admin.list_topics()
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
+            names = list(topics) or await admin.list_topics()
             return await admin.describe_topics(names) if names else []
 
     found = run(describe_topics())
     if json:
-        as_json({"topics": [_described(topic) for topic in found]})
+        as_json({"topics": [_described(each) for each in found]})
         return
     rows = [
         (
-            topic.name,
+            each.name,
             partition.partition,
             partition.leader_id if partition.leader_id >= 0 else "none",
             partition.leader_epoch,
             _ids(partition.replica_nodes),
             _ids(partition.isr_nodes),
         )
-        for topic in found
-        for partition in topic.partitions
+        for each in found
+        for partition in each.partitions
     ]
     table(("TOPIC", "PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR"), rows)
 
 
-@app.command("delete")
-def delete(
-    topics: Names,
-    bootstrap_server: BootstrapServer = DEFAULT_BOOTSTRAP,
-    timeout_ms: TimeoutMs = DEFAULT_TIMEOUT_MS,
-    json: AsJson = False,
-) -> None:
+@topic.command("delete")
+@click.argument("topics", metavar="TOPIC...", nargs=-1, required=True)
+@bootstrap_option
+@timeout_option
+@json_option
+def delete(topics: Sequence[str], bootstrap_server: str, timeout_ms: int, json: bool) -> None:
     """Delete topics with all their records."""
     from raftkafka.cli.session import run
 
     async def delete_topics() -> None:
-        async with _admin(bootstrap_server, timeout_ms) as admin:
-            await admin.delete_topics(topics)
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
+            await admin.delete_topics(list(topics))
 
     run(delete_topics())
     if json:
-        as_json({"deleted": topics})
+        as_json({"deleted": list(topics)})
     else:
         for name in topics:
             line(f"Deleted topic {name}.")
-
-
-def _admin(bootstrap_server: str, timeout_ms: int) -> Admin:
-    from raftkafka.client.admin import Admin
-
-    return Admin(
-        bootstrap_server,
-        client_id="rk-admin",
-        default_api_timeout_ms=timeout_ms,
-        connect_timeout_ms=min(timeout_ms, 5_000),
-    )
 
 
 def _configs(pairs: Sequence[str]) -> dict[str, str | None]:
@@ -155,7 +144,7 @@ def _configs(pairs: Sequence[str]) -> dict[str, str | None]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
-            raise typer.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="--config")
+            raise click.BadParameter(f"{pair!r} is not KEY=VALUE", param_hint="--config")
         configs[key.strip()] = value.strip()
     return configs
 

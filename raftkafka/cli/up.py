@@ -8,53 +8,45 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Final
 
-import typer
+import click
 
-from raftkafka.cli.output import line
+from raftkafka.cli.output import line, say
 
 if TYPE_CHECKING:
     from raftkafka.cli.layout import NodePlace
 
 _READY_TIMEOUT_S: Final = 30.0
 _WATCH_S: Final = 0.2
+_PORT: Final = click.IntRange(1, 65_000)
 
 
-def up(
-    nodes: Annotated[int, typer.Option("--nodes", min=1, max=9, help="How many nodes, one process each.")] = 1,
-    data_dir: Annotated[Path, typer.Option("--data-dir", help="Where they keep everything.")] = Path("raftkafka-data"),
-    port: Annotated[int, typer.Option("--port", min=1, max=65_000, help="Port of the first node.")] = 9092,
-    http_port: Annotated[int, typer.Option("--http-port", min=1, max=65_000, help="The same for /metrics.")] = 9644,
-) -> int:
-    """Run a cluster on loopback until Ctrl-C: one node in this process, or several as child processes."""
-    from raftkafka.cli.layout import consecutive_ports, plan
+@click.command()
+@click.option(
+    "--nodes", type=click.IntRange(1, 9), default=1, show_default=True, help="How many nodes, one process each."
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="raftkafka-data",
+    show_default=True,
+    help="Where they keep everything.",
+)
+@click.option("--port", type=_PORT, default=9092, show_default=True, help="Port of the first node.")
+@click.option("--http-port", type=_PORT, default=9644, show_default=True, help="The same for /metrics.")
+def up(nodes: int, data_dir: Path, port: int, http_port: int) -> int:
+    """Run a cluster on loopback until Ctrl-C, a process per node."""
+    from raftkafka.cli.children import Children, last_words
+    from raftkafka.cli.layout import consecutive_ports, plan, port_in_use, prepare
+    from raftkafka.model.errors import StartupError
 
     # The files of a one-node cluster and of a larger one never mix: they know different voters.
     directory = (data_dir if nodes == 1 else data_dir / f"{nodes}-nodes").absolute()
     places = plan(directory, consecutive_ports(nodes, port, http_port))
-    if nodes == 1:
-        return _one(places[0].directory.parent, places)
-    return _several(directory, places)
-
-
-def _one(directory: Path, places: Sequence[NodePlace]) -> int:
-    from raftkafka.cli.layout import properties_of
-    from raftkafka.model.settings.load import load
-    from raftkafka.node.main import run_settings
-
-    place = places[0]
-    settings = load(properties_of(place, places, directory / "cluster.secret"), source="rk up").settings
-    _print_addresses(places)
-    sys.stdout.flush()
-    return run_settings(settings)
-
-
-def _several(directory: Path, places: Sequence[NodePlace]) -> int:
-    from raftkafka.cli.children import Children, last_words
-    from raftkafka.cli.layout import prepare
-    from raftkafka.cli.output import say
-
+    # Asked before anything is started: else whoever listens there would pass for our node when it answers that it is ready.
+    if (taken := port_in_use(places)) is not None:
+        raise StartupError(f"port {taken} is in use; choose others with --port and --http-port")
     prepare(directory, places)
     stop_on_term()
     with Children() as children:
@@ -63,20 +55,21 @@ def _several(directory: Path, places: Sequence[NodePlace]) -> int:
                 children.start(place)
             children.wait_ready(places, timeout_s=_READY_TIMEOUT_S)
             _print_addresses(places)
-            sys.stdout.flush()
             while (dead := children.dead()) is None:
                 time.sleep(_WATCH_S)
         except KeyboardInterrupt:
             say("stopping")
             return 0
-        say(f"node {dead.node_id} ended: {last_words(dead)}; stopping the others")
+        say(f"node {dead.node_id} ended: {last_words(dead)}" + ("; stopping the others" if nodes > 1 else ""))
     return 1
 
 
 def _print_addresses(places: Sequence[NodePlace]) -> None:
     for place in places:
-        line(f"node {place.node_id}: {place.address}, metrics {place.metrics_url}, files {place.directory}")
-    line(f"try: rk topic create logs --bootstrap-server {places[0].address}   (Ctrl-C stops)")
+        line(f"node {place.node_id} is ready: {place.address}, metrics {place.metrics_url}, log {place.log}")
+    where = "" if places[0].ports.client == 9092 else f" --bootstrap-server {places[0].address}"
+    line(f"try: rk topic create logs{where}   (Ctrl-C stops)")
+    sys.stdout.flush()
 
 
 def stop_on_term() -> None:

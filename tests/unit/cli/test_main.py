@@ -132,4 +132,12 @@ def test_client_commands_never_load_what_only_a_broker_needs() -> None:
         cwd=Path(__file__).parents[3],
     )
     loaded = set(json.loads(done.stdout))
-    assert not loaded & {"pysyncobj", "prometheus_client", "rich", "aiofiles", "raftkafka.node", "raftkafka.broker"}
+    assert not loaded & {
+        "pysyncobj",
+        "prometheus_client",
+        "rich",
+        "aiofiles",
+        "pydantic",
+        "raftkafka.node",
+        "raftkafka.broker",
+    }
