@@ -111,11 +111,9 @@ class SnapshotSerializer:
 
     async def _write(self, snapshot: Snapshot) -> None:
         try:
-            if await self._store.write(snapshot):
-                self._finished = SERIALIZER_STATE.SUCCESS
-                _log.info("took a snapshot at entry %d, %d bytes of state", snapshot.index, len(snapshot.state))
-            else:
-                self._finished = SERIALIZER_STATE.FAILED
+            await self._store.write(snapshot)
+            self._finished = SERIALIZER_STATE.SUCCESS
+            _log.info("took a snapshot at entry %d, %d bytes of state", snapshot.index, len(snapshot.state))
         except StorageError as error:
             self._finished = SERIALIZER_STATE.FAILED
             self._on_failure(error)
@@ -153,6 +151,9 @@ class SnapshotSerializer:
 
     def setTransmissionData(self, content: bytes) -> bool:  # noqa: N802
         """Make the leader's snapshot ours; False refuses it, and the library then says nothing to the leader."""
+        if self._writing is not None:
+            # Ours is being renamed over the very file; the leader finds out that we still need its own.
+            return False
         try:
             snapshot = decode(content)
         except CorruptionError as error:

@@ -6,7 +6,6 @@ there has been one. Invariants: a snapshot replaces only an older one; a damaged
 
 from __future__ import annotations
 
-import asyncio
 import struct
 from dataclasses import dataclass
 from typing import Final
@@ -18,10 +17,7 @@ from raftkafka.model.errors import CorruptionError, StartupError
 from raftkafka.ports.disk import Disk
 
 FILE_NAME: Final = "snapshot"
-NEW_FILE_NAME: Final = "snapshot.new"
 SNAPSHOT_MAX_BYTES: Final = 512 << 20
-SLICE_BYTES: Final = 1 << 20
-"""A large snapshot is checked and written in slices, with a turn of the loop between them."""
 
 _MAGIC: Final = b"RkSnap1\n"
 _HEADER: Final = struct.Struct("<8sIQQQIIQ")
@@ -77,7 +73,6 @@ class SnapshotStore:
         self._disk = disk
         self._directory = directory
         self._path = f"{directory}/{FILE_NAME}"
-        self._new_path = f"{directory}/{NEW_FILE_NAME}"
         self.index = 0
 
     def load(self) -> Snapshot | None:
@@ -86,7 +81,6 @@ class SnapshotStore:
         Raises:
             StartupError: it is damaged. Without it the journal says too little to go on.
         """
-        self._disk.remove(self._new_path)
         if not self._disk.exists(self._path):
             return None
         # Whoever wrote it may have died between the rename and the sync of the directory.
@@ -113,26 +107,11 @@ class SnapshotStore:
         self._disk.write_atomic(self._path, content)
         self.index = snapshot.index
 
-    async def write(self, snapshot: Snapshot) -> bool:
-        """Replace the snapshot by our own; False when a newer one has been installed meanwhile.
+    async def write(self, snapshot: Snapshot) -> None:
+        """Replace the snapshot by our own, off the loop; nothing may be installed meanwhile.
 
         Raises:
             StorageError: the disk refused.
         """
-        content = memoryview(encode(snapshot))
-        self._disk.remove(self._new_path)
-        file = self._disk.open(self._new_path, create=True)
-        try:
-            for position in range(0, len(content), SLICE_BYTES):
-                file.append([content[position : position + SLICE_BYTES]])
-                await asyncio.sleep(0)
-            await self._disk.sync([file])
-        finally:
-            file.close()
-        if snapshot.index <= self.index:
-            self._disk.remove(self._new_path)
-            return False
-        self._disk.rename(self._new_path, self._path)
-        self._disk.sync_dir(self._directory)
+        await self._disk.replace(self._path, encode(snapshot))
         self.index = snapshot.index
-        return True

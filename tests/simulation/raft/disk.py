@@ -110,6 +110,15 @@ class SimDisk:
         self.names[path] = inode
         self.sync_dir(os.path.dirname(path))
 
+    async def replace(self, path: str, data: Any) -> None:
+        file = self.open(f"{path}.tmp", create=True)
+        file.truncate(0)
+        file.append([data])
+        await self.sync([file])
+        self.rename(f"{path}.tmp", path)
+        await asyncio.sleep(self.random.uniform(*self.sync_s))
+        self.sync_dir(os.path.dirname(path))
+
     async def sync(self, files: Any) -> None:
         sizes = [(file, file.size) for file in files]
         await asyncio.sleep(self.random.uniform(*self.sync_s))

@@ -239,8 +239,12 @@ async def test_10_the_last_complete_snapshot_is_served_while_the_next_is_written
     voter.serializer.serialize((None, entries(4, 4, 1)[0], entries(3, 3, 1)[0], None), 3)
     content, _, _ = voter.serializer.getTransmissionData(None)
     assert content == encode_snapshot(first)
+    later = Snapshot(previous=entries(29, 29, 1)[0], last=entries(30, 30, 1)[0], state=b"")
+    assert not voter.serializer.setTransmissionData(encode_snapshot(later)), "two may not write the same file"
     await voter.serializer.stop()
     assert voter.store.index == 4
+    voter.serializer.checkSerializing()
+    assert voter.serializer.setTransmissionData(encode_snapshot(later))
 
 
 async def test_11_membership_changes_are_refused_everywhere(lone_voter):
