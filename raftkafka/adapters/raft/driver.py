@@ -44,6 +44,7 @@ class Driver:
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0  # kept here: what uvloop returns for a moment that is almost now cannot tell
         self._turn_asked = False
         self._running = False
         self._sent = (0, 0)
@@ -69,17 +70,21 @@ class Driver:
 
     def _on_timer(self) -> None:
         if self._running:
-            self._timer = self._loop.call_later(TIMER_S, self._on_timer)
+            self._set_timer(self._loop.time() + TIMER_S)
             self._turn()
+
+    def _set_timer(self, at: float) -> None:
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._on_timer)
 
     def _aim_timer(self) -> None:
         """Candidates that were spread over milliseconds must not meet again on the coarse timer."""
         if self._timer is None or self._core.is_leader:
             return
         now, deadline = self._loop.time(), self._core.election_deadline()
-        if now < deadline < self._timer.when():
+        if now < deadline < self._timer_at:
             self._timer.cancel()
-            self._timer = self._loop.call_at(deadline + AIM_S, self._on_timer)
+            self._set_timer(deadline + AIM_S)
 
     def _turn(self) -> None:
         if not self._running:

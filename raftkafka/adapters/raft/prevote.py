@@ -70,6 +70,14 @@ class PreVote:
     def leader_link_closed(self, now: float) -> None:
         """News: do not wait for the silence. The other voters are asked as ever, and know better if it was only us."""
         self._heard_at = -math.inf
+        self._hurry(now)
+
+    def link_opened(self, now: float) -> None:
+        """A voter that has heard of no leader asks whom it can reach: a cluster that starts need not wait."""
+        if self._heard_at == -math.inf and not self._core.is_leader:
+            self._hurry(now)
+
+    def _hurry(self, now: float) -> None:
         soon = now + self._random.uniform(0, HURRY_MAX_S)
         self._core.set_election_deadline(min(self._core.election_deadline(), soon))
 

@@ -286,6 +286,7 @@ class RaftTransport(Transport):
         self._outgoing.pop(voter, None)
         if connected:
             self._onNodeConnected(RaftNode(voter))
+            self._pre_vote.link_opened(self._now())
             return
         self._incoming.drop()
         self._onNodeDisconnected(RaftNode(voter))
