@@ -200,6 +200,9 @@ class Controller:
         if broker.epoch != request.broker_epoch:
             return BrokerHeartbeatResponse(error_code=ErrorCode.STALE_BROKER_EPOCH)
         self._sessions.touch(request.broker_id, self._now())
+        if any(partitions.leaves_isr(self._store.image, lost, broker.node_id) for lost in request.offline_replicas):
+            unclean = self._settings.log.unclean_leader_election_enable
+            await self._submit(lambda image: partitions.decide_lose_replicas(image, request, unclean_default=unclean))
         if request.want_shut_down and not broker.in_controlled_shutdown:
             await self._submit(lambda image: brokers.decide_controlled_shutdown(image, request.broker_id))
         elif broker.fenced and request.applied_index >= broker.epoch and not request.want_shut_down:

@@ -58,6 +58,7 @@ class LogDirs:
         now: Callable[[], float],
         new_id: Callable[[], bytes],
         isr_may_change: Callable[[Partition], None],
+        went_offline: Callable[[], None],
         on_all_failed: Callable[[StorageError], None],
     ) -> None:
         """Lock and identify every directory.
@@ -72,6 +73,7 @@ class LogDirs:
         self._now = now
         self._new_id = new_id
         self._isr_may_change = isr_may_change
+        self._went_offline = went_offline
         self._on_all_failed = on_all_failed
         self._dirs: list[_OpenDirectory] = []
         self._dir_of: dict[TopicPartition, _OpenDirectory] = {}
@@ -166,6 +168,7 @@ class LogDirs:
             now=self._now,
             lag_time_max_s=settings.replica.lag_time_max_ms / 1000,
             isr_may_change=self._isr_may_change,
+            went_offline=self._went_offline,
         )
         self._dir_of[key] = opened
         opened.partitions[key] = partition
@@ -203,16 +206,30 @@ class LogDirs:
 
     async def delete(self, partition: Partition) -> None:
         """Remove the log of a partition for good."""
-        opened = self._dir_of.pop(partition.topic_partition)
-        opened.partitions.pop(partition.topic_partition, None)
-        opened.found.pop(partition.topic_partition, None)
-        opened.deleted.add(_name(partition))
-        opened.flusher.forget(partition)
+        opened = self._let_go(partition)
         await opened.flusher.next_sync()
         path = opened.directory.partition_path(partition.topic, partition.topic_partition.partition)
         partition.log.close()
         opened.directory.delete(path, unique=self._new_id())
         _log.info("%s: deleted", partition)
+
+    def _let_go(self, partition: Partition) -> _OpenDirectory:
+        """Forget a partition; the next log of its name takes nothing over from it."""
+        opened = self._dir_of.pop(partition.topic_partition)
+        opened.partitions.pop(partition.topic_partition, None)
+        opened.found.pop(partition.topic_partition, None)
+        opened.deleted.add(_name(partition))
+        opened.flusher.forget(partition)
+        return opened
+
+    async def set_aside(self, partition: Partition) -> None:
+        """Take a damaged log out of use, its bytes kept for whoever wants to look; the next `open` makes an empty one."""
+        opened = self._let_go(partition)
+        await opened.flusher.next_sync()
+        path = opened.directory.partition_path(partition.topic, partition.topic_partition.partition)
+        partition.log.close()
+        kept = opened.directory.set_aside(path)
+        _log.warning("%s: the damaged log is kept in %s, a new one is fetched from the leader", partition, kept)
 
     async def delete_strays(self, image: Image) -> None:
         """Delete the logs that were found at the start and whose topic the image does not know."""

@@ -21,6 +21,7 @@ from raftkafka.model.api.broker_lifecycle import (
     BrokerRegistration,
     BrokerRegistrationResponse,
     ListenerEndpoint,
+    OfflineReplica,
 )
 from raftkafka.model.errors import ApiError, ErrorCode, StartupError
 from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, NodeId
@@ -50,6 +51,7 @@ class Membership:
         channel: ControllerChannel,
         store: MetadataStore,
         settings: ControllerSettings,
+        offline_replicas: Callable[[], tuple[OfflineReplica, ...]],
         on_registered: Callable[[str, BrokerEpoch], None],
         on_fatal: Callable[[StartupError], None],
     ) -> None:
@@ -63,6 +65,7 @@ class Membership:
         self._heartbeat_s = settings.broker_heartbeat_interval_ms / 1000
         self._session_s = settings.broker_session_timeout_ms / 1000
         self._timeout_s = settings.request_timeout_ms / 1000
+        self._offline_replicas = offline_replicas
         self._on_registered = on_registered
         self._on_fatal = on_fatal
         self._task: asyncio.Task[None] | None = None
@@ -92,8 +95,8 @@ class Membership:
             _log.info("this broker was fenced")
             self._wake.set()
 
-    def controller_changed(self) -> None:
-        """A new controller wants to hear from everybody soon."""
+    def report_soon(self) -> None:
+        """There is news for the controller, or a new controller that wants to hear from everybody."""
         self._wake.set()
 
     async def leave(self, *, timeout_s: float) -> bool:
@@ -170,6 +173,7 @@ class Membership:
             broker_epoch=self.broker_epoch,
             applied_index=self._store.applied_index,
             want_shut_down=self._shutting_down,
+            offline_replicas=self._offline_replicas(),
         )
         # The lease counts from when the question was sent: the controller cannot have heard of us earlier.
         began = self._now()

@@ -63,6 +63,7 @@ class Partition:
         now: Callable[[], float],
         lag_time_max_s: float,
         isr_may_change: Callable[[Partition], None],
+        went_offline: Callable[[], None],
     ) -> None:
         self.log = log
         self.topic = topic
@@ -83,6 +84,7 @@ class Partition:
         self._now = now
         self._lag_time_max_s = lag_time_max_s
         self._isr_may_change = isr_may_change
+        self._went_offline = went_offline
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.topic_partition.partition}"
@@ -158,6 +160,7 @@ class Partition:
             self.offline = error
             _log.error("%s goes offline: %s", self, error)
             self.close(ErrorCode.KAFKA_STORAGE_ERROR)
+            self._went_offline()
 
     def _leave_role(self) -> None:
         self.waiting_commits.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)

@@ -32,6 +32,8 @@ class OpensPartitions(Protocol):
 
     async def delete(self, partition: Partition) -> None: ...
 
+    async def set_aside(self, partition: Partition) -> None: ...
+
     async def delete_strays(self, image: Image) -> None: ...
 
 
@@ -71,7 +73,7 @@ class Reconciler:
                 self._dirty[key] = None
         self._work.set()
 
-    def delete_strays(self) -> None:
+    def image_is_current(self) -> None:
         """The registration of this start is applied here, so the image is current: leaderships in it are of this
         incarnation, and logs that it does not name are of topics that are gone."""
         self._strays_wanted = True
@@ -105,9 +107,9 @@ class Reconciler:
         wanted = state is not None and self._node_id in state.replicas
         if not wanted:
             return partition is None
-        if partition is None or key in self._dirty:
-            return False
         assert state is not None
+        if partition is None or key in self._dirty or self._is_to_be_rebuilt(partition, state):
+            return False
         self._take_role(image, partition, state)
         return True
 
@@ -160,8 +162,12 @@ class Reconciler:
             if state is None or self._node_id not in state.replicas:
                 if partition is not None:
                     await self._delete(partition)
-            elif partition is None:
-                self._replicas.add(await self._logs.open(key, image.topics[key.topic_id]))
+            else:
+                if partition is not None and self._is_to_be_rebuilt(partition, state):
+                    await self._set_aside(partition)
+                    partition = None
+                if partition is None:
+                    self._replicas.add(await self._logs.open(key, image.topics[key.topic_id]))
             self.failed.pop(key, None)
         except (CorruptionError, StorageError) as error:
             self.failed[key] = str(error)
@@ -171,6 +177,20 @@ class Reconciler:
         del self._dirty[key]
         if key not in self.failed and not self._reconcile_open(self._store.image, key):
             self._dirty = {key: None, **self._dirty}
+
+    def _is_to_be_rebuilt(self, partition: Partition, state: PartitionState) -> bool:
+        """A damaged log is fetched again from the leader (I15), once it counts for nothing any more: as long as this
+        replica is in the ISR, an empty log in its place could be elected (I4)."""
+        return (
+            isinstance(partition.offline, CorruptionError)
+            and self._node_id not in state.isr
+            and state.leader not in (NO_NODE, self._node_id)
+        )
+
+    async def _set_aside(self, partition: Partition) -> None:
+        self._fetchers.forget(partition.topic_partition)
+        self._replicas.remove(partition.topic_partition)
+        await self._logs.set_aside(partition)
 
     async def _delete(self, partition: Partition) -> None:
         self._fetchers.forget(partition.topic_partition)

@@ -6,10 +6,15 @@ Floor 3.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
+from typing import Final
 
 from raftkafka.broker.partition import Partition
+from raftkafka.model.api.broker_lifecycle import OfflineReplica
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import TopicPartition
+
+OFFLINE_MAX: Final = 1_000
 
 
 class ReplicaTable:
@@ -23,6 +28,13 @@ class ReplicaTable:
 
     def __len__(self) -> int:
         return len(self._partitions)
+
+    def offline(self) -> tuple[OfflineReplica, ...]:
+        """What this broker cannot serve, for the controller; at most OFFLINE_MAX at a time."""
+        lost = (key for key, partition in self._partitions.items() if partition.offline is not None)
+        return tuple(
+            OfflineReplica(topic_id=key.topic_id, partition=key.partition) for key in islice(lost, OFFLINE_MAX)
+        )
 
     def get(self, key: TopicPartition) -> Partition | None:
         return self._partitions.get(key)

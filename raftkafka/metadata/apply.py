@@ -22,6 +22,7 @@ from raftkafka.metadata.commands import (
     DeleteTopic,
     FenceBroker,
     InitializeCluster,
+    LoseReplica,
     RegisterBroker,
     UnfenceBroker,
 )
@@ -197,6 +198,20 @@ def _change_partition(draft: Draft, _: RaftIndex, command: ChangePartition) -> E
     return ErrorCode.NONE
 
 
+def _lose_replica(draft: Draft, _: RaftIndex, command: LoseReplica) -> ErrorCode:
+    broker, error = _broker(draft, command.node_id, command.epoch)
+    if broker is None:
+        return error
+    partition = draft.partition(command.topic_id, command.partition)
+    if partition is None:
+        return ErrorCode.UNKNOWN_TOPIC_ID
+    topic = draft.topics[command.topic_id]
+    unclean = election.allows_unclean(topic.configs, command.unclean_default)
+    after = election.replica_lost(partition, command.node_id, draft.active, unclean=unclean)
+    _set(draft, topic, partition, after)
+    return ErrorCode.NONE
+
+
 def _why_not_isr(draft: Draft, partition: Partition, command: ChangePartition) -> ErrorCode:
     """NONE for an ISR that differs from the one in force and may replace it."""
     members = command.isr or ()
@@ -249,4 +264,5 @@ _APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorC
     CreateTopic: _create_topic,
     DeleteTopic: _delete_topic,
     ChangePartition: _change_partition,
+    LoseReplica: _lose_replica,
 }

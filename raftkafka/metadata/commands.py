@@ -117,6 +117,18 @@ class ChangePartition:
     leader: NodeId | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoseReplica:
+    """The replica on `node_id` is damaged or out of reach, though its broker is well: it leaves the ISR unless it is the
+    last member, and whatever it has reported so far counts no more."""
+
+    node_id: NodeId
+    epoch: BrokerEpoch
+    topic_id: TopicId
+    partition: PartitionIndex
+    unclean_default: bool = False
+
+
 Command = (
     InitializeCluster
     | RegisterBroker
@@ -126,6 +138,7 @@ Command = (
     | CreateTopic
     | DeleteTopic
     | ChangePartition
+    | LoseReplica
 )
 
 
@@ -281,6 +294,7 @@ _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     CreateTopic: (6, 1),
     DeleteTopic: (7, 1),
     ChangePartition: (8, 1),
+    LoseReplica: (9, 1),
 }
 
 _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
@@ -292,6 +306,7 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     CreateTopic: lambda each: (each.name, each.topic_id, each.partitions, dict(each.configs)),
     DeleteTopic: lambda each: (each.topic_id,),
     ChangePartition: _pack_change,
+    LoseReplica: lambda each: (each.node_id, each.epoch, each.topic_id, each.partition, each.unclean_default),
 }
 
 _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
@@ -307,4 +322,11 @@ _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
     (6, 1): _unpack_create,
     (7, 1): lambda topic_id: DeleteTopic(topic_id=_topic_id(topic_id)),
     (8, 1): _unpack_change,
+    (9, 1): lambda node, epoch, topic_id, partition, unclean: LoseReplica(
+        node_id=_int(node),
+        epoch=_int(epoch),
+        topic_id=_topic_id(topic_id),
+        partition=_int(partition),
+        unclean_default=_bool(unclean),
+    ),
 }

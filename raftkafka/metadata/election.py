@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import replace
 from typing import Final
 
 from raftkafka.metadata.image import Partition
@@ -88,3 +89,17 @@ def without(partition: Partition, node_id: NodeId, active: AbstractSet[NodeId], 
         return after
     # One step, not two: the epochs of the leaderless state in between were never in force.
     return changed(partition, isr=substitute.isr, leader=substitute.leader, elr=substitute.elr)
+
+
+def replica_lost(partition: Partition, node_id: NodeId, active: AbstractSet[NodeId], *, unclean: bool) -> Partition:
+    """The partition after the replica on `node_id`, which is active itself, has turned out to be damaged or out of reach.
+
+    It leaves the ISR, unless it is the last member: nobody else is known to hold the committed records. The leader epoch
+    moves even where the leader stays, so that nothing the damaged log has ever reported counts for the one built anew.
+    """
+    if node_id not in partition.isr or partition.isr == (node_id,):
+        return partition
+    after = without(partition, node_id, active - {node_id}, unclean=unclean)
+    if after.leader_epoch != partition.leader_epoch:
+        return after
+    return replace(after, leader_epoch=LeaderEpoch(partition.leader_epoch + 1))

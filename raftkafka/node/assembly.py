@@ -108,6 +108,7 @@ def assemble(
         new_id=new_id,
         # The proposer needs the controller, which needs half the node: it is there long before a partition leads.
         isr_may_change=lambda partition: isr.consider(partition),  # noqa: PLW0108
+        went_offline=lambda: membership.report_soon(),  # noqa: PLW0108
         on_all_failed=on_fatal,
     )
     consensus = RaftConsensus(
@@ -151,10 +152,11 @@ def assemble(
         store=store,
         settings=settings.controller,
         previous_broker_epoch=log_dirs.previous_broker_epoch,
+        offline_replicas=replicas.offline,
         on_registered=on_registered,
         on_fatal=on_fatal,
     )
-    consensus.on_leader_change(lambda leader, term: membership.controller_changed())
+    consensus.on_leader_change(lambda leader, term: membership.report_soon())
     isr = IsrProposer(
         node_id=node_id,
         broker_epoch=lambda: membership.broker_epoch,

@@ -175,9 +175,9 @@ class Node:
         except RaftKafkaError as error:
             self._fail(error)
             return
-        self._spawn(self._delete_strays_when_current(broker_epoch))
+        self._spawn(self._tell_when_current(broker_epoch))
 
-    async def _delete_strays_when_current(self, broker_epoch: BrokerEpoch) -> None:
+    async def _tell_when_current(self, broker_epoch: BrokerEpoch) -> None:
         """Once the registration is applied here, the image is current: what it does not name is gone for good."""
         parts, own = self.parts, self.settings.node_id
 
@@ -187,7 +187,7 @@ class Node:
 
         while not await parts.store.wait_for(applied, timeout_s=60):
             _log.info("waiting for this broker's registration to be applied")
-        parts.reconciler.delete_strays()
+        parts.reconciler.image_is_current()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -1,4 +1,4 @@
-"""Decisions about partitions: the leaders' ISR changes, and the return of preferred leaders.
+"""Decisions about partitions: the leaders' ISR changes, lost replicas, and the return of preferred leaders.
 
 Floor 1, pure. The checks stand twice, here for a precise answer and in `apply` for safety, because the image may move between
 the two. Sources: KIP-497, KIP-841, KIP-903.
@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from raftkafka.metadata.commands import ChangePartition
+from raftkafka.metadata.commands import ChangePartition, LoseReplica
 from raftkafka.metadata.decide import Decision
+from raftkafka.metadata.decide.brokers import heartbeat_response
 from raftkafka.metadata.image import Broker, Image, Partition
 from raftkafka.model.api.broker_lifecycle import (
     AlteredPartition,
     AlterPartition,
     AlterPartitionItem,
     AlterPartitionResponse,
+    BrokerHeartbeat,
+    OfflineReplica,
 )
 from raftkafka.model.errors import ErrorCode
-from raftkafka.model.ids import NO_BROKER_EPOCH, NO_NODE, TopicPartition
+from raftkafka.model.ids import NO_BROKER_EPOCH, NO_NODE, NodeId, TopicPartition
 
 
 def decide_alter_partition(image: Image, request: AlterPartition) -> Decision:
@@ -50,6 +53,35 @@ def decide_alter_partition(image: Image, request: AlterPartition) -> Decision:
         return AlterPartitionResponse(partitions=tuple([_altered(after, item, refusal) for item, refusal in outcomes]))
 
     return Decision(commands=commands, respond=respond)
+
+
+def decide_lose_replicas(image: Image, request: BrokerHeartbeat, *, unclean_default: bool = False) -> Decision:
+    """A broker cannot serve some of its replicas: they leave their ISRs, those that are the last member excepted."""
+    broker = image.brokers.get(request.broker_id)
+    commands: tuple[LoseReplica, ...] = ()
+    if broker is not None and broker.epoch == request.broker_epoch:
+        commands = tuple(
+            [
+                LoseReplica(
+                    node_id=broker.node_id,
+                    epoch=broker.epoch,
+                    topic_id=lost.topic_id,
+                    partition=lost.partition,
+                    unclean_default=unclean_default,
+                )
+                for lost in request.offline_replicas
+                if leaves_isr(image, lost, broker.node_id)
+            ]
+        )
+    return Decision(
+        commands=commands, respond=lambda after: heartbeat_response(after, request.broker_id, request.broker_epoch)
+    )
+
+
+def leaves_isr(image: Image, lost: OfflineReplica, node_id: NodeId) -> bool:
+    """True when losing this replica changes anything: it is in an ISR, and not alone there."""
+    partition = image.partition(TopicPartition(lost.topic_id, lost.partition))
+    return partition is not None and node_id in partition.isr and partition.isr != (node_id,)
 
 
 def preferred_leader_changes(image: Image) -> Iterator[ChangePartition]:

@@ -60,6 +60,14 @@ class BrokerRegistrationResponse:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfflineReplica:
+    """A replica that its broker cannot serve: damaged bytes, or a log directory that failed."""
+
+    topic_id: TopicId
+    partition: PartitionIndex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerHeartbeat:
     """Sent every `broker.heartbeat.interval.ms`. `applied_index` is the broker's own applied Raft index."""
 
@@ -69,6 +77,8 @@ class BrokerHeartbeat:
     broker_epoch: BrokerEpoch
     applied_index: RaftIndex
     want_shut_down: bool = False
+    offline_replicas: tuple[OfflineReplica, ...] = ()
+    """Repeated until the image shows that they have left the ISR (at most 1,000 in one heartbeat)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,7 @@ from raftkafka.model.api.broker_lifecycle import (
     BrokerRegistrationResponse,
     IsrMember,
     ListenerEndpoint,
+    OfflineReplica,
 )
 from raftkafka.wire.native.fields import (
     BOOL,
@@ -52,7 +53,14 @@ BROKER_REGISTRATION: Final = without_records(
 )
 
 BROKER_HEARTBEAT: Final = without_records(
-    Shape(BrokerHeartbeat, broker_id=COUNT, broker_epoch=OFFSET, applied_index=OFFSET, want_shut_down=BOOL),
+    Shape(
+        BrokerHeartbeat,
+        broker_id=COUNT,
+        broker_epoch=OFFSET,
+        applied_index=OFFSET,
+        want_shut_down=BOOL,
+        offline_replicas=array(Shape(OfflineReplica, topic_id=UUID, partition=COUNT).field),
+    ),
     Shape(BrokerHeartbeatResponse, error_code=ERROR, is_fenced=BOOL, should_shut_down=BOOL),
 )
 

@@ -231,6 +231,7 @@ class World:
         self.clock = SimpleNamespace(now_ms=lambda: TimestampMs(1_000))
         self.replicas = ReplicaTable()
         self.isr_news: list = []
+        self.offline_news = asyncio.Event()
         self.all_failed: list[StorageError] = []
         self.lease = True
         self.queue = ControllerQueue(consensus=self.consensus, store=self.store, probe=self.probe, timeout_s=2.0)
@@ -264,6 +265,7 @@ class World:
             now=asyncio.get_running_loop().time,
             new_id=lambda: next(ids).to_bytes(16, "big"),
             isr_may_change=self.isr_news.append,
+            went_offline=self.offline_news.set,
             on_all_failed=self.all_failed.append,
         )
 
@@ -357,7 +359,7 @@ class World:
     def run(self) -> None:
         """Let the reconciler work, as a registered broker's does."""
         self.reconciler.start()
-        self.reconciler.delete_strays()
+        self.reconciler.image_is_current()
 
     async def until(self, condition: Callable[[], object], *, timeout_s: float = 60.0) -> None:
         """Let virtual time pass until `condition` holds."""

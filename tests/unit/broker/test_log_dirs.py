@@ -111,7 +111,7 @@ async def test_a_topic_made_again_while_the_broker_was_down_keeps_its_log(world,
     await start(world, run=False)
     world.reconciler.start()
     await world.until(lambda: world.replicas.get(key))
-    world.reconciler.delete_strays()
+    world.reconciler.image_is_current()
     new = await reopened(world, key)
     (response,) = (await world.send(new)).partitions
     assert response.base_offset == 0
@@ -130,7 +130,7 @@ async def test_a_stray_is_deleted_once_the_image_is_current(world, orders):
     world.reconciler.start()
     await world.until(lambda: not world.reconciler._dirty)
     assert (world.path / "orders-0").exists()
-    world.reconciler.delete_strays()
+    world.reconciler.image_is_current()
     await world.until(lambda: not (world.path / "orders-0").exists())
 
 

@@ -14,6 +14,7 @@ from raftkafka.model.api.broker_lifecycle import (
     BrokerRegistration,
     BrokerRegistrationResponse,
     ListenerEndpoint,
+    OfflineReplica,
 )
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import BrokerEpoch, NodeId
@@ -50,7 +51,7 @@ def channel() -> Channel:
 
 @pytest.fixture
 def told() -> SimpleNamespace:
-    return SimpleNamespace(registered=[], fatal=[])
+    return SimpleNamespace(registered=[], fatal=[], offline=[])
 
 
 @pytest.fixture
@@ -70,6 +71,7 @@ async def membership(channel, told, store):
         channel=channel,
         store=store,
         settings=ControllerSettings(),
+        offline_replicas=lambda: tuple(told.offline),
         on_registered=lambda *news: told.registered.append(news),
         on_fatal=told.fatal.append,
     )
@@ -166,13 +168,13 @@ async def test_a_new_controller_hears_at_once_also_during_a_heartbeat(membership
     membership.start(LISTENERS)
     await asyncio.sleep(0.5)
     before = channel.count(BrokerHeartbeat)
-    membership.controller_changed()
+    membership.report_soon()
     await asyncio.sleep(0.01)
     assert channel.count(BrokerHeartbeat) == before + 1
     channel.delay_s = 0.1
-    membership.controller_changed()
+    membership.report_soon()
     await asyncio.sleep(0.05)
-    membership.controller_changed()
+    membership.report_soon()
     await asyncio.sleep(0.1)
     assert channel.count(BrokerHeartbeat) == before + 3
 
@@ -209,3 +211,12 @@ async def test_a_broker_that_reads_of_its_fencing_asks_at_once(membership, chann
     await asyncio.sleep(0.01)
     assert channel.count(BrokerHeartbeat) == before + heard
     assert membership.has_lease()
+
+
+async def test_what_it_cannot_serve_is_in_the_next_heartbeat(membership, channel, told):
+    membership.start(LISTENERS)
+    await asyncio.sleep(0.2)
+    told.offline.append(OfflineReplica(topic_id=bytes(16), partition=3))
+    membership.report_soon()
+    await asyncio.sleep(0.01)
+    assert channel.asked[-1].offline_replicas == (OfflineReplica(topic_id=bytes(16), partition=3),)

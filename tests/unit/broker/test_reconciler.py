@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from raftkafka.metadata.commands import LoseReplica
+from raftkafka.model.api.broker_lifecycle import OfflineReplica
 from raftkafka.model.errors import CorruptionError, ErrorCode, StorageError
+from raftkafka.model.ids import NodeId
 
 
 class SlowLogs:
@@ -29,6 +32,9 @@ class SlowLogs:
 
     async def delete(self, partition):
         await self._logs.delete(partition)
+
+    async def set_aside(self, partition):
+        await self._logs.set_aside(partition)
 
     async def delete_strays(self, image):
         await self._logs.delete_strays(image)
@@ -70,7 +76,7 @@ async def test_before_its_registration_is_applied_a_node_leads_nothing(world, lo
     assert not world.replicas.get(key).is_leader
     (response,) = world.ask(key, 0).partitions
     assert response.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER
-    world.reconciler.delete_strays()
+    world.reconciler.image_is_current()
     assert world.replicas.get(key).is_leader
 
 
@@ -184,3 +190,33 @@ async def test_a_burst_of_topics_is_opened_one_by_one(world, logs):
     keys = [world.create(f"t{number}", 1) for number in range(10)]
     await world.until(lambda: all((p := world.replicas.get(key)) and p.is_leader for key in keys))
     assert logs.opening == [f"t{number}" for number in range(10)]
+
+
+async def test_a_damaged_log_is_built_anew_once_it_counts_for_nothing(world, logs):
+    world.run()
+    partition = await world.leading("mine", 1, 2)
+    key = partition.topic_partition
+    world.send(partition, acks=1)
+    partition.take_offline(CorruptionError("a bit has flipped"))
+    assert world.offline_news.is_set()
+    assert world.replicas.offline() == (OfflineReplica(topic_id=key.topic_id, partition=key.partition),)
+    await asyncio.sleep(1)
+    assert world.replicas.get(key) is partition, "as a member of the ISR it must not turn into an empty log"
+    world.commit(LoseReplica(node_id=NodeId(1), epoch=world.epoch(1), topic_id=key.topic_id, partition=key.partition))
+    await world.until(lambda: world.replicas.get(key) not in (None, partition))
+    fresh = world.replicas.get(key)
+    assert (fresh.offline, fresh.log.log_end_offset, fresh.leader_id, fresh.is_leader) == (None, 0, 2, False)
+    assert world.replicas.offline() == ()
+    assert directories(world) == ["mine-0", "mine-0.0-stray"]
+
+
+async def test_the_last_member_of_an_isr_keeps_its_damaged_log(world, logs):
+    world.run()
+    partition = await world.leading("mine", 1)
+    key = partition.topic_partition
+    partition.take_offline(CorruptionError("a bit has flipped"))
+    world.commit(LoseReplica(node_id=NodeId(1), epoch=world.epoch(1), topic_id=key.topic_id, partition=key.partition))
+    await asyncio.sleep(1)
+    assert world.replicas.get(key) is partition
+    (response,) = world.ask(key, 0).partitions
+    assert response.error_code is ErrorCode.KAFKA_STORAGE_ERROR

@@ -15,6 +15,7 @@ from raftkafka.metadata.commands import (
     DeleteTopic,
     FenceBroker,
     InitializeCluster,
+    LoseReplica,
     RegisterBroker,
     UnfenceBroker,
 )
@@ -173,6 +174,14 @@ commands = st.one_of(
         partition_epoch=st.integers(-1, 6).map(PartitionEpoch),
         isr=st.none() | st.lists(_members, max_size=4).map(tuple),
         leader=st.none() | _nodes,
+    ),
+    st.builds(
+        LoseReplica,
+        node_id=_nodes,
+        epoch=_epochs,
+        topic_id=_topic_ids,
+        partition=st.integers(-2, 4).map(PartitionIndex),
+        unclean_default=st.booleans(),
     ),
 )
 

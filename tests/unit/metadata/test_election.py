@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from raftkafka.metadata.election import allows_unclean, choose_leader, elected, without
+from raftkafka.metadata.election import allows_unclean, choose_leader, elected, replica_lost, without
 from raftkafka.metadata.image import Partition
 from raftkafka.model.ids import NO_NODE, NodeId, PartitionIndex
 
@@ -56,3 +56,22 @@ def test_a_follower_that_leaves_moves_no_leader():
 def test_the_topic_decides_before_the_cluster(own, default, allowed):
     configs = {} if own is None else {"unclean.leader.election.enable": own}
     assert allows_unclean(configs, default) is allowed
+
+
+def test_a_lost_follower_leaves_the_isr_and_nothing_it_reported_counts_any_more():
+    before = partition(isr=(1, 2, 3), leader=1)
+    after = replica_lost(before, 2, active(1, 2, 3), unclean=False)
+    assert (after.isr, after.leader) == ((1, 3), 1)
+    assert (after.leader_epoch, after.partition_epoch) == (before.leader_epoch + 1, before.partition_epoch + 1)
+
+
+def test_a_lost_leader_is_replaced_by_another_member():
+    before = partition(isr=(1, 2), leader=1)
+    after = replica_lost(before, 1, active(1, 2, 3), unclean=False)
+    assert (after.isr, after.leader, after.leader_epoch) == ((2,), 2, before.leader_epoch + 1)
+
+
+@pytest.mark.parametrize("isr", [(1,), (2, 3)])
+def test_the_last_member_and_one_that_is_none_change_nothing(isr):
+    before = partition(isr=isr, leader=isr[0])
+    assert replica_lost(before, 1, active(1, 2, 3), unclean=True) is before
