@@ -22,7 +22,24 @@ INTERRUPTED: Final = 130
 
 def run() -> None:
     """The entry point: runs the command of `sys.argv` and ends the process with its exit code."""
+    _open_standard_streams()
     sys.exit(main(sys.argv[1:]))
+
+
+def _open_standard_streams() -> None:
+    """Give descriptors 0 to 2 to the null device where the caller has closed them.
+
+    The next file or socket would get such a number otherwise, and be written to by `print` or refused by libuv.
+    """
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    # typeshed knows nothing of closed streams; Python has None in their place.
+    sys.stdin = sys.stdin or open(0, encoding="utf-8", closefd=False)
+    sys.stdout = sys.stdout or open(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = sys.stderr or open(2, "w", encoding="utf-8", closefd=False)
 
 
 def main(arguments: list[str]) -> int:

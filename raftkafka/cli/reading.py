@@ -6,11 +6,13 @@ so pays for them.
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from raftkafka.cli.admin import admin_of
 from raftkafka.cli.forms import FORMS, Form
 from raftkafka.cli.output import no_partition
 from raftkafka.cli.session import told_when_slow
@@ -19,6 +21,8 @@ from raftkafka.client.types import TopicPartition
 from raftkafka.model.errors import ApiError, ErrorCode
 
 _POLL_MS: Final = 500
+_TOPIC_WAIT_S: Final = 1.0
+"""A broker that has not heard of a topic created a moment ago hears of it within this time."""
 _RECORDS_PER_POLL: Final = 5_000
 
 Part = tuple[TopicPartition, int, int, Sequence[Any]]
@@ -63,8 +67,8 @@ class Reading:
             OSError: the output cannot be written; BrokenPipeError when its reader has enough.
         """
         async with self._consumer:
+            partitions = await self._partitions()
             with told_when_slow(*self._waiting_for):
-                partitions = await self._partitions()
                 ends = await self._consumer.end_offsets(partitions)
                 starts = await self._starts(partitions, ends)
             self._consumer.assign(partitions)
@@ -85,13 +89,24 @@ class Reading:
                 await self._follow(to_file, starts, ends)
 
     async def _partitions(self) -> list[TopicPartition]:
-        found = await self._consumer.partitions_for(self._topic)
+        found = await self._known_partitions()
         only = self._only_partition
         if only is None:
             return found
         if only >= len(found):
             raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, no_partition(self._topic, only, len(found)))
         return [found[only]]
+
+    async def _known_partitions(self) -> list[TopicPartition]:
+        """All partitions; a topic that is missing is told soon, although to a client it may yet appear."""
+        try:
+            async with asyncio.timeout(_TOPIC_WAIT_S):
+                return await self._consumer.partitions_for(self._topic)
+        except TimeoutError:
+            # Either nobody has answered, then this waits on and says so, or the topic is missing, and this says that.
+            async with admin_of(*self._waiting_for) as admin:
+                await admin.describe_topics([self._topic])
+            return await self._consumer.partitions_for(self._topic)
 
     async def _starts(
         self, partitions: Sequence[TopicPartition], ends: Mapping[TopicPartition, int]

@@ -39,7 +39,10 @@ def create(
     timeout_ms: int,
     json: bool,
 ) -> None:
-    """Create TOPIC: letters, digits, '.', '_' and '-', at most 249 of them."""
+    """Create a topic.
+
+    Its name is made of letters, digits, '.', '_' and '-', at most 249 of them.
+    """
     from raftkafka.cli.session import run
 
     configs = _configs(config)
@@ -91,7 +94,10 @@ def list_(internal: bool, bootstrap_server: str, timeout_ms: int, json: bool) ->
 @timeout_option
 @json_option
 def describe(topics: Sequence[str], bootstrap_server: str, timeout_ms: int, json: bool) -> None:
-    """Show leaders, replicas and in-sync replicas, of all topics where none is named."""
+    """Show leaders, replicas, in-sync replicas.
+
+    Of all topics where none is named.
+    """
     from raftkafka.cli.session import run
 
     async def describe_topics() -> Sequence[TopicMetadata]:
