@@ -51,6 +51,7 @@ class MetadataHandler:
         self._timeout_s = timeout_s
 
     async def metadata(self, context: RequestContext, request: Metadata) -> MetadataResponse:
+        self._check_joined()
         refused: dict[str, ErrorCode] = {}
         if request.topics is not None and request.allow_auto_topic_creation and self._auto_create_topics:
             missing = [
@@ -91,11 +92,21 @@ class MetadataHandler:
             return TopicMetadata(name=name, error_code=ErrorCode.INVALID_TOPIC_EXCEPTION)
         return TopicMetadata(name=name, error_code=refused.get(name, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
 
+    def _check_joined(self) -> None:
+        """A node that has learnt nothing yet must not pass for a cluster without brokers and topics.
+
+        Raises:
+            ApiError: BROKER_NOT_AVAILABLE, ask another node.
+        """
+        if not self._store.image.cluster_id:
+            raise ApiError(ErrorCode.BROKER_NOT_AVAILABLE, "this node has not joined its cluster yet")
+
     def _controller_id(self) -> NodeId:
         leader = self._consensus.leader_id
         return NO_NODE if leader is None else leader
 
     async def describe_cluster(self, context: RequestContext, request: DescribeCluster) -> DescribeClusterResponse:
+        self._check_joined()
         image = self._store.image
         return DescribeClusterResponse(
             cluster_id=image.cluster_id,

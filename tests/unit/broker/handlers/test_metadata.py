@@ -18,7 +18,7 @@ from raftkafka.model.api.topics import (
     TopicToDelete,
 )
 from raftkafka.model.context import RequestContext
-from raftkafka.model.errors import ErrorCode
+from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NO_NODE, NodeId, TopicId
 
 CLIENT = RequestContext(listener="PLAINTEXT", client_address="test")
@@ -173,3 +173,13 @@ async def test_what_a_node_forwards_is_not_forwarded_again(world):
     answer = await topics(world).create(NODE, NEW)
     assert answer.topics[0].error_code is ErrorCode.NOT_CONTROLLER
     assert world.peers.asked == []
+
+
+async def test_a_node_that_has_not_joined_is_no_empty_cluster(world):
+    for request in (
+        handler(world).metadata(CLIENT, Metadata()),
+        handler(world).describe_cluster(CLIENT, DescribeCluster()),
+    ):
+        with pytest.raises(ApiError) as refused:
+            await request
+        assert refused.value.code is ErrorCode.BROKER_NOT_AVAILABLE
