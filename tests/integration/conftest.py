@@ -116,6 +116,9 @@ class Cluster:
     def partition_dir(self, node_id: int, topic: str, partition: int = 0) -> Path:
         return self.place(node_id).directory / f"{topic}-{partition}"
 
+    def pid(self, node_id: int) -> int:
+        return self._processes[node_id].pid
+
     def is_running(self, node_id: int) -> bool:
         process = self._processes.get(node_id)
         return process is not None and process.poll() is None
@@ -133,11 +136,18 @@ class Cluster:
             assert not self.is_running(node_id), f"node {node_id} runs already"
             self._processes[node_id] = launch(place.properties, place.log)
 
-    def run_other(self, properties: Path, log: Path) -> subprocess.Popen[bytes]:
-        """A process beside the cluster's nodes, ended with them."""
-        process = launch(properties, log)
+    async def run_other(self, node_id: int, properties: Mapping[str, str], log: Path) -> int:
+        """The exit code of a process beside the cluster's, with a node's settings, some of them changed."""
+        settings = log.with_suffix(".properties")
+        settings.write_text(merged(self.place(node_id).properties.read_text(), properties), encoding="utf-8")
+        process = launch(settings, log)
         self._others.append(process)
-        return process
+        return await ended(process)
+
+    @staticmethod
+    def more_ports() -> Ports:
+        """Ports that no node has."""
+        return _free_ports(1)[0]
 
     def kill(self, *node_ids: int) -> None:
         """SIGKILL, all of them before any is waited for."""
