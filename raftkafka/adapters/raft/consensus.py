@@ -15,16 +15,10 @@ from random import Random
 from typing import Final
 
 from raftkafka.adapters.raft import mends as faults
+from raftkafka.adapters.raft.core import RaftCore
 from raftkafka.adapters.raft.driver import Driver
 from raftkafka.adapters.raft.journal import Journal
-from raftkafka.adapters.raft.library import (
-    COMMAND_NO_OP,
-    COMMAND_REGULAR,
-    FAIL_REASON,
-    RaftCore,
-    SyncObjConf,
-    check_library,
-)
+from raftkafka.adapters.raft.library import COMMAND_NO_OP, COMMAND_REGULAR, FAIL_REASON, SyncObjConf, check_library
 from raftkafka.adapters.raft.mends import Mends
 from raftkafka.adapters.raft.messages import COMMAND_MAX_BYTES, Message
 from raftkafka.adapters.raft.network import Network

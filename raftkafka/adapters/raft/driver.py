@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from raftkafka.adapters.raft.core import RaftCore
 from raftkafka.adapters.raft.journal import Journal
-from raftkafka.adapters.raft.library import RaftCore
 from raftkafka.adapters.raft.prevote import PreVote
 from raftkafka.adapters.raft.transport import RaftTransport
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from raftkafka.adapters.raft.core import RaftCore
 from raftkafka.adapters.raft.journal import Journal
-from raftkafka.adapters.raft.library import RaftCore
 from raftkafka.adapters.raft.messages import Answer, AppendEntries
 from raftkafka.adapters.raft.snapshot import Snapshot
 from raftkafka.model.errors import InvariantViolationError, StartupError

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from random import Random
 from typing import Final
 
-from raftkafka.adapters.raft.library import RaftCore
+from raftkafka.adapters.raft.core import RaftCore
 from raftkafka.adapters.raft.messages import Message, PreVoteAnswer, PreVoteRequest
 from raftkafka.model.ids import NodeId
 

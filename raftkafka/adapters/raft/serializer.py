@@ -11,8 +11,9 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from raftkafka.adapters.raft.core import RaftNode
 from raftkafka.adapters.raft.journal import Journal
-from raftkafka.adapters.raft.library import SERIALIZER_STATE, Entry, RaftNode
+from raftkafka.adapters.raft.library import SERIALIZER_STATE, Entry
 from raftkafka.adapters.raft.snapshot import SNAPSHOT_MAX_BYTES, Snapshot, SnapshotStore, decode
 from raftkafka.model.errors import CorruptionError, InvariantViolationError, RaftKafkaError, StorageError
 from raftkafka.model.ids import RaftIndex

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from raftkafka.adapters.raft import mends
+from raftkafka.adapters.raft.core import RaftCore, RaftNode
 from raftkafka.adapters.raft.journal import Journal
-from raftkafka.adapters.raft.library import RaftCore, RaftNode, Transport
+from raftkafka.adapters.raft.library import Transport
 from raftkafka.adapters.raft.mends import Mends, NumberedResets, OneVotePerVoter
 from raftkafka.adapters.raft.messages import (
     Answer,

@@ -8,8 +8,9 @@ from random import Random
 
 import pytest
 
+from raftkafka.adapters.raft.core import RaftCore
 from raftkafka.adapters.raft.journal import Journal
-from raftkafka.adapters.raft.library import Entry, RaftCore, SyncObjConf
+from raftkafka.adapters.raft.library import Entry, SyncObjConf
 from raftkafka.adapters.raft.mends import Mends
 from raftkafka.adapters.raft.messages import Message, Vote
 from raftkafka.adapters.raft.prevote import PreVote
