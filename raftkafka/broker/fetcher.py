@@ -285,7 +285,7 @@ class LeaderFetcher:
         if self._group:
             # A partition that was deleted while the answer was under way has no flusher any more.
             kept = [partition for key, partition in asked.items() if self._partitions.get(key) is partition]
-            for flusher in {self._flusher_of(partition) for partition in kept}:
+            for flusher in dict.fromkeys(map(self._flusher_of, kept)):
                 await flusher.next_sync()
 
 

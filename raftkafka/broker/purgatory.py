@@ -116,15 +116,15 @@ class FetchWaiters:
     __slots__ = ("_consumers", "_followers")
 
     def __init__(self) -> None:
-        self._followers: set[DelayedFetch] = set()
-        self._consumers: set[DelayedFetch] = set()
+        self._followers: dict[DelayedFetch, None] = {}  # in order: one seed is one history
+        self._consumers: dict[DelayedFetch, None] = {}  # in order: one seed is one history
 
     def join(self, fetch: DelayedFetch, *, follower: bool) -> None:
-        (self._followers if follower else self._consumers).add(fetch)
+        (self._followers if follower else self._consumers)[fetch] = None
 
     def leave(self, fetch: DelayedFetch) -> None:
-        self._followers.discard(fetch)
-        self._consumers.discard(fetch)
+        self._followers.pop(fetch, None)
+        self._consumers.pop(fetch, None)
 
     def log_end_moved(self) -> None:
         for fetch in self._followers:

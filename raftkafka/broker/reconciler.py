@@ -94,7 +94,7 @@ class Reconciler:
         if self._task is None:
             return
         # Deletions first: a topic that was created again under its name wants the directory of the old one.
-        for key in sorted(changes.partitions, key=lambda each: image.partition(each) is not None):
+        for key in sorted(changes.partitions, key=lambda each: (image.partition(each) is not None, each)):
             if not self._reconcile_open(image, key):
                 self._dirty[key] = None
         if self._dirty:

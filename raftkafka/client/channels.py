@@ -143,7 +143,7 @@ class ChannelPool:
                 done, _ = await asyncio.wait(
                     running, timeout=HEDGE_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
                 )
-                for task in done:
+                for task in [each for each in running if each in done]:
                     address = running.pop(task)
                     error = task.exception()
                     if error is None:

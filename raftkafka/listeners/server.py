@@ -50,7 +50,7 @@ class BrokerServer:
             admit=self._admit,
             gone=self._gone,
         )
-        self._connections: set[ServerConnection] = set()
+        self._connections: dict[ServerConnection, None] = {}
         self._per_address: Counter[str] = Counter()
         self._full_logged = False
         self._server: asyncio.Server | None = None
@@ -111,12 +111,12 @@ class BrokerServer:
                     *(address, self._listener, total, mine),
                 )
             return False
-        self._connections.add(connection)
+        self._connections[connection] = None
         self._per_address[address] += 1
         return True
 
     def _gone(self, connection: ServerConnection, address: str) -> None:
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         self._per_address[address] -= 1
         if not self._per_address[address]:
             del self._per_address[address]
