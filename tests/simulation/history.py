@@ -1,0 +1,132 @@
+"""What happened in a run, as the checkers read it: what clients were told, what nodes did, and what lies on them at the end.
+
+Times are seconds of the simulated clock. A partition is `(topic name, number)` for clients and `(topic id, number)`
+for nodes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+ClientPartition = tuple[str, int]
+NodePartition = tuple[bytes, int]
+
+
+class Acknowledged(NamedTuple):
+    """A producer was told that `value` lies at `offset`."""
+
+    at: float
+    partition: ClientPartition
+    offset: int
+    value: bytes
+
+
+class Unacknowledged(NamedTuple):
+    """A producer was told of an error. `unsent` means it was told that nothing was written."""
+
+    at: float
+    partition: ClientPartition
+    value: bytes
+    error: str
+    unsent: bool
+
+
+class Read(NamedTuple):
+    """A consumer was handed a record."""
+
+    at: float
+    reader: str
+    partition: ClientPartition
+    offset: int
+    value: bytes
+
+
+class Watermark(NamedTuple):
+    """A consumer was told a high watermark."""
+
+    at: float
+    reader: str
+    partition: ClientPartition
+    high_watermark: int
+
+
+class Led(NamedTuple):
+    """A node took the leadership of a partition."""
+
+    at: float
+    node: str
+    partition: NodePartition
+    leader_epoch: int
+
+
+class Applied(NamedTuple):
+    """A node applied a Raft entry; `life` numbers the processes of a node."""
+
+    at: float
+    node: str
+    life: int
+    index: int
+    command: bytes
+
+
+class Restored(NamedTuple):
+    """A node replaced its image by a snapshot of everything up to `index`."""
+
+    at: float
+    node: str
+    life: int
+    index: int
+
+
+class Seen(NamedTuple):
+    """A replica, looked at from outside in the middle of a run."""
+
+    at: float
+    node: str
+    life: int
+    partition: NodePartition
+    is_leader: bool
+    log_start: int
+    high_watermark: int
+    log_end: int
+
+
+class Record(NamedTuple):
+    offset: int
+    leader_epoch: int
+    value: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Replica:
+    """A replica at the end, read from the log itself."""
+
+    node: str
+    partition: ClientPartition
+    log_start: int
+    high_watermark: int
+    log_end: int
+    records: tuple[Record, ...]
+
+
+@dataclass(kw_only=True)
+class History:
+    """`lossy` names the nodes whose disks lost synced bytes; `deleted` the topics that were deleted at some time."""
+
+    min_insync_replicas: int = 2
+    acknowledged: list[Acknowledged] = field(default_factory=list)
+    unacknowledged: list[Unacknowledged] = field(default_factory=list)
+    reads: list[Read] = field(default_factory=list)
+    watermarks: list[Watermark] = field(default_factory=list)
+    led: list[Led] = field(default_factory=list)
+    applied: list[Applied] = field(default_factory=list)
+    restored: list[Restored] = field(default_factory=list)
+    seen: list[Seen] = field(default_factory=list)
+    deleted: set[str] = field(default_factory=set)
+    lossy: set[str] = field(default_factory=set)
+    replicas: list[Replica] = field(default_factory=list)
+    healed: bool = False
+    not_healed: str = "the run did not get that far"
+    unexpected: list[str] = field(default_factory=list)
+    """Processes that stopped of their own, and errors that nobody caught."""
