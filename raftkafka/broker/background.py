@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, Final
+
+DUTY: Final = "raftkafka_duty"
+"""The key under which an exception handler finds the name of the background task that has stopped."""
 
 
 def start(work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
@@ -24,5 +27,5 @@ def _tell(task: asyncio.Task[None]) -> None:
     error = task.exception()
     if error is not None:
         task.get_loop().call_exception_handler(
-            {"message": f"{task.get_name()} has stopped", "exception": error, "task": task}
+            {"message": f"{task.get_name()} has stopped", "exception": error, "task": task, DUTY: task.get_name()}
         )

@@ -70,6 +70,13 @@ class Node:
         assert self._failure is not None
         await asyncio.shield(self._failure)
 
+    def fail(self, error: BaseException) -> None:
+        """Let `failure` raise `error`; the node goes on until somebody stops it."""
+        if self._failure is not None and not self._failure.done():
+            self._failure.set_exception(error)
+            # Whoever embeds the node may not be looking; the log always tells.
+            _log.critical("the node stops: %s", error)
+
     def ready(self) -> tuple[bool, str]:
         """Whether this node takes part, and what it waits for where not."""
         waiting_for = self.parts.consensus.waiting_for
@@ -93,7 +100,7 @@ class Node:
             disk=self._disk,
             clock=self._clock,
             random=self._random,
-            on_fatal=self._fail,
+            on_fatal=self.fail,
             on_registered=self._registered,
             ready=self.ready,
         )
@@ -163,17 +170,11 @@ class Node:
 
     # What the parts call back
 
-    def _fail(self, error: BaseException) -> None:
-        if self._failure is not None and not self._failure.done():
-            self._failure.set_exception(error)
-            # Whoever embeds the node may not be looking; the log always tells.
-            _log.critical("the node stops: %s", error)
-
     def _registered(self, cluster_id: str, broker_epoch: BrokerEpoch) -> None:
         try:
             self.parts.log_dirs.stamp(cluster_id)
         except RaftKafkaError as error:
-            self._fail(error)
+            self.fail(error)
             return
         self._spawn(self._tell_when_current(broker_epoch))
 

@@ -13,10 +13,12 @@ import signal
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
-from raftkafka.model.errors import ConfigurationError, RaftKafkaError
+from raftkafka.broker.background import DUTY
+from raftkafka.model.errors import ConfigurationError, InvariantViolationError, RaftKafkaError
 from raftkafka.model.settings.load import load
 from raftkafka.model.settings.values import Settings
 from raftkafka.node.lifecycle import Node
@@ -86,6 +88,14 @@ async def _run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     node = Node(settings)
+
+    def on_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        loop.default_exception_handler(context)
+        if DUTY in context:
+            # A broker without its fetcher or its heartbeats is worse than none: stop, and be started again.
+            node.fail(InvariantViolationError(f"{context[DUTY]} has stopped: {context['exception']!r}"))
+
+    loop.set_exception_handler(on_exception)
     await node.start()
     # What is alive now stays alive: the collector need not look at it again and again.
     gc.collect()
