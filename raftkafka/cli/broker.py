@@ -10,7 +10,10 @@ import click
 @click.option("--check", is_flag=True, help="Only read the file: report what is wrong or ignored.")
 @click.option("--with-parent", type=int, hidden=True, help="Stop when the process of this id is gone.")
 def broker(properties: str, check: bool, with_parent: int | None) -> int:
-    """Run one node in the foreground until SIGTERM or Ctrl-C, with the settings in SERVER.PROPERTIES (Kafka's keys)."""
+    """Run one node in the foreground.
+
+    Its settings are in SERVER.PROPERTIES, with Kafka's keys. It runs until SIGTERM or Ctrl-C.
+    """
     if check:
         return _check(properties)
     if with_parent is not None:

@@ -13,10 +13,12 @@ from raftkafka.cli.options import CONNECT_TIMEOUT_MS_MAX, bootstrap_option, json
 @click.command()
 @click.argument("topic")
 @click.option("--from-beginning", is_flag=True, help="Start at the first record kept.")
-@click.option("--offset", type=click.IntRange(min=0), help="Start at this offset; needs --partition.")
-@click.option("--timestamp", type=click.IntRange(min=0), help="Start at this time, in milliseconds since the epoch.")
-@click.option("--partition", type=click.IntRange(min=0), help="Only this partition; default: all.")
-@click.option("--max-messages", type=click.IntRange(min=1), help="End after so many.")
+@click.option("--offset", metavar="N", type=click.IntRange(min=0), help="Start at this offset; needs --partition.")
+@click.option(
+    "--timestamp", metavar="N", type=click.IntRange(min=0), help="Start at this time, in milliseconds since the epoch."
+)
+@click.option("--partition", metavar="N", type=click.IntRange(min=0), help="Only this partition; default: all.")
+@click.option("--max-messages", metavar="N", type=click.IntRange(min=1), help="End after so many.")
 @click.option("--until-end", is_flag=True, help="End at what was the end when the command started.")
 @click.option(
     "--format",
@@ -43,7 +45,10 @@ def consume(
     timeout_ms: int,
     json: bool,
 ) -> int:
-    """Print records of TOPIC as they come; without a start option only new ones. Ctrl-C ends it."""
+    """Print records of a topic as they come.
+
+    Without a start option only new ones. Ctrl-C ends it.
+    """
     if sum((from_beginning, offset is not None, timestamp is not None)) > 1:
         raise click.BadParameter("choose one of --from-beginning, --offset and --timestamp", param_hint="--offset")
     if offset is not None and partition is None:

@@ -16,6 +16,7 @@ from raftkafka.cli.up import stop_on_term
 @click.option("--log", type=click.Path(path_type=Path), help="The text to stream; default: the largest log here.")
 @click.option(
     "--lines",
+    metavar="N",
     type=click.IntRange(1_000, 5_000_000),
     default=200_000,
     show_default=True,
@@ -31,7 +32,10 @@ from raftkafka.cli.up import stop_on_term
 @click.option("--keep", is_flag=True, help="Leave those files behind.")
 @click.option("--hold", is_flag=True, help="Leave the nodes running until Ctrl-C, to look around.")
 def demo(log: Path | None, lines: int, directory: Path, keep: bool, hold: bool) -> int:
-    """Stream a log through three nodes, kill one of them half way, and check that nothing is lost."""
+    """Three nodes, a real log, one crash, a check.
+
+    Streams a log through three nodes, kills one of them half way, and compares what went in with what came out.
+    """
     from raftkafka.cli.demo_log import choose, lines_of
     from raftkafka.cli.demo_run import Demonstration
     from raftkafka.cli.progress import Story
@@ -45,11 +49,16 @@ def demo(log: Path | None, lines: int, directory: Path, keep: bool, hold: bool) 
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     here = Path(tempfile.mkdtemp(prefix="run-", dir=directory)).absolute()
     stop_on_term()
-    equal = False
+    leave = True
     try:
         equal = Demonstration(directory=here, story=story, hold=hold).run(wanted)
+        leave = keep or not equal
+    except KeyboardInterrupt:
+        leave = keep
+        raise
     finally:
-        if keep or not equal:
+        # What went wrong can be looked into; whoever ends the demonstration has seen enough.
+        if leave:
             say(f"everything is left in {here}")
         else:
             shutil.rmtree(here)

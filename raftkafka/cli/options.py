@@ -31,6 +31,7 @@ def timeout_option(command: Command) -> Command:
     """`timeout_ms`: milliseconds, at least 1."""
     return click.option(
         "--timeout-ms",
+        metavar="N",
         type=click.IntRange(min=1),
         default=DEFAULT_TIMEOUT_MS,
         show_default=True,

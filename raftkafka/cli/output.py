@@ -6,7 +6,6 @@ change only by additions.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterable, Sequence
 
@@ -18,6 +17,8 @@ def line(text: str) -> None:
 
 def as_json(value: object) -> None:
     """One JSON document on one line."""
+    import json
+
     sys.stdout.write(json.dumps(value, separators=(",", ":")) + "\n")
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("topic")
 @click.option("--file", type=click.Path(path_type=Path), help="Read this file instead of stdin.")
-@click.option("--partition", type=click.IntRange(min=0), help="Default: spread, or by key.")
+@click.option("--partition", metavar="N", type=click.IntRange(min=0), help="Default: spread, or by key.")
 @click.option("--key-separator", help="What stands before it in a line is the record's key.")
 @click.option(
     "--acks",
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--delivery-timeout-ms",
+    metavar="N",
     type=click.IntRange(min=1),
     default=120_000,
     show_default=True,
@@ -60,9 +61,9 @@ def produce(
     timeout_ms: int,
     json: bool,
 ) -> int:
-    """Send lines to TOPIC, in order per partition; end when all are acknowledged.
+    """Send lines to a topic.
 
-    A topic that is missing is created where the brokers allow it.
+    The lines of one partition keep their order; the command ends when all are acknowledged. A topic that is missing is created where the brokers allow it.
     """
     from raftkafka.cli.session import run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar
@@ -17,7 +18,8 @@ _SLOW_S: Final = 2.0
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """The coroutine's result; Ctrl-C cancels it and then raises `KeyboardInterrupt`."""
+    """The coroutine's result; Ctrl-C cancels it and then raises `KeyboardInterrupt`. What the client warns of goes to stderr."""
+    logging.basicConfig(format="rk: %(message)s", level=logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
 

@@ -22,9 +22,12 @@ def topic() -> None:
 
 @topic.command("create")
 @click.argument("name", metavar="TOPIC")
-@click.option("--partitions", type=click.IntRange(min=1), help="Default: the brokers' num.partitions.")
+@click.option("--partitions", metavar="N", type=click.IntRange(min=1), help="Default: the brokers' num.partitions.")
 @click.option(
-    "--replication-factor", type=click.IntRange(min=1), help="Default: the brokers' default.replication.factor."
+    "--replication-factor",
+    metavar="N",
+    type=click.IntRange(min=1),
+    help="Default: the brokers' default.replication.factor.",
 )
 @click.option("--config", metavar="KEY=VALUE", multiple=True, help="A topic config; may be repeated.")
 @bootstrap_option

@@ -24,7 +24,12 @@ _PORT: Final = click.IntRange(1, 65_000)
 
 @click.command()
 @click.option(
-    "--nodes", type=click.IntRange(1, 9), default=1, show_default=True, help="How many nodes, one process each."
+    "--nodes",
+    metavar="N",
+    type=click.IntRange(1, 9),
+    default=1,
+    show_default=True,
+    help="How many nodes, one process each.",
 )
 @click.option(
     "--data-dir",
@@ -33,8 +38,8 @@ _PORT: Final = click.IntRange(1, 65_000)
     show_default=True,
     help="Where they keep everything.",
 )
-@click.option("--port", type=_PORT, default=9092, show_default=True, help="Port of the first node.")
-@click.option("--http-port", type=_PORT, default=9644, show_default=True, help="The same for /metrics.")
+@click.option("--port", metavar="N", type=_PORT, default=9092, show_default=True, help="Port of the first node.")
+@click.option("--http-port", metavar="N", type=_PORT, default=9644, show_default=True, help="The same for /metrics.")
 def up(nodes: int, data_dir: Path, port: int, http_port: int) -> int:
     """Run a cluster on loopback until Ctrl-C, a process per node."""
     from raftkafka.cli.children import Children, last_words
