@@ -77,7 +77,7 @@ def test_a_leader_is_announced_only_after_its_no_op_was_applied():
             await world.boot(node_id)
 
             def changed(leader, term, node=node):
-                core = node.consensus._core
+                core = node.consensus._parts.core
                 if leader == node.node_id:
                     assert core.applied_index >= core.no_op_index()
                     assert core.term_at(core.no_op_index()) == term
@@ -363,7 +363,7 @@ def test_a_state_machine_that_raises_stops_the_node(where):
 
 
 def test_more_proposals_than_the_queue_holds_are_refused(monkeypatch):
-    monkeypatch.setattr("raftkafka.adapters.raft.consensus.PROPOSALS_MAX", 50)
+    monkeypatch.setattr("raftkafka.adapters.raft.proposals.PROPOSALS_MAX", 50)
     world = World(seed=17)
 
     async def scenario():
