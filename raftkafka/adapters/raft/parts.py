@@ -73,7 +73,8 @@ class Parts:
 
         def on_failure(error: BaseException) -> None:
             failures.append(error)
-            given.on_failure(error)
+            if parts.driver is not None:
+                given.on_failure(error)
 
         store = SnapshotStore(given.disk, given.directory)
         snapshot = store.load()
@@ -98,8 +99,8 @@ class Parts:
         if snapshot is not None:
             parts.serializer.prepare(snapshot)
             parts.core.load_snapshot()
-            if failures:
-                raise StartupError(f"the snapshot of the metadata cannot be restored: {failures[0]}")
+        if failures:
+            raise StartupError(f"Raft cannot start from {given.directory}: {failures[0]}")
         parts._make_driver(given, on_failure)
         return parts
 

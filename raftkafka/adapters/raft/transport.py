@@ -1,13 +1,12 @@
 """Between the library and the links: every message of Raft passes here, in both directions, and is mended on the way.
 
-Floor 4. Invariants: a vote request, a vote and a success answer leave only after the sync that covers them; a message
-reaches the library only in the form, and with the numbers, that the mends allow.
+Floor 4. Invariants: what promises something leaves by `promises`; a message reaches the library only in the form, and with
+the numbers, that the mends allow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from raftkafka.adapters.raft import mends
@@ -28,20 +27,10 @@ from raftkafka.adapters.raft.messages import (
 )
 from raftkafka.adapters.raft.network import Network
 from raftkafka.adapters.raft.prevote import PreVote
+from raftkafka.adapters.raft.promises import Promises, Question
 from raftkafka.adapters.raft.transfer import CHUNK_BYTES, IncomingTransfer, OutgoingTransfer
 from raftkafka.model.errors import InvariantViolationError
 from raftkafka.model.ids import NodeId
-
-
-@dataclass(slots=True, kw_only=True)
-class _Answering:
-    """The leader's message that the library is being given, and whether it has been answered."""
-
-    number: int
-    previous_index: int
-    acknowledge_to: int | None
-    is_heartbeat: bool
-    answered: bool = False
 
 
 class RaftTransport(Transport):
@@ -64,17 +53,19 @@ class RaftTransport(Transport):
         self._chunk_bytes = chunk_bytes
         self._core: RaftCore
         self._pre_vote: PreVote
+        self._promises: Promises
         self._resets = NumberedResets()
         self._votes = OneVotePerVoter()
         self._outgoing: dict[NodeId, OutgoingTransfer] = {}
         self._incoming = IncomingTransfer()
-        self._answering: _Answering | None = None
+        self._question: Question | None = None
         self.must_send = False
         """A follower waits for entries that no new entry would bring it: the driver sends at the end of the turn."""
 
     def attach(self, core: RaftCore, pre_vote: PreVote) -> None:
         self._core = core
         self._pre_vote = pre_vote
+        self._promises = Promises(core=core, network=self._network, journal=self._journal, mends_in_force=self._mends)
 
     # From the library
 
@@ -85,9 +76,16 @@ class RaftTransport(Transport):
             case "append_entries":
                 return self._send_append(voter, message)
             case "next_node_idx":
-                return self._send_answer(voter, message)
+                assert self._question is not None, "the library answers only what it is asked"
+                return self._promises.answer(
+                    voter,
+                    self._question,
+                    next_index=message["next_node_idx"],
+                    success=message["success"],
+                    reset=message["reset"],
+                )
             case "request_vote":
-                return self._send_durably(
+                return self._promises.send_when_durable(
                     voter,
                     VoteRequest(
                         term=message["term"],
@@ -96,7 +94,7 @@ class RaftTransport(Transport):
                     ),
                 )
             case "response_vote":
-                return self._send_durably(voter, Vote(term=message["term"]))
+                return self._promises.send_when_durable(voter, Vote(term=message["term"]))
             case "apply_command":
                 # Forwarding is the broker's business: it authenticates, and knows what may be retried.
                 self._core.refuse_forwarded(message.get("request_id"))
@@ -135,43 +133,6 @@ class RaftTransport(Transport):
             self._resets.last_number = chunk.number
             sent = sent and self._network.send(voter, chunk)
         return sent
-
-    def _send_answer(self, voter: NodeId, message: dict[str, Any]) -> bool:
-        answering = self._answering
-        assert answering is not None, "the library answers only what it is asked"
-        answering.answered = True
-        next_index, reset, success = message["next_node_idx"], message["reset"], message["success"]
-        if success and answering.acknowledge_to is not None:
-            next_index = answering.acknowledge_to + 1
-        if reset and next_index == answering.previous_index and self._mends.back_up_by_term:
-            next_index = mends.back_up_by_term(self._core, next_index)
-        answer = Answer(
-            term=self._core.term, number=answering.number, next_index=next_index, success=success, reset=reset
-        )
-        if not success:
-            return self._network.send(voter, answer)
-        if answering.is_heartbeat and not self._journal.is_durable:
-            self._send_alive(voter, answering.number)
-        return self._send_durably(voter, answer)
-
-    def _send_alive(self, voter: NodeId, number: int) -> None:
-        """An answer that promises nothing."""
-        term, next_index = self._core.term, self._core.last_entry()[1] + 1
-        self._network.send(voter, Answer(term=term, number=number, next_index=next_index, success=False, reset=False))
-
-    def _send_durably(self, voter: NodeId, message: Answer | Vote | VoteRequest) -> bool:
-        """Send after the sync that covers everything so far, unless the term or the connection is another one then."""
-        link = self._network.link_of(voter)
-
-        def send() -> None:
-            if message.term == self._core.term and self._network.link_of(voter) is link:
-                self._network.send(voter, message)
-
-        if self._mends.durable_promises:
-            self._journal.after_durable(send)
-        else:
-            send()
-        return link is not None
 
     # From the links
 
@@ -216,7 +177,7 @@ class RaftTransport(Transport):
         acknowledge_to = None
         if self._mends.keep_matching_entries:
             message, acknowledge_to = mends.keep_matching_entries(self._core, message)
-        self._answering = _Answering(
+        self._question = Question(
             number=message.number,
             previous_index=message.previous_index,
             acknowledge_to=acknowledge_to,
@@ -233,13 +194,13 @@ class RaftTransport(Transport):
                 "prevLogTerm": message.previous_term,
             },
         )
-        self._answering = None
+        self._question = None
 
     def _on_chunk(self, voter: NodeId, message: SnapshotChunk) -> None:
         commit_index = message.commit_index
         if self._mends.own_commit_during_snapshot:
             commit_index = mends.own_commit_during_snapshot(self._core, commit_index)
-        self._answering = _Answering(number=message.number, previous_index=-1, acknowledge_to=None, is_heartbeat=False)
+        question = self._question = Question(number=message.number, previous_index=-1)
         received = {
             "type": "append_entries",
             "term": message.term,
@@ -249,9 +210,8 @@ class RaftTransport(Transport):
         self._core.receive(voter, received)
         # What a snapshot covers was committed.
         self._core.raise_commit_index(self._core.applied_index)
-        if not self._answering.answered:
-            self._send_alive(voter, message.number)
-        self._answering = None
+        self._promises.answer_alive(voter, question)
+        self._question = None
 
     def _on_answer(self, voter: NodeId, answer: Answer) -> None:
         core = self._core
