@@ -192,22 +192,27 @@ class Admin:
     ) -> _Response:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout_s
+        unreachable: NotReachableError | None = None
         while True:
             left_s = deadline - loop.time()
+            if unreachable is not None and left_s <= 0:
+                raise ApiError(ErrorCode.BROKER_NOT_AVAILABLE, str(unreachable)) from unreachable
             try:
                 response = await self._router.ask_any(request, timeout_s=max(left_s, 0.001))
             except ApiError:
                 raise
             except NotReachableError as error:
-                if left_s <= 0:
-                    raise ApiError(ErrorCode.BROKER_NOT_AVAILABLE, str(error)) from error
-            except (RaftKafkaError, TimeoutError) as error:
+                # The last try may have been cut short: then an earlier one knows better why.
+                if unreachable is None or error.__cause__ is None:
+                    unreachable = error
+            except RaftKafkaError as error:
                 if not may_repeat or left_s <= 0:
                     raise ApiError(
                         ErrorCode.REQUEST_TIMED_OUT, f"no answer, the outcome is unknown: {error}"
                     ) from error
             else:
                 assert isinstance(response, kind)
+                unreachable = None
                 code = error_of(response)
                 if code not in (ErrorCode.NOT_CONTROLLER, ErrorCode.BROKER_NOT_AVAILABLE) or left_s <= 0:
                     if may_repeat and code is not ErrorCode.NONE:

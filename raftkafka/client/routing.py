@@ -176,10 +176,16 @@ class Router:
         """Send to one node that answers: connected ones first. Safe for requests that must not be sent twice.
 
         Raises:
-            RaftKafkaError: nobody could be reached, or the answer did not come (then the outcome is unknown, I18).
+            NotReachableError: nobody answered, so nothing was sent.
+            RaftKafkaError: the answer did not come; the outcome is unknown (I18).
         """
-        async with asyncio.timeout(timeout_s):
-            channel = await self._pool.first(self._candidates(), self._answering)
+        candidates = self._candidates()
+        try:
+            async with asyncio.timeout(timeout_s):
+                channel = await self._pool.first(candidates, self._answering)
+        except TimeoutError as error:
+            asked = ", ".join(map(str, candidates))
+            raise NotReachableError(f"no broker answered within {timeout_s:g} s: {asked}") from error
         return await channel.request(request, timeout_s=timeout_s)
 
     async def _answering(self, address: Address) -> Channel:

@@ -110,3 +110,12 @@ async def test_nodes_that_accept_but_never_answer_are_passed_over(cluster):
     async with admin_of(cluster, default_api_timeout_ms=5_000) as admin:
         assert (await admin.create_topic("t")).name == "t"
     assert [node for node, request in cluster.requests if isinstance(request, CreateTopics)] == [3]
+
+
+@pytest.mark.parametrize("silent", [True, False], ids=["deaf", "dead"])
+async def test_what_was_never_sent_is_not_unknown(cluster, silent):
+    (cluster.deaf if silent else cluster.dead).update({1, 2, 3})
+    async with admin_of(cluster, default_api_timeout_ms=100) as admin:
+        with pytest.raises(ApiError, match="b1:9092") as failed:
+            await admin.create_topic("t")
+    assert failed.value.code is ErrorCode.BROKER_NOT_AVAILABLE
