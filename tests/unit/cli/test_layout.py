@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
-from raftkafka.cli.layout import consecutive_ports, free_ports, plan, prepare, properties_of
+from raftkafka.cli.layout import HOST, consecutive_ports, free_ports, plan, port_in_use, prepare, properties_of
 from raftkafka.model.settings.load import load
 
 
@@ -44,3 +45,10 @@ def test_a_path_with_odd_characters_survives(tmp_path: Path) -> None:
     [place] = plan(directory, free_ports(1))
     settings = load(properties_of(place, [place], directory / "s"), source="p").settings
     assert settings.log_dirs == (place.directory,)
+
+
+def test_a_port_in_use_is_found(tmp_path: Path) -> None:
+    places = plan(tmp_path, free_ports(2))
+    assert port_in_use(places) is None
+    with socket.create_server((HOST, places[1].ports.raft)):
+        assert port_in_use(places) == places[1].ports.raft

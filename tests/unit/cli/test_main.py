@@ -117,6 +117,18 @@ def test_a_reader_who_leaves_is_no_failure() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_harm_nobody(closed: str) -> None:
+    command = (
+        f"{sys.executable} -m raftkafka.cli.main topic list --bootstrap-server 127.0.0.1:1 --timeout-ms 50 {closed}"
+    )
+    done = subprocess.run(
+        ["/bin/sh", "-c", command], capture_output=True, timeout=60, check=False, cwd=Path(__file__).parents[3]
+    )
+    assert done.returncode == 1
+    assert b"Traceback" not in done.stderr
+
+
 def test_client_commands_never_load_what_only_a_broker_needs() -> None:
     program = (
         "import json, sys; from raftkafka.cli.main import main;"
