@@ -1,7 +1,7 @@
 """`ports.disk` on the operating system's files.
 
 Floor 4. A write to the page cache is shorter than the hop to a thread, so appends happen on the loop; syncs and reads
-that may wait for the device happen in a small pool of threads. Invariants: no symbolic link is followed, files are 0600
+that may wait for the device happen in a few threads. Invariants: no symbolic link is followed, files are 0600
 and directories 0700, and a descriptor is never closed while a thread works on it (its number could be somebody else's).
 """
 
@@ -14,12 +14,13 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 import aiofiles
 
+from raftkafka.adapters.sync_threads import SyncThreads
 from raftkafka.model.errors import DiskFullError, StartupError, StorageError
 from raftkafka.ports.disk import Bytes, File
 
@@ -199,11 +200,12 @@ class OsLock:
 
 
 class OsDisk:
-    """The real disk. `threads` bounds how many syncs and cold reads run at once."""
+    """The real disk. `threads` bounds how many syncs run at once, and how many cold reads beside them."""
 
     def __init__(self, *, threads: int = 4) -> None:
         self.nowait_works = hasattr(os, "RWF_NOWAIT")
         self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="disk")
+        self._syncs = SyncThreads(threads)
         self._unsynced_directories: set[str] = set()
 
     def open(self, path: str, *, create: bool = False) -> OsFile:
@@ -320,18 +322,20 @@ class OsDisk:
                 raise StartupError(f"{os.path.dirname(path)} is in use by another process (it holds {path})") from error
             return OsLock(fd)
 
-    async def sync(self, files: Sequence[File]) -> None:
+    def sync(self, files: Sequence[File]) -> Awaitable[None]:
         held = [file for file in files if isinstance(file, OsFile) and not file.is_closed]
         descriptors = [(file.hold(), file.path) for file in held]
         directories = self._directories_to_sync(file.path for file in held if file.is_new)
-        try:
-            await self._run(lambda: _sync_all(descriptors, directories))
-        finally:
+
+        def done(failure: BaseException | None) -> None:
             for file in held:
                 file.let_go()
-        for file in held:
-            file.entry_is_durable()
-        self._unsynced_directories.difference_update(directories)
+            if failure is None:
+                for file in held:
+                    file.entry_is_durable()
+                self._unsynced_directories.difference_update(directories)
+
+        return self._syncs.run(lambda: _sync_all(descriptors, directories), done)
 
     async def read_cold(self, file: File, position: int, count: int) -> bytes:
         assert isinstance(file, OsFile)
@@ -343,6 +347,7 @@ class OsDisk:
 
     def close(self) -> None:
         """End the threads; whatever they were doing is finished first."""
+        self._syncs.close()
         self._pool.shutdown()
 
     def close_descriptor(self, fd: int, size_bytes: int) -> None:
@@ -363,10 +368,7 @@ class OsDisk:
         return list(wanted)
 
     async def _run(self, call: Callable[[], _T]) -> _T:
-        """Run `call` in the pool. A cancelled caller waits for the thread first: it works on descriptors.
-
-        A failure counts more than the cancellation: nobody may take a failed sync for one that was not begun.
-        """
+        """Run `call` in the pool. A cancelled caller waits for the thread first: it works on descriptors."""
         future = asyncio.get_running_loop().run_in_executor(self._pool, call)
         try:
             return await asyncio.shield(future)

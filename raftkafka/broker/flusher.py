@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
-from raftkafka.broker import background
 from raftkafka.model.errors import StorageError
 from raftkafka.model.ids import Offset
 from raftkafka.ports.disk import Disk, File
@@ -28,6 +28,9 @@ class Flushable(Protocol):
     def on_flushed(self, end: Offset, files: list[File]) -> None: ...
 
 
+_Parts = list[tuple[Flushable, list[File], Offset]]
+
+
 class Flusher:
     """Syncs the partitions of one log directory. `on_failure` is told once, with the error."""
 
@@ -35,9 +38,11 @@ class Flusher:
         self._disk = disk
         self._probe = probe
         self._on_failure = on_failure
+        self._loop = asyncio.get_running_loop()
         self._dirty: dict[Flushable, None] = {}
         self._next_sync: asyncio.Future[None] | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._busy = False
         self._failed: StorageError | None = None
 
     def request(self, partition: Flushable) -> None:
@@ -45,8 +50,9 @@ class Flusher:
         if self._failed is not None:
             return
         self._dirty[partition] = None
-        if self._task is None:
-            self._task = background.start(self._run(), name="flusher")
+        if not self._busy:
+            self._busy = True
+            self._loop.call_soon(self._begin)
 
     def forget(self, partition: Flushable) -> None:
         """The partition's files are about to be closed."""
@@ -54,37 +60,72 @@ class Flusher:
 
     async def next_sync(self) -> None:
         """Wait until everything requested so far has been synced (or has failed: then the partitions are offline)."""
-        if self._task is None:
+        if not self._busy:
             return
         if self._next_sync is None:
-            self._next_sync = asyncio.get_running_loop().create_future()
+            self._next_sync = self._loop.create_future()
         await asyncio.shield(self._next_sync)
 
-    async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
-        waiter: asyncio.Future[None] | None = None
+    # Callbacks rather than a task: a task, and the turns of the loop that it takes, cost as much as a sync.
+
+    def _begin(self) -> None:
+        group, self._dirty = self._dirty, {}
+        self._waiter, self._next_sync = self._next_sync, None
         try:
-            while self._dirty or self._next_sync is not None:
-                group, self._dirty = self._dirty, {}
-                waiter, self._next_sync = self._next_sync, None
-                pending = [(partition, *partition.files_to_sync()) for partition in group]
-                files = [file for _, some, _ in pending for file in some]
-                began = loop.time()
-                if files:
-                    await self._disk.sync(files)
-                    self._probe.log_sync(loop.time() - began, len(files))
-                for partition, some, end in pending:
-                    partition.on_flushed(end, some)
-                _release(waiter)
+            parts = [(partition, *partition.files_to_sync()) for partition in group]
+            files = [file for _, some, _ in parts for file in some]
+            if files:
+                sync = asyncio.ensure_future(self._disk.sync(files), loop=self._loop)
+                sync.add_done_callback(partial(self._synced, parts, len(files), self._loop.time()))
+                return
+            _tell(parts)
         except StorageError as error:
-            self._failed = error
-            _log.error("a sync failed, the log directory goes offline: %s", error)
-            self._on_failure(error)
-            _release(waiter)
-        finally:
-            self._task = None
-            _release(self._next_sync)
-            self._next_sync = None
+            self._fail(error)
+        except BaseException:
+            self._end()
+            raise
+        else:
+            self._go_on()
+
+    def _synced(self, parts: _Parts, files: int, began: float, sync: asyncio.Future[None]) -> None:
+        if sync.cancelled():
+            self._end()  # the loop is closing
+            return
+        try:
+            sync.result()
+            self._probe.log_sync(self._loop.time() - began, files)
+            _tell(parts)
+        except StorageError as error:
+            self._fail(error)
+        except BaseException:
+            self._end()
+            raise
+        else:
+            self._go_on()
+
+    def _go_on(self) -> None:
+        _release(self._waiter)
+        if self._dirty or self._next_sync is not None:
+            self._begin()
+        else:
+            self._busy = False
+
+    def _fail(self, error: StorageError) -> None:
+        self._failed = error
+        _log.error("a sync failed, the log directory goes offline: %s", error)
+        self._on_failure(error)
+        self._end()
+
+    def _end(self) -> None:
+        self._busy = False
+        _release(self._waiter)
+        _release(self._next_sync)
+        self._next_sync = None
+
+
+def _tell(parts: _Parts) -> None:
+    for partition, some, end in parts:
+        partition.on_flushed(end, some)
 
 
 def _release(waiter: asyncio.Future[None] | None) -> None:

@@ -7,7 +7,7 @@ directory entry. What may wait for a device (sync, cold reads) is `async` and ru
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Protocol
 
 Bytes = bytes | bytearray | memoryview
@@ -103,10 +103,12 @@ class Disk(Protocol):
         """
         ...
 
-    async def sync(self, files: Sequence[File]) -> None:
+    def sync(self, files: Sequence[File]) -> Awaitable[None]:
         """Make the content of `files` durable (fdatasync), off the loop; for new files their directory entries too, up
         to the last directory that `make_dir` made. A file closed meanwhile is passed over: nobody wants its content. A
         failure must never be retried: the data may be gone although a second try succeeds.
+
+        A coroutine will do (it begins when it is awaited); the real disk gives a future, which costs no task.
 
         Raises:
             StorageError: a sync failed; the log directory has to go offline.

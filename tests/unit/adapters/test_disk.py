@@ -212,7 +212,7 @@ def test_a_failing_device_is_a_storage_error(disk, root, monkeypatch):
     assert not isinstance(raised.value, DiskFullError)
     monkeypatch.setattr(module.os, "fdatasync", failing)
     with pytest.raises(StorageError, match="cannot sync"):
-        asyncio.run(disk.sync([file]))
+        asyncio.run(sync(disk, file))
     file.close()
 
 
@@ -252,10 +252,14 @@ async def test_a_file_closed_under_a_reader_stays_open_until_it_is_done(disk, ro
         await disk.read_cold(file, 0, 3)
 
 
+async def sync(disk, file):
+    await disk.sync([file])
+
+
 async def test_a_cancelled_sync_lets_the_thread_finish_first(disk, root):
     file = disk.open(f"{root}/f", create=True)
     file.append([b"abc"])
-    task = asyncio.ensure_future(disk.sync([file]))
+    task = asyncio.ensure_future(sync(disk, file))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -270,7 +274,7 @@ async def test_a_failed_sync_is_told_even_to_a_cancelled_caller(disk, root, monk
 
     monkeypatch.setattr(module.os, "fdatasync", failing)
     file = disk.open(f"{root}/f", create=True)
-    task = asyncio.ensure_future(disk.sync([file]))
+    task = asyncio.ensure_future(sync(disk, file))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(StorageError, match="cannot sync"):

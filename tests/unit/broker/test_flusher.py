@@ -59,7 +59,7 @@ def failures() -> list[StorageError]:
 
 
 @pytest.fixture
-def flusher(disk, failures) -> Flusher:
+async def flusher(disk, failures) -> Flusher:
     return Flusher(disk=disk, probe=NullProbe(), on_failure=failures.append)
 
 
