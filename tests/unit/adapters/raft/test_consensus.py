@@ -16,7 +16,7 @@ import pytest
 from raftkafka.adapters.disk import OsDisk
 from raftkafka.adapters.raft.consensus import RaftConsensus
 from raftkafka.model import cbor
-from raftkafka.model.errors import StartupError
+from raftkafka.model.errors import DiskFullError, StartupError
 from raftkafka.model.ids import NodeId
 from raftkafka.model.settings.values import ControllerSettings, Listener, Voter
 from raftkafka.ports.consensus import NotLeaderError
@@ -61,14 +61,14 @@ class Cluster:
         self.machines = {}
         self.fatal = []
 
-    def make(self, node_id, *, secret=SECRET, voters=None):
+    def make(self, node_id, *, secret=SECRET, settings=None):
         self.machines[node_id] = Machine()
         return RaftConsensus(
             node_id=NodeId(node_id),
             cluster_secret=secret,
-            voters=self.voters if voters is None else voters,
+            voters=self.voters,
             listen=None,
-            settings=ControllerSettings(snapshot_min_entries=30),
+            settings=settings or ControllerSettings(snapshot_min_entries=30),
             directory=str(self.directory / str(node_id)),
             disk=self.disk,
             machine=self.machines[node_id],
@@ -172,6 +172,31 @@ async def test_a_node_that_is_no_voter_does_not_start(tmp_path):
     async with cluster_of(tmp_path, 3, started=False) as cluster:
         with pytest.raises(StartupError, match=r"node 7 is not one of controller\.quorum\.voters"):
             await cluster.make(7).start()
+
+
+async def test_heartbeats_too_rare_for_the_election_timeout_are_refused(tmp_path):
+    cluster = Cluster(tmp_path, 0)
+    settings = ControllerSettings(election_timeout_min_ms=100, election_timeout_max_ms=200, raft_heartbeat_ms=50)
+    with pytest.raises(StartupError, match="does not allow three heartbeats of 50 ms"):
+        await cluster.make(1, settings=settings).start()
+    cluster.disk.close()
+
+
+async def test_a_disk_that_refuses_the_first_write_refuses_to_start(tmp_path, monkeypatch):
+    cluster = Cluster(tmp_path, 0)
+
+    def full(self, buffers):
+        raise DiskFullError("no space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("raftkafka.adapters.disk.OsFile.append", full)
+        with pytest.raises(StartupError, match="no space left on device"):
+            await cluster.make(1).start()
+    assert cluster.fatal == [], "whoever starts it hears it by the exception"
+    await cluster.start(1)
+    await cluster.leader()
+    await cluster.stop(1)
+    cluster.disk.close()
 
 
 async def test_many_small_entries_go_in_several_messages(tmp_path):
