@@ -66,6 +66,7 @@ class SimNode:
     process: Incarnation | None = None
     node: Node | None = None
     has_power: bool = True
+    stopping: bool = False
     disk_suspect: bool = False
     """A fault was injected into the disk: the process may stop of its own."""
     last_seen: dict[Any, Any] = field(default_factory=dict)
@@ -163,6 +164,7 @@ class World:
             self.network.power_on(node.host)
         node.life += 1
         node.last_seen.clear()
+        node.stopping = False
         node.process = process = Incarnation(node.host)
         node.node = None
         self.tell(f"{node.host} starts (life {node.life})")
@@ -188,6 +190,7 @@ class World:
         process, running = node.process, node.node
         assert process is not None
         self.tell(f"{node.host} is told to stop")
+        node.stopping = True
 
         async def stop() -> None:
             if running is not None:

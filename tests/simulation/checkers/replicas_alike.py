@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from tests.simulation.history import History, Replica
 
@@ -31,7 +32,7 @@ def check(history: History) -> Iterator[str]:
 
 
 def _gap(offsets: list[int]) -> str:
-    for before, after in zip(offsets, offsets[1:], strict=False):
+    for before, after in pairwise(offsets):
         if after != before + 1:
             return f"{before} is followed by {after}"
     return f"{offsets[:1]} to {offsets[-1:]} do not match the log's ends"

@@ -1,0 +1,244 @@
+"""One seed, one run: a cluster forms, works while things go wrong, is healed, and everything is checked.
+
+`python -m tests.simulation.run --seed 7` tells the story of one seed; `--seeds 100 --first 1000` runs many.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from raftkafka.model.settings.values import ControllerSettings, FlushPolicy, LogSettings, ReplicaSettings
+from tests.simulation import observers
+from tests.simulation.checkers.catalogue import violations
+from tests.simulation.faults import Faults
+from tests.simulation.workload import PARTITIONS, TOPIC, Workload
+from tests.simulation.world import World
+
+FAULTS_S = 30.0
+FORM_S = 20.0
+HEAL_S = 40.0
+"""I17: within this time after the last fault every ISR is full again and every partition takes records."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    seed: int
+    violations: list[str]
+    hash: int
+    story: list[str]
+    faults: dict[str, int]
+    acknowledged: int
+    unacknowledged: int
+    read: int
+    virtual_s: float
+    real_s: float
+
+
+def make_world(seed: int, *, readable: bool = False) -> World:
+    """The cluster's settings are drawn by the seed, too."""
+    random = Random(seed ^ 0x5EED)
+    session_ms = random.choice([1_500, 3_000, 9_000])
+    return World(
+        seed=seed,
+        readable=readable,
+        log=LogSettings(
+            min_insync_replicas=2,
+            segment_bytes=random.choice([8 << 10, 64 << 10, 1 << 20]),
+            index_interval_bytes=random.choice([200, 4096]),
+            flush_policy=FlushPolicy.GROUP,
+        ),
+        replica=ReplicaSettings(
+            lag_time_max_ms=random.choice([1_000, 3_000, 10_000]),
+            fetch_wait_max_ms=random.choice([100, 500]),
+            fetch_max_bytes=random.choice([4 << 10, 1 << 20]),
+            high_watermark_checkpoint_interval_ms=random.choice([500, 5_000]),
+        ),
+        controller=ControllerSettings(
+            broker_session_timeout_ms=session_ms,
+            broker_heartbeat_interval_ms=session_ms // 4,
+            snapshot_min_entries=random.choice([20, 200, 20_000]),
+        ),
+    )
+
+
+async def scenario(world: World, *, faults_s: float = FAULTS_S, faults: tuple[str, ...] | None = None) -> None:
+    random = Random(world.random.getrandbits(64))
+    history = world.history
+    workload = Workload(world, Random(random.getrandbits(64)))
+    storm = Faults(world, Random(random.getrandbits(64)), names=faults)
+    world.network.delay_s = random.choice([0.0001, 0.0005, 0.005])
+    world.network.piece_chance = random.choice([0.0, 0.05, 0.5])
+    for node_id in world.nodes:
+        world.boot(node_id)
+    if not await world.until(world.ready, timeout_s=FORM_S):
+        history.not_healed = "the cluster did not form"
+        return
+    await world.as_client(workload.create_topic())
+    workload.start(churn=random.random() < 0.5)
+    await asyncio.sleep(1)
+    world.tell(f"faults from here on: {', '.join(storm.names)}, every {storm.mean_pause_s:g} s")
+    striking = world.loop.create_task(storm.run())
+    supervising = world.loop.create_task(storm.supervise())
+    await asyncio.sleep(faults_s)
+    striking.cancel()
+    storm.heal()
+    await _heal(world, workload)
+    supervising.cancel()
+    history.replicas += [
+        await observers.read_replica(node, partition)
+        for node in world.nodes.values()
+        for partition in node.partitions()
+        if partition.offline is None
+    ]
+
+
+async def _heal(world: World, workload: Workload) -> None:
+    """I17, and the last look of the clients."""
+    history = world.history
+    deadline = world.loop.now + HEAL_S
+    if not await world.until(world.ready, timeout_s=HEAL_S):
+        waiting = {node.host: node.node.ready()[1] for node in world.nodes.values() if node.node and node.node._parts}
+        history.not_healed = f"not every node takes part after {HEAL_S} s: {waiting}"
+        return
+    if not await world.until(lambda: not _incomplete(world), timeout_s=deadline - world.loop.now):
+        history.not_healed = f"an ISR is not full after {HEAL_S} s: {_incomplete(world)}"
+        return
+    if not await world.as_client(workload.prove_progress(timeout_s=15)):
+        history.not_healed = "records are not acknowledged"
+        return
+    world.tell("healed; the producers end")
+    await world.as_client(workload.stop())
+    if not await world.until(lambda: not _unsettled(world), timeout_s=10):
+        history.not_healed = f"replicas do not come to rest: {_unsettled(world)}"
+        return
+    ends = {
+        int(partition.topic_partition.partition): int(partition.high_watermark)
+        for node in world.nodes.values()
+        for partition in node.partitions()
+        if partition.topic == TOPIC and partition.is_leader
+    }
+    if len(ends) != PARTITIONS or not await world.as_client(workload.read_everything(ends, timeout_s=15)):
+        history.not_healed = f"the last reader did not get to the end of {ends}"
+        return
+    history.healed = True
+
+
+def _incomplete(world: World) -> list[str]:
+    """Partitions whose leader or ISR is not as it should be, in the image of any node."""
+    found = []
+    for node in world.nodes.values():
+        if not node.is_up or node.node is None or node.node._parts is None:
+            return [f"{node.host} is down"]
+        image = node.node.image
+        for key, state in image.partitions():
+            if state.leader < 0 or len(state.isr) < len(state.replicas):
+                name = image.topics[key.topic_id].name
+                found.append(f"{name}-{key.partition} on {node.host}: leader {state.leader}, ISR {state.isr}")
+    return found
+
+
+def _unsettled(world: World) -> list[str]:
+    """Replicas that have not all of the leader's records, or do not know that they are committed."""
+    ends: dict[object, int] = {}
+    for node in world.nodes.values():
+        for partition in node.partitions():
+            if partition.is_leader:
+                ends[partition.topic_partition] = partition.log.log_end_offset
+    found = []
+    for node in world.nodes.values():
+        for partition in node.partitions():
+            state = (partition.log.log_end_offset, partition.high_watermark)
+            end = ends.get(partition.topic_partition)
+            if end is None or state != (end, end):
+                found.append(f"{partition} on {node.host}: end and HW {state}, leader's end {end}, {partition.offline}")
+    return found
+
+
+def simulate(
+    seed: int, *, readable: bool = False, faults_s: float = FAULTS_S, faults: tuple[str, ...] | None = None
+) -> Outcome:
+    """Run one seed and check everything."""
+    began = time.perf_counter()
+    world = make_world(seed, readable=readable)
+    history = world.run(scenario(world, faults_s=faults_s, faults=faults))
+    return Outcome(
+        seed=seed,
+        violations=violations(history),
+        hash=world.hash,
+        story=world.story,
+        faults=world.faults_injected,
+        acknowledged=len(history.acknowledged),
+        unacknowledged=len(history.unacknowledged),
+        read=len(history.reads),
+        virtual_s=world.loop.now - 1_000,
+        real_s=time.perf_counter() - began,
+    )
+
+
+def replay_command(seed: int) -> str:
+    return f"make sim SEED={seed}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.run")
+    parser.add_argument("--seed", type=int, help="run this one and tell its story")
+    parser.add_argument("--seeds", type=int, default=20, help="how many to run")
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=FAULTS_S, help="of faults, in simulated time")
+    parser.add_argument("--faults", help="these only, separated by commas")
+    parser.add_argument("--story", help="write the story of --seed to this file")
+    options = parser.parse_args()
+    faults = tuple(options.faults.split(",")) if options.faults else None
+    if options.seed is not None:
+        outcome = simulate(options.seed, readable=True, faults_s=options.seconds, faults=faults)
+        if options.story:
+            Path(options.story).write_text("\n".join(outcome.story) + "\n")
+        else:
+            print("\n".join(outcome.story))
+        _report(outcome)
+        return 1 if outcome.violations else 0
+    return _run_many(range(options.first, options.first + options.seeds), options.seconds, faults)
+
+
+def _run_many(seeds: range, faults_s: float, faults: tuple[str, ...] | None) -> int:
+    failed: list[int] = []
+    injected: Counter[str] = Counter()
+    virtual_s = real_s = 0.0
+    acknowledged = 0
+    for seed in seeds:
+        outcome = simulate(seed, faults_s=faults_s, faults=faults)
+        injected.update(outcome.faults)
+        virtual_s += outcome.virtual_s
+        real_s += outcome.real_s
+        acknowledged += outcome.acknowledged
+        if outcome.violations:
+            failed.append(seed)
+            _report(outcome)
+            sys.stdout.flush()
+    print(f"{len(seeds)} seeds, {len(failed)} failed: {failed}")
+    print(f"{virtual_s:.0f} simulated seconds in {real_s:.0f} s ({virtual_s / max(real_s, 1e-9):.1f} per second)")
+    print(f"{acknowledged} records acknowledged; faults: {dict(sorted(injected.items()))}")
+    return 1 if failed else 0
+
+
+def _report(outcome: Outcome) -> None:
+    print(
+        f"seed {outcome.seed}: {len(outcome.violations)} violations, {outcome.acknowledged} acknowledged, "
+        f"{outcome.unacknowledged} not, {outcome.read} read, trace {outcome.hash:08x}, "
+        f"{outcome.virtual_s:.0f} s in {outcome.real_s:.1f} s"
+    )
+    for violation in outcome.violations:
+        print(f"  {violation}")
+    if outcome.violations:
+        print(f"  replay: {replay_command(outcome.seed)}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
