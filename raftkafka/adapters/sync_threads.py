@@ -27,6 +27,8 @@ class ThreadWork(asyncio.Future[None]):
         return self._to_the_end().__await__()
 
     async def _to_the_end(self) -> None:
+        if self.done():
+            return self.result()
         try:
             await asyncio.shield(self)
         except asyncio.CancelledError:

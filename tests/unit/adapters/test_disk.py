@@ -268,6 +268,14 @@ async def test_a_cancelled_sync_lets_the_thread_finish_first(disk, root):
     await disk.sync([file])
 
 
+async def test_a_sync_that_has_ended_can_be_awaited_still(disk, root):
+    file = disk.open(f"{root}/f", create=True)
+    begun = disk.sync([file])
+    await asyncio.wait([begun])
+    await begun
+    file.close()
+
+
 async def test_a_failed_sync_is_told_even_to_a_cancelled_caller(disk, root, monkeypatch):
     def failing(*_):
         raise OSError(5, "Input/output error")
