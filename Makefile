@@ -1,6 +1,7 @@
 # Everything a reader of the README types. `make help` lists the targets.
 #
-# PYTHON=/path/to/python3.12 chooses the interpreter, LOG=/path/to/file the log of the demo.
+# PYTHON=/path/to/python3.12 chooses the interpreter, LOG=/path/to/file the log of the demo, HOLD=1 leaves
+# its nodes running until Ctrl-C.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -20,8 +21,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-demo: $(VENV)/.installed ## three nodes, a real log, one kill; LOG=file chooses the log
-	@$(BIN)/rk demo $(if $(LOG),--log "$(LOG)")
+demo: $(VENV)/.installed ## three nodes, a real log, one kill; LOG=file chooses the log, HOLD=1 leaves the nodes up
+	@$(BIN)/rk demo $(if $(LOG),--log "$(LOG)") $(if $(HOLD),--hold)
 
 test: $(VENV)/.installed-dev lint ## style, types, floors, then all tests in random order
 	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import subprocess
 import sys
 import time
@@ -205,7 +207,8 @@ class Demonstration:
 
     def _say_how_to_look(self) -> None:
         if not self._hold:
-            line("The nodes end now. To look around: `rk demo --hold` leaves them up, `rk up --nodes 3` starts others.")
+            line(f"The nodes end now. To look around: {_rk_as_typed()} demo --hold leaves them up (make demo HOLD=1),")
+            line(f"and {_rk_as_typed()} up --nodes 3 starts others.")
             return
         first = self._places[0].address
         line("The nodes keep running until Ctrl-C. In another terminal:")
@@ -214,7 +217,7 @@ class Demonstration:
             "cluster status",
             f"consume {TOPIC} --from-beginning --max-messages 10 --format json",
         ):
-            line(f"  rk {command} --bootstrap-server {first}")
+            line(f"  {_rk_as_typed()} {command} --bootstrap-server {first}")
         line(f"  curl {self._places[0].metrics_url}")
         sys.stdout.flush()
 
@@ -242,3 +245,11 @@ class Demonstration:
         if done.returncode:
             raise RaftKafkaError(f"rk {' '.join(arguments)}: {done.stderr.strip().removeprefix('rk: ')}")
         return done.stdout
+
+
+def _rk_as_typed() -> str:
+    """How a reader can call this program: by its name if that is found, else by its path, as `make demo` does."""
+    found, own = shutil.which("rk"), Path(sys.argv[0])
+    if own.name != "rk" or (found is not None and Path(found).samefile(own)):
+        return "rk"
+    return os.path.relpath(own)
