@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench clean distclean install
+.PHONY: help demo test lint bench sim clean distclean install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -35,6 +35,10 @@ lint: $(VENV)/.installed-dev ## style, types and the floors of the house
 
 bench: $(VENV)/.installed ## throughput and latency on this machine
 	@$(BIN)/python -m benchmarks
+
+sim: $(VENV)/.installed-dev ## the cluster in a simulator; SEED=n replays one, SEEDS=n runs many
+	@$(BIN)/python -m tests.simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20) --first $(or $(FIRST),1)) \
+		$(if $(SECONDS_OF_FAULTS),--seconds $(SECONDS_OF_FAULTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(STORY),--story $(STORY))
 
 install: $(VENV)/.installed ## only make .venv with rk in it
 

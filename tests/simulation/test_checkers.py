@@ -1,0 +1,159 @@
+"""Each checker is shown a sound history and one in which its invariant is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from tests.simulation.checkers.catalogue import CHECKERS, violations
+from tests.simulation.history import (
+    Acknowledged,
+    Applied,
+    History,
+    Led,
+    Read,
+    Record,
+    Replica,
+    Restored,
+    Seen,
+    Unacknowledged,
+    Watermark,
+)
+
+HERE = ("orders", 0)
+ID = (bytes(16), 0)
+
+
+def sound() -> History:
+    """Two records on three nodes: both acknowledged, one of them read."""
+    history = History(healed=True)
+    records = (Record(0, 0, b"a"), Record(1, 0, b"b"))
+    history.replicas = [
+        Replica(node=node, partition=HERE, log_start=0, high_watermark=2, log_end=2, records=records)
+        for node in ("node1", "node2", "node3")
+    ]
+    history.acknowledged = [Acknowledged(1.0, HERE, 0, b"a"), Acknowledged(1.1, HERE, 1, b"b")]
+    history.unacknowledged = [Unacknowledged(1.2, HERE, b"c", "REQUEST_TIMED_OUT", False)]
+    history.reads = [Read(1.3, "c1", HERE, 0, b"a"), Read(1.4, "c1", HERE, 1, b"b")]
+    history.watermarks = [Watermark(1.3, "c1", HERE, 1), Watermark(1.4, "c1", HERE, 2)]
+    history.led = [Led(0.5, "node1", ID, 0), Led(2.0, "node2", ID, 1)]
+    history.applied = [
+        Applied(0.1, "node1", 1, 5, b"x"),
+        Applied(0.2, "node2", 1, 5, b"x"),
+        Applied(0.3, "node1", 1, 6, b"y"),
+    ]
+    history.restored = [Restored(0.4, "node3", 1, 6)]
+    history.seen = [Seen(1.0, "node1", 1, ID, True, 0, 1, 2), Seen(1.5, "node1", 1, ID, True, 0, 2, 2)]
+    return history
+
+
+def lose_everywhere(history: History) -> None:
+    history.replicas = [
+        replace(replica, records=replica.records[:1], high_watermark=1, log_end=1) for replica in history.replicas
+    ]
+    history.reads.pop()
+
+
+def lead_twice(history: History) -> None:
+    history.led.append(Led(2.1, "node3", ID, 1))
+
+
+def differ_below_the_watermark(history: History) -> None:
+    other = (Record(0, 0, b"a"), Record(1, 1, b"b"))
+    history.replicas[2] = replace(history.replicas[2], records=other)
+
+
+def leave_a_gap(history: History) -> None:
+    history.replicas[2] = replace(history.replicas[2], records=history.replicas[2].records[1:])
+
+
+def change_what_was_read(history: History) -> None:
+    history.reads.append(Read(1.5, "c2", HERE, 0, b"z"))
+
+
+def take_back_what_was_read(history: History) -> None:
+    history.reads.append(Read(1.5, "c1", HERE, 2, b"c"))
+
+
+def skip_a_record(history: History) -> None:
+    history.reads += [Read(1.5, "c2", HERE, 0, b"a"), Read(1.6, "c2", HERE, 2, b"c")]
+
+
+def lower_the_watermark(history: History) -> None:
+    history.watermarks.append(Watermark(1.5, "c1", HERE, 1))
+
+
+def pass_the_end(history: History) -> None:
+    history.seen.append(Seen(1.6, "node1", 1, ID, True, 0, 3, 2))
+
+
+def move_the_start_back(history: History) -> None:
+    history.seen += [Seen(1.6, "node1", 1, ID, True, 2, 2, 2), Seen(1.7, "node1", 1, ID, True, 1, 2, 2)]
+
+
+def apply_another_command(history: History) -> None:
+    history.applied.append(Applied(0.5, "node2", 1, 6, b"z"))
+
+
+def apply_twice(history: History) -> None:
+    history.applied.append(Applied(0.5, "node1", 1, 6, b"y"))
+
+
+def stay_broken(history: History) -> None:
+    history.healed = False
+
+
+def stop_of_its_own(history: History) -> None:
+    history.unexpected.append("node1 stopped of its own")
+
+
+def call_the_unknown_failed(history: History) -> None:
+    history.unacknowledged.append(Unacknowledged(1.2, HERE, b"b", "NOT_ENOUGH_REPLICAS", True))
+
+
+PLANTED: list[tuple[str, Callable[[History], None]]] = [
+    ("I1", lose_everywhere),
+    ("I2", lead_twice),
+    ("I3", differ_below_the_watermark),
+    ("I3", leave_a_gap),
+    ("I6", change_what_was_read),
+    ("I6", take_back_what_was_read),
+    ("I6", skip_a_record),
+    ("I7", lower_the_watermark),
+    ("I13", pass_the_end),
+    ("I13", move_the_start_back),
+    ("I16", apply_another_command),
+    ("I16", apply_twice),
+    ("I17", stay_broken),
+    ("I17", stop_of_its_own),
+    ("I18", call_the_unknown_failed),
+]
+
+
+def test_a_sound_history_passes() -> None:
+    assert violations(sound()) == []
+
+
+@pytest.mark.parametrize(("invariant", "plant"), PLANTED, ids=lambda each: getattr(each, "__name__", each))
+def test_a_planted_violation_is_caught(invariant: str, plant: Callable[[History], None]) -> None:
+    history = sound()
+    plant(history)
+    found = list(CHECKERS[invariant](history))
+    assert found
+    assert all(violation.startswith(invariant) for violation in found)
+
+
+def test_every_checker_has_a_planted_violation() -> None:
+    assert {invariant for invariant, _ in PLANTED} == set(CHECKERS)
+
+
+@pytest.mark.parametrize("invariant", ["I1", "I6", "I7"])
+def test_too_many_lost_disks_excuse_lost_records(invariant: str) -> None:
+    history = sound()
+    lose_everywhere(history)
+    history.watermarks.append(Watermark(1.5, "c1", HERE, 1))
+    take_back_what_was_read(history)
+    history.lossy = {"node1", "node2"}
+    assert list(CHECKERS[invariant](history)) == []
