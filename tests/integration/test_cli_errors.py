@@ -67,14 +67,15 @@ async def test_a_line_that_is_too_large(single: Cluster) -> None:
 async def test_nobody_answers(single: Cluster) -> None:
     nobody = f"127.0.0.1:{single.more_ports().client}"
     patience = ("--timeout-ms", "1000")
-    for arguments in (
+    commands = [
         ("topic", "list", *patience),
         ("topic", "create", "t", *patience),
         ("cluster", "status", *patience),
         ("produce", "t", *patience),
         ("consume", "t", "--from-beginning", "--until-end", *patience),
-    ):
-        done = await rk(*arguments, "--bootstrap-server", nobody, given=b"line\n")
+    ]
+    outcomes = await asyncio.gather(*(rk(*each, "--bootstrap-server", nobody, given=b"line\n") for each in commands))
+    for arguments, done in zip(commands, outcomes, strict=True):
         # Whoever waits long may be told meanwhile; the last line is the verdict.
         lines = done.stderr.decode().splitlines()
         assert done.returncode == 1, arguments
