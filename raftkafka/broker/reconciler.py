@@ -85,6 +85,11 @@ class Reconciler:
                     self._dirty[key] = None
         self._work.set()
 
+    @property
+    def is_current(self) -> bool:
+        """True once this start's registration has been applied here."""
+        return self._may_lead
+
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()

@@ -193,6 +193,7 @@ def assemble(
             consensus=consensus,
             channel=channel,
             auto_create_topics=settings.auto_create_topics_enable,
+            is_current=lambda: reconciler.is_current,
             timeout_s=timeout_s,
         ),
         topics=TopicsHandler(channel=channel, store=store),

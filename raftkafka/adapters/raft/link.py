@@ -12,6 +12,7 @@ import logging
 import struct
 from typing import Final, Protocol, cast
 
+from raftkafka.adapters.raft.complaints import Complaints
 from raftkafka.adapters.raft.messages import FRAME_MAX_BYTES
 from raftkafka.model.errors import ProtocolError
 from raftkafka.model.ids import NodeId
@@ -45,8 +46,11 @@ class LinkOwner(Protocol):
 class Link(asyncio.Protocol):
     """`auth` decides the side: the client dialled. `peer` is None until the other node has proved who it is."""
 
-    def __init__(self, owner: LinkOwner, auth: NodeAuthClient | NodeAuthServer) -> None:
+    def __init__(
+        self, owner: LinkOwner, auth: NodeAuthClient | NodeAuthServer, complaints: Complaints | None = None
+    ) -> None:
         self._owner = owner
+        self._complaints = complaints if complaints is not None else Complaints(_log)
         self._auth = auth
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -62,7 +66,8 @@ class Link(asyncio.Protocol):
         # A cast, no check: uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         name = transport.get_extra_info("peername")
-        self._remote = f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name)
+        # Without the port: each try comes from another one, and the complaint is the same.
+        self._remote = str(name[0]) if isinstance(name, tuple) else str(name)
         self._handshake_timer = self._loop.call_later(HANDSHAKE_TIMEOUT_S, self._refuse, "no proof in time")
         if isinstance(self._auth, NodeAuthClient):
             self.send(self._auth.first())
@@ -151,5 +156,5 @@ class Link(asyncio.Protocol):
     def _refuse(self, reason: str) -> None:
         if not self.is_closing:
             who = f"node {self.peer} ({self._remote})" if self.peer is not None else self._remote
-            _log.warning("closing the Raft connection to %s: %s", who, reason)
+            self._complaints.say(who, reason, self._loop.time())
             self.abort()

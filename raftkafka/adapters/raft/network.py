@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable
 from random import Random
 from typing import Final, cast
 
+from raftkafka.adapters.raft.complaints import Complaints
 from raftkafka.adapters.raft.link import Link
 from raftkafka.adapters.raft.messages import Message, decode, encode
 from raftkafka.model.errors import StartupError
@@ -57,6 +58,7 @@ class Network:
         self._server: asyncio.Server | None = None
         self._keepalive: asyncio.TimerHandle | None = None
         self._open = False
+        self._complaints = Complaints(_log)
 
     async def listen(self, listener: Listener) -> None:
         """Bind; connections are closed at once until `start`.
@@ -151,6 +153,7 @@ class Network:
         link = Link(
             self,
             NodeAuthServer(secret=self._secret, node_id=self._node_id, nonce=secrets.token_bytes(NONCE_BYTES)),
+            self._complaints,
         )
         self._strangers.add(link)
         return link
@@ -158,7 +161,7 @@ class Network:
     def _dialled(self, voter: Voter) -> Link:
         nonce = secrets.token_bytes(NONCE_BYTES)
         auth = NodeAuthClient(secret=self._secret, node_id=self._node_id, nonce=nonce, expected=voter.node_id)
-        link = Link(self, auth)
+        link = Link(self, auth, self._complaints)
         self._strangers.add(link)
         return link
 

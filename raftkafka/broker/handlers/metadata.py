@@ -5,7 +5,7 @@ Floor 3.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from raftkafka.broker.controller_channel import ControllerChannel
 from raftkafka.broker.metadata_store import MetadataStore
@@ -42,12 +42,14 @@ class MetadataHandler:
         consensus: Consensus,
         channel: ControllerChannel,
         auto_create_topics: bool,
+        is_current: Callable[[], bool],
         timeout_s: float,
     ) -> None:
         self._store = store
         self._consensus = consensus
         self._channel = channel
         self._auto_create_topics = auto_create_topics
+        self._is_current = is_current
         self._timeout_s = timeout_s
 
     async def metadata(self, context: RequestContext, request: Metadata) -> MetadataResponse:
@@ -93,12 +95,12 @@ class MetadataHandler:
         return TopicMetadata(name=name, error_code=refused.get(name, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
 
     def _check_joined(self) -> None:
-        """A node that has learnt nothing yet must not pass for a cluster without brokers and topics.
+        """A node that has not applied its own registration yet would show an image of before its start, or an empty one.
 
         Raises:
             ApiError: BROKER_NOT_AVAILABLE, ask another node.
         """
-        if not self._store.image.cluster_id:
+        if not self._is_current():
             raise ApiError(ErrorCode.BROKER_NOT_AVAILABLE, "this node has not joined its cluster yet")
 
     def _controller_id(self) -> NodeId:

@@ -134,11 +134,12 @@ def _check_times(settings: Settings) -> Iterator[tuple[str, str]]:
                 f"broker.session.timeout.ms={controller.broker_session_timeout_ms}, or one lost heartbeat fences the broker"
             ),
         )
-    if controller.raft_heartbeat_ms * 2 > controller.election_timeout_min_ms:
+    # pysyncobj asks for more than three times; so does whoever wants to lose two heartbeats before an election.
+    if controller.raft_heartbeat_ms * 3 >= controller.election_timeout_min_ms:
         yield (
             "controller.quorum.election.timeout.ms",
             (
-                f"controller.quorum.election.timeout.ms={controller.election_timeout_min_ms} must be at least twice "
+                f"controller.quorum.election.timeout.ms={controller.election_timeout_min_ms} must be more than three times "
                 f"controller.quorum.heartbeat.interval.ms={controller.raft_heartbeat_ms}, or voters never rest"
             ),
         )

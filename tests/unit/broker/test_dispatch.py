@@ -34,6 +34,7 @@ async def dispatch(world) -> Dispatch:
             consensus=world.consensus,
             channel=world.channel,
             auto_create_topics=True,
+            is_current=lambda: True,
             timeout_s=1.0,
         ),
         topics=TopicsHandler(channel=world.channel, store=world.store),

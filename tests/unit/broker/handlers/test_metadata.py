@@ -40,6 +40,7 @@ def handler(world, *, auto_create: bool = True) -> MetadataHandler:
         consensus=world.consensus,
         channel=world.channel,
         auto_create_topics=auto_create,
+        is_current=lambda: bool(world.store.image.cluster_id),
         timeout_s=1.0,
     )
 
