@@ -202,8 +202,8 @@ async def test_a_disk_that_refuses_the_first_write_refuses_to_start(tmp_path, mo
 async def test_many_small_entries_go_in_several_messages(tmp_path):
     async with cluster_of(tmp_path, 3) as cluster:
         leader = await cluster.leader()
-        await asyncio.gather(*(leader.propose(b"", timeout_s=30) for _ in range(9_000)))
-        await until(lambda: all(len(machine.log) == 9_000 for machine in cluster.machines.values()))
+        await asyncio.gather(*(leader.propose(b"", timeout_s=30) for _ in range(5_000)))
+        await until(lambda: all(len(machine.log) == 5_000 for machine in cluster.machines.values()))
 
 
 async def test_a_directory_in_use_is_named(tmp_path):
