@@ -6,8 +6,11 @@ Floor 2. Request body `[acks, timeout_ms, partitions]`, a partition being `[topi
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import Final
 
+from raftkafka.model import cbor
+from raftkafka.model.api.keys import ApiKey
 from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartitionResponse, ProduceResponse
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import LeaderEpoch, NodeId, Offset, PartitionIndex, TimestampMs, TopicId
@@ -47,9 +50,16 @@ PRODUCE_RESPONSE: Final = Shape(
     ProduceResponse, partitions=array(PRODUCE_PARTITION_RESPONSE.field), throttle_time_ms=COUNT
 )
 
-# The frame of an answer for one partition that went well: fixed-width integers are valid CBOR, and one `pack` writes it.
+# Requests and answers for one partition are written and read by one `struct` call: fixed-width integers are valid CBOR.
+# The frame of an answer that went well:
 _ONE: Final = struct.Struct(">II2sI4s16sBIsBQsBQ4s")
 _HEADER_BYTES: Final = _ONE.size - 8
+_ONE_FIXED: Final = (b"\x82\x1a", b"\x82\x81\x89\x50", 0x1A, b"\x00", 0x1B, b"\x20", 0x1B, b"\x20\x20\xf6\x00")
+# A request: up to the correlation id, and the byte count at its end. What stands between is the same again and again.
+_REQUEST_HEAD: Final = struct.Struct(">II4sI")
+_REQUEST_START: Final = bytes((0x85, ApiKey.PRODUCE, 0, 0x1A))
+_REQUEST_END: Final = struct.Struct(">BI")
+_TARGETS_MAX: Final = 1024
 
 
 def encode_produce(request: Produce) -> tuple[object, list[Buffer]]:
@@ -57,6 +67,41 @@ def encode_produce(request: Produce) -> tuple[object, list[Buffer]]:
         [bytes(p.topic_id), int(p.partition), int(p.leader_epoch), len(p.records)] for p in request.partitions
     ]
     return [int(request.acks), request.timeout_ms, partitions], [p.records for p in request.partitions]
+
+
+def pack_produce(correlation_id: int, client_id: str, request: Produce) -> list[Buffer] | None:
+    if len(request.partitions) != 1:
+        return None
+    one = request.partitions[0]
+    count = len(one.records)
+    target = _target(client_id, request.acks, request.timeout_ms, one.topic_id, one.partition, one.leader_epoch)
+    header_bytes = _REQUEST_HEAD.size - 8 + len(target) + _REQUEST_END.size
+    if count > INT32_MAX:
+        return None
+    head = _REQUEST_HEAD.pack(4 + header_bytes + count, header_bytes, _REQUEST_START, correlation_id)
+    return [head + target + _REQUEST_END.pack(0x1A, count), one.records]
+
+
+@lru_cache(maxsize=_TARGETS_MAX)
+def _target(  # noqa: PLR0917 - positional, as the cache wants it
+    client_id: str, acks: int, timeout_ms: int, topic_id: bytes, partition: int, leader_epoch: int
+) -> bytes:
+    """What stands between correlation id and byte count; the count itself, encoded as 0, is cut off."""
+    body = [int(acks), timeout_ms, [[bytes(topic_id), int(partition), int(leader_epoch), 0]]]
+    return cbor.encode(client_id) + cbor.encode(body)[:-1]
+
+
+def repeat_produce(before: Produce, records: memoryview) -> Produce:
+    one = before.partitions[0]
+    return Produce(
+        acks=before.acks,
+        timeout_ms=before.timeout_ms,
+        partitions=(
+            ProducePartition(
+                topic_id=one.topic_id, partition=one.partition, leader_epoch=one.leader_epoch, records=records
+            ),
+        ),
+    )
 
 
 def decode_produce(body: object, records: memoryview) -> Produce:
@@ -186,10 +231,34 @@ def pack_produce_response(correlation_id: int, response: ProduceResponse) -> lis
     ]
 
 
+def unpack_produce_response(frame: memoryview, correlation_id: int) -> ProduceResponse | None:
+    if len(frame) != _ONE.size:
+        return None
+    (_, header_bytes, a, correlation, b, topic_id, c, partition, d, e, base_offset, f, g, log_start, h) = _ONE.unpack(
+        frame
+    )
+    if (
+        (a, b, c, d, e, f, g, h) != _ONE_FIXED
+        or header_bytes != _HEADER_BYTES
+        or correlation != correlation_id
+        or partition > INT32_MAX
+        or base_offset > INT64_MAX
+        or log_start > INT64_MAX
+    ):
+        return None
+    one = ProducePartitionResponse(
+        topic_id=topic_id, partition=partition, base_offset=base_offset, log_start_offset=log_start
+    )
+    return ProduceResponse(partitions=(one,))
+
+
 PRODUCE: Final = Api(
     decode_request=decode_produce,
     encode_response=encode_produce_response,
     encode_request=encode_produce,
     decode_response=decode_produce_response,
+    pack_request=pack_produce,
+    repeat_request=repeat_produce,
     pack_response=pack_produce_response,
+    unpack_response=unpack_produce_response,
 )

@@ -16,7 +16,11 @@ from raftkafka.wire.native.fields import Buffer, Shape, malformed
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """`pack_response` is a shortcut: a whole response frame's header for the common case, or None for any other case."""
+    """The shortcuts are for the most common form of a message, which they write or read whole; None means any other form.
+
+    `pack_request` takes correlation id, client id and request; `repeat_request` an earlier request of that form and the
+    records of one whose header is the same; `unpack_response` a frame and the correlation id that is due.
+    """
 
     decode_request: Callable[[object, memoryview], Request]
     encode_response: Callable[[Any], tuple[object, list[Buffer]]]
@@ -24,7 +28,10 @@ class Api:
     decode_response: Callable[[object, memoryview], Response]
     min_version: int = 0
     max_version: int = 0
+    pack_request: Callable[[int, str, Any], list[Buffer] | None] | None = None
+    repeat_request: Callable[[Any, memoryview], Request] | None = None
     pack_response: Callable[[int, Any], list[Buffer] | None] | None = None
+    unpack_response: Callable[[memoryview, int], Response | None] | None = None
 
 
 def without_records(request: Shape[Any], response: Shape[Any]) -> Api:

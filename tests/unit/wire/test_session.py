@@ -17,7 +17,7 @@ from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartit
 from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError
 from raftkafka.model.ids import LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId
 from raftkafka.wire.native.apis import APIS
-from raftkafka.wire.session import PREFACE, ClientSession, ServerSession, _frame
+from raftkafka.wire.session import PREFACE, SEEN_MAX, ClientSession, ServerSession, _frame
 
 TOPIC = TopicId(bytes(range(16)))
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -109,6 +109,32 @@ def test_a_produce_of_one_partition_costs_at_most_64_bytes():
     head, records = client().encode_request(100_000, "producer-1", produce(bytes(128 << 10)))
     assert len(head) <= 64
     assert len(records) == 128 << 10
+
+
+def test_a_produce_like_one_before_is_read_like_the_first():
+    ours, theirs = client(), opened()
+    requests = [produce(b"a" * size, timeout_ms=epoch) for epoch in (1000, 2000, 1000) for size in (0, 30, 70_000)]
+    for number, request in enumerate(requests):
+        frame = view(b"".join(ours.encode_request(number, "c", request)))
+        (incoming,) = theirs.receive(frame).requests
+        assert (incoming.correlation_id, incoming.client_id, incoming.request) == (number, "c", request)
+
+
+def test_a_header_seen_before_vouches_for_no_other_byte_count():
+    ours, theirs = client(), opened()
+    head, records = ours.encode_request(1, "c", produce(b"records"))
+    theirs.receive(view(head + bytes(records)))
+    lying = view(head + bytes(records))
+    lying[len(head) - 1] += 1
+    with pytest.raises(ProtocolError):
+        theirs.receive(lying)
+
+
+def test_what_a_connection_remembers_is_bounded():
+    ours, theirs = client(), opened()
+    for epoch in range(SEEN_MAX + 2):
+        theirs.receive(view(b"".join(ours.encode_request(1, "c", produce(b"records", timeout_ms=epoch)))))
+    assert len(theirs._seen) == 2
 
 
 def test_records_are_writable_views_of_what_was_received():
