@@ -53,11 +53,11 @@ def demo(log: Path | None, lines: int, directory: Path, keep: bool, hold: bool) 
     try:
         equal = Demonstration(directory=here, story=story, hold=hold).run(wanted)
         leave = keep or not equal
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, BrokenPipeError):
         leave = keep
         raise
     finally:
-        # What went wrong can be looked into; whoever ends the demonstration has seen enough.
+        # What went wrong can be looked into; whoever ends the demonstration, or reads on no more, has seen enough.
         if leave:
             say(f"everything is left in {here}")
         else:
