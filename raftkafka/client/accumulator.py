@@ -103,7 +103,7 @@ class Accumulator:
 
     def _new_batch(self, lane: Lane) -> Batch:
         now = self._loop.time()
-        batch = Batch(created=now, deadline=now + self._delivery_timeout_s, done=self._loop.create_future())
+        batch = Batch(created=now, deadline=now + self._delivery_timeout_s)
         self._incomplete[batch] = None
         lane.waiting.append(batch)
         return batch
@@ -122,7 +122,7 @@ class Accumulator:
 
     def incomplete(self) -> Sequence[asyncio.Future[None]]:
         """One future for each batch that is neither acknowledged nor failed."""
-        return [batch.done for batch in self._incomplete]
+        return [batch.finished() for batch in self._incomplete]
 
     def fail_everything(self, error: ApiError) -> None:
         """The producer stops: nobody will send what is left."""

@@ -32,6 +32,10 @@ class Channel(Protocol):
 
     def request(self, request: Request, *, timeout_s: float = 30) -> asyncio.Future[Response]: ...
 
+    def ask(
+        self, request: Request, *, timeout_s: float, on_answer: Callable[[Response | RaftKafkaError], None]
+    ) -> None: ...
+
     def send(self, request: Request) -> None: ...
 
     @property

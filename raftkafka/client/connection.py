@@ -1,7 +1,8 @@
 """One pipelined connection to a broker, driven by the sans-IO `wire.session.ClientSession`.
 
-Floor 3. Invariants: responses resolve in the order of their requests; every future ends, by its answer, by its timeout
-or with the connection; requests of one turn of the loop leave in one `writelines`; nothing here copies records.
+Floor 3. Invariants: responses resolve in the order of their requests; every request ends, by its answer, by its timeout
+or with the connection; while answers are due, requests of one turn of the loop leave in one `writelines`; nothing here
+copies records.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, cast
 
 from raftkafka.model.api import Request, Response
@@ -55,12 +57,35 @@ class NodeCredentials:
     expected: NodeId | None = None
 
 
-class _Pending:
-    __slots__ = ("deadline", "future")
+OnAnswer = Callable[[Response | RaftKafkaError], None]
+"""Told once: the response, or why there is none."""
 
-    def __init__(self, future: asyncio.Future[Response], deadline: float) -> None:
-        self.future = future
+
+class _Pending:
+    """A request without an answer. One that is told already (its time was up) keeps its place until the answer comes."""
+
+    __slots__ = ("deadline", "tell", "told")
+
+    def __init__(self, tell: OnAnswer, deadline: float) -> None:
+        self.tell = tell
         self.deadline = deadline
+        self.told = False
+
+    def end(self, answer: Response | RaftKafkaError) -> None:
+        if not self.told:
+            self.told = True
+            self.tell(answer)
+
+
+def _settle(future: asyncio.Future[Response], answer: Response | RaftKafkaError) -> None:
+    if future.done():
+        return  # given up by who asked
+    if not isinstance(answer, RaftKafkaError):
+        future.set_result(answer)
+        return
+    future.set_exception(answer)
+    if isinstance(answer, ConnectionClosedError):
+        future.exception()  # retrieved: who waits still gets it, who gave up causes no log line
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -155,15 +180,26 @@ class Connection(asyncio.BufferedProtocol):
         future: asyncio.Future[Response] = self._loop.create_future()
         if self.closed:
             future.set_exception(ConnectionClosedError(self.close_reason))
-            return future
+        else:
+            self.ask(request, timeout_s=timeout_s, on_answer=partial(_settle, future))
+        return future
+
+    def ask(self, request: Request, *, timeout_s: float, on_answer: OnAnswer) -> None:
+        """As `request`, for who wants to hear in the turn of the loop in which the answer comes, not in the next one.
+
+        Raises:
+            ConnectionClosedError: the connection is closed; `on_answer` is not called.
+        """
+        if self.closed:
+            raise ConnectionClosedError(self.close_reason)
+        idle = not self._pending and not self._out
         correlation_id = self._correlation_id
-        self._write(self._session.encode_request(correlation_id, self._client_id, request))
+        self._write(self._session.encode_request(correlation_id, self._client_id, request), at_once=idle)
         self._correlation_id = (correlation_id + 1) & 0xFFFFFFFF
         deadline = self._loop.time() + timeout_s
-        self._pending.append(_Pending(future, deadline))
+        self._pending.append(_Pending(on_answer, deadline))
         if self._timer is None or deadline < self._timer_at:
             self._arm(deadline)
-        return future
 
     def send(self, request: Request) -> None:
         """Send a request that is never answered (Produce with acks=0).
@@ -220,11 +256,14 @@ class Connection(asyncio.BufferedProtocol):
 
     # Writing
 
-    def _write(self, frame: list[Buffer]) -> None:
+    def _write(self, frame: list[Buffer], *, at_once: bool = False) -> None:
+        """`at_once` where nothing is under way: then the next turn of the loop would be late, and join nothing."""
         self._out.extend(frame)
         for buffer in frame:
             self._out_bytes += len(buffer)
-        if not self._flush_scheduled:
+        if at_once:
+            self._flush()
+        elif not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
 
@@ -289,13 +328,9 @@ class Connection(asyncio.BufferedProtocol):
     def _resolve(self, view: memoryview, *, stable: bool) -> tuple[int, int]:
         answers, consumed, needed = self._session.receive(view, stable=stable)
         for answer in answers:
-            future = self._pending.popleft().future
-            if future.done():
-                continue  # timed out, or given up by who asked
-            if isinstance(answer.response, ApiError):
-                future.set_exception(answer.response)
-            else:
-                future.set_result(answer.response)
+            if not self._pending:
+                break  # closed by who heard the answer before
+            self._pending.popleft().end(answer.response)
         return consumed, needed
 
     # The end of requests and of the connection
@@ -311,13 +346,13 @@ class Connection(asyncio.BufferedProtocol):
         now = self._loop.time()
         earliest = None
         for pending in self._pending:
-            if pending.future.done():
+            if pending.told:
                 continue
             if pending.deadline <= now:
-                pending.future.set_exception(RequestTimedOutError("no answer in time"))
+                pending.end(RequestTimedOutError("no answer in time"))
             elif earliest is None or pending.deadline < earliest:
                 earliest = pending.deadline
-        if earliest is not None:
+        if earliest is not None and not self.closed:
             self._arm(earliest)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -334,9 +369,7 @@ class Connection(asyncio.BufferedProtocol):
             self._timer = None
         pending, self._pending = self._pending, deque()
         for one in pending:
-            if not one.future.done():
-                one.future.set_exception(ConnectionClosedError(reason))
-                one.future.exception()  # retrieved: who waits still gets it, who gave up causes no log line
+            one.end(ConnectionClosedError(reason))
         self.resume_writing()
         for callback in self.on_close:
             callback(self)

@@ -24,9 +24,9 @@ class Batch:
 
     __slots__ = (
         "_encoded",
+        "_finished",
         "created",
         "deadline",
-        "done",
         "futures",
         "on_done",
         "record_count",
@@ -35,11 +35,9 @@ class Batch:
         "size_bytes",
     )
 
-    def __init__(self, *, created: float, deadline: float, done: asyncio.Future[None]) -> None:
+    def __init__(self, *, created: float, deadline: float) -> None:
         self.created = created
         self.deadline = deadline
-        self.done = done
-        """Set once the batch is acknowledged or failed, whichever it is."""
         self.records: list[RecordFields] = []
         self.futures: list[asyncio.Future[RecordMetadata]] = []
         self.record_count = 0
@@ -49,6 +47,13 @@ class Batch:
         """True once a request carried it: from then on a failure leaves the outcome unknown (I18)."""
         self.on_done: OnDone | None = None
         self._encoded: bytearray | None = None
+        self._finished: asyncio.Future[None] | None = None
+
+    def finished(self) -> asyncio.Future[None]:
+        """Set once the batch is acknowledged or failed, whichever it is; made for who asks, since few do."""
+        if self._finished is None:
+            self._finished = asyncio.get_running_loop().create_future()
+        return self._finished
 
     @property
     def open(self) -> bool:
@@ -87,8 +92,8 @@ class Batch:
     def _finish(self, base_offset: int, error: ApiError | None) -> None:
         if self.on_done is not None:
             self.on_done(base_offset, error)
-        if not self.done.done():
-            self.done.set_result(None)
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_result(None)
 
 
 class Lane:

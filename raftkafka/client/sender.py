@@ -191,18 +191,18 @@ class Sender:
                 batches = lanes[-1].take(room, at_least_one=not chosen)
                 if not batches:
                     break
-                room -= sum(batch.size_bytes for batch in batches)
+                room -= sum([batch.size_bytes for batch in batches])
                 chosen.append(lanes.pop())
             self._send(leader, channel, chosen)
 
     def _send(self, leader: NodeId, channel: Channel, lanes: list[Lane]) -> None:
         settings = self._settings
-        deadline = min(lane.in_flight[0].deadline for lane in lanes)
+        deadline = min([lane.in_flight[0].deadline for lane in lanes])
         timeout_s = max(min(settings.request_timeout_s, deadline - self._loop.time()), 0.001)
         request = Produce(
             acks=settings.acks,
             timeout_ms=max(1, int(timeout_s * 1000)),
-            partitions=tuple(self._partition(lane) for lane in lanes),
+            partitions=tuple([self._partition(lane) for lane in lanes]),
         )
         try:
             if settings.acks == 0:
@@ -211,14 +211,13 @@ class Sender:
                     self._acknowledged(lane, UNKNOWN_OFFSET, NO_TIMESTAMP)
                     self.wake(lane)
                 return
-            answer = channel.request(request, timeout_s=timeout_s + ANSWER_GRACE_S)
+            sent = _Request(leader, channel, lanes)
+            channel.ask(request, timeout_s=timeout_s + ANSWER_GRACE_S, on_answer=partial(self._answered, sent))
         except RaftKafkaError as error:
             self._unanswered(channel, lanes, error)
             return
-        sent = _Request(leader, channel, lanes)
         self._gate.sent(leader)
         self._owed.add(sent)
-        answer.add_done_callback(partial(self._answered, sent))
 
     def _partition(self, lane: Lane) -> ProducePartition:
         name, partition = lane.topic_partition
@@ -238,25 +237,21 @@ class Sender:
 
     # Answers
 
-    def _answered(self, sent: _Request, answer: asyncio.Future[Response]) -> None:
+    def _answered(self, sent: _Request, answer: Response | RaftKafkaError) -> None:
         self._owed.discard(sent)
         if self._stopped:
-            if not answer.cancelled():
-                answer.exception()  # retrieved: nobody is interested any more
             return
-        error = None if answer.cancelled() else answer.exception()
-        if isinstance(error, ApiError):
+        if isinstance(answer, ProduceResponse) and len(answer.partitions) == len(sent.lanes):
+            for lane, partition in zip(sent.lanes, answer.partitions, strict=True):
+                self._settle(lane, partition)
+        elif isinstance(answer, ApiError):
             for lane in sent.lanes:
-                self._refused(lane, error)
-        elif answer.cancelled() or isinstance(error, RaftKafkaError):
-            self._unanswered(sent.channel, sent.lanes, error)
+                self._refused(lane, answer)
         else:
-            response = answer.result()
-            if isinstance(response, ProduceResponse) and len(response.partitions) == len(sent.lanes):
-                for lane, partition in zip(sent.lanes, response.partitions, strict=True):
-                    self._settle(lane, partition)
-            else:
-                self._unanswered(sent.channel, sent.lanes, ProtocolError("the answer does not fit the request"))
+            error = (
+                answer if isinstance(answer, RaftKafkaError) else ProtocolError("the answer does not fit the request")
+            )
+            self._unanswered(sent.channel, sent.lanes, error)
         self._gate.answered(sent.leader)
 
     def _unanswered(self, channel: Channel, lanes: list[Lane], error: BaseException | None) -> None:
@@ -272,7 +267,8 @@ class Sender:
         code = answer.error_code
         if code is ErrorCode.NONE:
             self._acknowledged(lane, answer.base_offset, answer.log_append_time_ms)
-            self.wake(lane)
+            if lane.waiting:
+                self.wake(lane)
         else:
             knows_leader = code in LEADERSHIP_ERRORS and self._router.hint(
                 answer.topic_id, answer.partition, answer.current_leader, answer.current_leader_epoch

@@ -50,6 +50,11 @@ class FakeChannel:
         self.unsent_bytes = 0
         cluster.channels.append(self)
 
+    def ask(self, request, *, timeout_s, on_answer):
+        self.request(request, timeout_s=timeout_s).add_done_callback(
+            lambda done: on_answer(done.exception() or done.result())
+        )
+
     def request(self, request, *, timeout_s=30):
         loop = asyncio.get_running_loop()
         future = loop.create_future()
