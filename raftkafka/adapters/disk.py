@@ -277,6 +277,14 @@ class OsDisk:
         with _failures("look up", path):
             return os.stat(path, follow_symlinks=False).st_size
 
+    def drop_cached(self, path: str) -> None:
+        with contextlib.suppress(OSError):
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            finally:
+                os.close(fd)
+
     def free_bytes(self, path: str) -> int:
         with _failures("look up", path):
             status = os.statvfs(path)

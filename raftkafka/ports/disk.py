@@ -81,6 +81,14 @@ class Disk(Protocol):
 
     def file_size(self, path: str) -> int: ...
 
+    def drop_cached(self, path: str) -> None:
+        """Let the next reads of the file come from the device.
+
+        After a failed sync the page cache goes on showing what the device never got, and takes it for clean: whoever
+        recovers must not believe it. What is still to be written stays. A missing file, or a refusal, is no error.
+        """
+        ...
+
     def free_bytes(self, path: str) -> int: ...
 
     def read_file(self, path: str) -> bytes: ...

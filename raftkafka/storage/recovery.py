@@ -160,6 +160,10 @@ def _find_segments(disk: Disk, directory: str, names: list[str], config: LogConf
         orphan = dot + suffix in (INDEX_SUFFIX, TIME_INDEX_SUFFIX) and stem not in stems
         if name.endswith((DELETED_SUFFIX, ".tmp")) or orphan or (clean and name.endswith(ASIDE_SUFFIX)):
             disk.remove(f"{directory}/{name}")
+    if not clean:
+        # The stop may have been for a sync that failed: then the cache shows records that are on no disk (I1).
+        for base in bases:
+            disk.drop_cached(f"{directory}/{file_name(base)}")
     return [
         Segment(
             disk,

@@ -22,12 +22,13 @@ PAGE_BYTES = 4096
 class Inode:
     """A file: what is seen, what is on the platter, and the operations between the two, numbered."""
 
-    __slots__ = ("content", "durable", "first", "pending")
+    __slots__ = ("content", "durable", "first", "has_lost_pages", "pending")
 
     def __init__(self) -> None:
         self.content = bytearray()
         self.durable = bytearray()
         self.first = 0
+        self.has_lost_pages = False
         self.pending: list[bytes | int] = []  # bytes: an append; a number: a truncation
 
     @property
@@ -42,10 +43,25 @@ class Inode:
             del self.pending[:count]
             self.first += count
 
+    def fail_sync(self) -> None:
+        """The kernel takes the dirty pages for clean: they are seen as before, and zeros are on the platter."""
+        self.pending = [bytes(len(each)) if isinstance(each, bytes) else each for each in self.pending]
+        self.sync()
+        self.has_lost_pages = True
+
+    def drop_cached(self) -> None:
+        """What is clean is read from the platter again; dirty pages stay."""
+        if self.has_lost_pages:
+            self.has_lost_pages = False
+            self.content = bytearray(self.durable)
+            for operation in self.pending:
+                _replay(self.content, operation)
+
     def lose_power(self, random: Random, mode: str) -> None:
         content = bytearray(self.durable)
         if mode == "all":
-            content = bytearray(self.content)
+            for operation in self.pending:
+                _replay(content, operation)
         elif mode != "none" and self.pending:
             survivors = random.randint(0, len(self.pending))
             for operation in self.pending[:survivors]:
@@ -60,6 +76,7 @@ class Inode:
         self.content = content
         self.durable = bytearray(content)
         self.pending.clear()
+        self.has_lost_pages = False
 
 
 def _replay(content: bytearray, operation: bytes | int) -> None:
@@ -320,6 +337,13 @@ class ProcessDisk:
     def file_size(self, path: str) -> int:
         return len(self.host.inode(path).content)
 
+    def drop_cached(self, path: str) -> None:
+        node = self.host.find(path)
+        if isinstance(node, Inode):
+            self.host.used_bytes -= len(node.content)
+            node.drop_cached()
+            self.host.used_bytes += len(node.content)
+
     def free_bytes(self, path: str) -> int:
         return max(0, self.host.capacity_bytes - self.host.used_bytes)
 
@@ -399,7 +423,7 @@ class ProcessDisk:
             self.host.sync_failures -= 1
             self.host.failed_syncs += 1
             if inode is not None:
-                inode.pending = [b"" for _ in inode.pending]  # seen until the crash, and never written
+                inode.fail_sync()
             raise StorageError(f"cannot sync {path}: input/output error")
 
     def _directories_to_sync(self, paths: list[str]) -> list[str]:

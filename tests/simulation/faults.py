@@ -23,9 +23,11 @@ FAULT_CHANCE = 0.35
 
 
 class Faults:
-    """`names` chooses the faults; None lets the seed choose."""
+    """`names` chooses the faults; None lets the seed choose, from all but those in `without`."""
 
-    def __init__(self, world: World, random: Random, *, names: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self, world: World, random: Random, *, names: tuple[str, ...] | None = None, without: tuple[str, ...] = ()
+    ) -> None:
         self.world = world
         self.random = random
         self._table: dict[str, Callable[[], None]] = {
@@ -50,8 +52,8 @@ class Faults:
         }
         if names is None:
             names = tuple(name for name in self._table if random.random() < FAULT_CHANCE) or ("kill",)
-        self.names = names
-        self.weights = [random.choice([1, 1, 3, 10]) for _ in names]
+        self.names = tuple(name for name in names if name not in without) or ("kill",)
+        self.weights = [random.choice([1, 1, 3, 10]) for _ in self.names]
         self.mean_pause_s = random.choice([0.3, 0.8, 2.0, 4.0])
         self.mean_repair_s = random.choice([0.3, 1.0, 3.0])
         self._down_until: dict[int, float] = {}

@@ -68,11 +68,17 @@ def make_world(seed: int, *, readable: bool = False) -> World:
     )
 
 
-async def scenario(world: World, *, faults_s: float = FAULTS_S, faults: tuple[str, ...] | None = None) -> None:
+async def scenario(
+    world: World,
+    *,
+    faults_s: float = FAULTS_S,
+    faults: tuple[str, ...] | None = None,
+    without: tuple[str, ...] = (),
+) -> None:
     random = Random(world.random.getrandbits(64))
     history = world.history
     workload = Workload(world, Random(random.getrandbits(64)))
-    storm = Faults(world, Random(random.getrandbits(64)), names=faults)
+    storm = Faults(world, Random(random.getrandbits(64)), names=faults, without=without)
     world.network.delay_s = random.choice([0.0001, 0.0005, 0.005])
     world.network.piece_chance = random.choice([0.0, 0.05, 0.5])
     for node_id in world.nodes:
@@ -162,12 +168,17 @@ def _unsettled(world: World) -> list[str]:
 
 
 def simulate(
-    seed: int, *, readable: bool = False, faults_s: float = FAULTS_S, faults: tuple[str, ...] | None = None
+    seed: int,
+    *,
+    readable: bool = False,
+    faults_s: float = FAULTS_S,
+    faults: tuple[str, ...] | None = None,
+    without: tuple[str, ...] = (),
 ) -> Outcome:
     """Run one seed and check everything."""
     began = time.perf_counter()
     world = make_world(seed, readable=readable)
-    history = world.run(scenario(world, faults_s=faults_s, faults=faults))
+    history = world.run(scenario(world, faults_s=faults_s, faults=faults, without=without))
     return Outcome(
         seed=seed,
         violations=violations(history),
@@ -193,27 +204,29 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=FAULTS_S, help="of faults, in simulated time")
     parser.add_argument("--faults", help="these only, separated by commas")
+    parser.add_argument("--without", default="", help="not these faults, separated by commas")
     parser.add_argument("--story", help="write the story of --seed to this file")
     options = parser.parse_args()
     faults = tuple(options.faults.split(",")) if options.faults else None
+    without = tuple(options.without.split(","))
     if options.seed is not None:
-        outcome = simulate(options.seed, readable=True, faults_s=options.seconds, faults=faults)
+        outcome = simulate(options.seed, readable=True, faults_s=options.seconds, faults=faults, without=without)
         if options.story:
             Path(options.story).write_text("\n".join(outcome.story) + "\n")
         else:
             print("\n".join(outcome.story))
         _report(outcome)
         return 1 if outcome.violations else 0
-    return _run_many(range(options.first, options.first + options.seeds), options.seconds, faults)
+    return _run_many(range(options.first, options.first + options.seeds), options.seconds, faults, without)
 
 
-def _run_many(seeds: range, faults_s: float, faults: tuple[str, ...] | None) -> int:
+def _run_many(seeds: range, faults_s: float, faults: tuple[str, ...] | None, without: tuple[str, ...]) -> int:
     failed: list[int] = []
     injected: Counter[str] = Counter()
     virtual_s = real_s = 0.0
     acknowledged = 0
     for seed in seeds:
-        outcome = simulate(seed, faults_s=faults_s, faults=faults)
+        outcome = simulate(seed, faults_s=faults_s, faults=faults, without=without)
         injected.update(outcome.faults)
         virtual_s += outcome.virtual_s
         real_s += outcome.real_s
@@ -235,7 +248,7 @@ def _report(outcome: Outcome) -> None:
         f"{outcome.virtual_s:.0f} s in {outcome.real_s:.1f} s"
     )
     for violation in outcome.violations:
-        print(f"  {violation}")
+        print(f"  {violation[:400]}")
     if outcome.violations:
         print(f"  replay: {replay_command(outcome.seed)}")
 

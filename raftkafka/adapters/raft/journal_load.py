@@ -48,6 +48,8 @@ def load(disk: Disk, directory: str) -> Loaded:
     names = {number: segment_name(number) for number in numbers}
     for number in reversed(numbers):
         path = f"{directory}/{names[number]}"
+        # The last start may have ended with a failed sync: the cache then shows entries that are on no disk.
+        disk.drop_cached(path)
         content = disk.read_file(path)
         try:
             found = records.scan(content, segment=number, path=path)

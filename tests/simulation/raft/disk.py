@@ -80,6 +80,8 @@ class SimDisk:
     def exists(self, path: str) -> bool:
         return path in self.names
 
+    def drop_cached(self, path: str) -> None: ...
+
     def read_file(self, path: str) -> bytes:
         return bytes(self.names[path].data)
 

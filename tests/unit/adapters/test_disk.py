@@ -337,3 +337,13 @@ def test_the_clock_tells_milliseconds():
     first = SystemClock().now_ms()
     assert isinstance(first, int)
     assert first > 1_600_000_000_000
+
+
+def test_dropping_the_cache_changes_nothing_that_is_on_the_device(tmp_path):
+    disk = OsDisk()
+    path = str(tmp_path / "file")
+    disk.write_atomic(path, b"content")
+    disk.drop_cached(path)
+    assert disk.read_file(path) == b"content"
+    disk.drop_cached(str(tmp_path / "missing"))
+    disk.close()

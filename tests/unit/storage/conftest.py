@@ -30,6 +30,8 @@ class Inode:
         self.content = bytearray()
         self.durable = b""
         self.pending: list[bytes | int] = []  # bytes: an append; a number: a truncation
+        self.has_lost_pages = False
+        """A sync failed: the content is seen, and nothing will ever write it."""
 
     def sync(self) -> None:
         self.durable = bytes(self.content)
@@ -244,6 +246,13 @@ class MemoryDisk:
     def file_size(self, path: str) -> int:
         return len(self._inode(path).content)
 
+    def drop_cached(self, path: str) -> None:
+        node = self._find(path)
+        if isinstance(node, Inode) and node.has_lost_pages:
+            node.content = bytearray(node.durable)
+            node.pending.clear()
+            node.has_lost_pages = False
+
     def free_bytes(self, path: str) -> int:
         return self.capacity_bytes - self.used_bytes()
 
@@ -285,6 +294,8 @@ class MemoryDisk:
             raise StorageError("the machine went down")
         if self.sync_error is not None:
             # The kernel drops the dirty pages: they are seen until the crash and never written.
+            for file in wanted:
+                file.inode.has_lost_pages = True
             raise self.sync_error
         for file in wanted:
             file.inode.sync()

@@ -276,3 +276,19 @@ async def _crash_often(logs, random):
             assert log.epochs.epoch_at(offset) == header.partition_leader_epoch
             again = log.read(offset, max_bytes=1, end=log.log_end_offset)
             assert again is None or again.records == batch
+
+
+async def test_what_a_failed_sync_left_in_the_cache_is_not_believed(logs):
+    disk = logs.disk()
+    log = await logs.open(disk)
+    kept = logs.append(log, b"synced")
+    await logs.flush(log, disk)
+    logs.append(log, b"never written")
+    disk.sync_error = StorageError("input/output error")
+    with pytest.raises(StorageError):
+        await logs.flush(log, disk)
+    disk.sync_error = None
+    # The process starts again on a machine that goes on: its page cache still shows the record.
+    log = await logs.open(disk)
+    assert log.log_end_offset == 1
+    assert await logs.read_all(log) == [kept]
