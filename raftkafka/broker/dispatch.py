@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from raftkafka.broker.handlers.controller import ControllerHandler
@@ -48,7 +49,7 @@ class Dispatch:
         self._probe = probe
         self._now = now
         # Handlers are keyed by the class of their request, which their own signature repeats.
-        self._handlers: dict[type[Any], Callable[[RequestContext, Any], Outcome]] = {
+        handlers: dict[type[Any], Callable[[RequestContext, Any], Outcome]] = {
             Produce: produce,
             Fetch: fetch,
             ListOffsets: offsets.list_offsets,
@@ -62,6 +63,7 @@ class Dispatch:
             BrokerHeartbeat: controller.heartbeat,
             AlterPartition: controller.alter_partition,
         }
+        self._handlers = {kind: (kind.api_key.name, handler) for kind, handler in handlers.items()}
 
     def __call__(self, context: RequestContext, request: Request) -> Outcome:
         """The answer, or what becomes of it; None where the client wants none (acks=0).
@@ -69,14 +71,14 @@ class Dispatch:
         Raises:
             ApiError: UNSUPPORTED_VERSION, no handler serves this.
         """
-        handler = self._handlers.get(type(request))
-        if handler is None:
+        row = self._handlers.get(type(request))
+        if row is None:
             raise ApiError(ErrorCode.UNSUPPORTED_VERSION, f"{type(request).__name__} is not served here")
+        api, handler = row
         began = self._now()
         outcome = handler(context, request)
-        api = request.api_key.name
         if isinstance(outcome, asyncio.Future):
-            outcome.add_done_callback(lambda done: self._answered_later(api, began, done))
+            outcome.add_done_callback(partial(self._answered_later, api, began))
         elif inspect.iscoroutine(outcome):
             return self._awaited(api, began, outcome)
         else:

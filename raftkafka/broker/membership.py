@@ -7,6 +7,7 @@ acknowledging, because the controller may have fenced it and elected another (I2
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 
@@ -31,6 +32,8 @@ _log = logging.getLogger("raftkafka.membership")
 
 RETRY_S = 0.05
 """Between tries while nobody leads Raft, and between heartbeats until the first one unfences this broker."""
+
+GIVE_UP_S = 1.0
 
 _FATAL = frozenset(
     {ErrorCode.INCONSISTENT_CLUSTER_ID, ErrorCode.DUPLICATE_BROKER_REGISTRATION, ErrorCode.INVALID_REQUEST}
@@ -68,6 +71,7 @@ class Membership:
         self._offline_replicas = offline_replicas
         self._on_registered = on_registered
         self._on_fatal = on_fatal
+        self._now = asyncio.get_running_loop().time
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._last_contact: float | None = None
@@ -100,26 +104,28 @@ class Membership:
         self._wake.set()
 
     async def leave(self, *, timeout_s: float) -> bool:
-        """Controlled shutdown: ask to have the leaderships moved away; True when they have been."""
+        """Controlled shutdown: ask to have the leaderships moved away; True when they have been.
+
+        It gives up when no controller has answered for GIVE_UP_S: where a whole cluster stops, the last nodes have none.
+        """
         if self._task is None or self.broker_epoch == NO_BROKER_EPOCH:
             return False
         self._shutting_down = True
         self._wake.set()
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._may_stop.wait()
-        except TimeoutError:
-            return False
+        began = self._now()
+        while not self._may_stop.is_set():
+            heard = max(began, self._last_contact or began)
+            if self._now() - heard > GIVE_UP_S or self._now() - began > timeout_s:
+                return False
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(RETRY_S):
+                    await self._may_stop.wait()
         return True
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
-
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
 
     async def _run(self, listeners: tuple[ListenerEndpoint, ...]) -> None:
         while True:

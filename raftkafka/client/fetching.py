@@ -177,8 +177,11 @@ class Fetcher:
         self._owed.add(sent, due_s=wait_ms / 1000)
         for state in states:
             state.in_flight = True
-        answer = channel.request(request, timeout_s=settings.request_timeout_s + wait_ms / 1000)
-        answer.add_done_callback(partial(self._answered, sent))
+        timeout_s = settings.request_timeout_s + wait_ms / 1000
+        try:
+            channel.ask(request, timeout_s=timeout_s, on_answer=partial(self._answered, sent))
+        except RaftKafkaError as error:
+            self._answered(sent, error)
 
     def _partition(self, state: PartitionFetch) -> FetchPartition:
         name, partition = state.topic_partition
@@ -203,31 +206,28 @@ class Fetcher:
 
     # Answers
 
-    def _answered(self, sent: _Request, answer: asyncio.Future[Response]) -> None:
+    def _answered(self, sent: _Request, answer: Response | RaftKafkaError) -> None:
         asked = sent.asked
         self._busy.discard(sent.leader)
         self._owed.discard(sent)
         for state, _ in asked:
             state.in_flight = False
-        error = None if answer.cancelled() else answer.exception()
         if self._stopped:
             return
-        if isinstance(error, ApiError) and not error.code.retriable:
+        if isinstance(answer, FetchResponse) and len(answer.partitions) == len(asked):
+            for (state, generation), partition in zip(asked, answer.partitions, strict=True):
+                if state.generation == generation:
+                    self._take(state, partition)
+        elif isinstance(answer, ApiError) and not answer.code.retriable:
             for state, _ in asked:
-                self._fail(state, error)
-        elif answer.cancelled() or error is not None:
-            self._unanswered(sent, error)
+                self._fail(state, answer)
+        elif isinstance(answer, RaftKafkaError):
+            self._unanswered(sent, answer)
         else:
-            response = answer.result()
-            if isinstance(response, FetchResponse) and len(response.partitions) == len(asked):
-                for (state, generation), partition in zip(asked, response.partitions, strict=True):
-                    if state.generation == generation:
-                        self._take(state, partition)
-            else:
-                self._unanswered(sent, ProtocolError("the answer does not fit the request"))
+            self._unanswered(sent, ProtocolError("the answer does not fit the request"))
         self.wake()
 
-    def _unanswered(self, sent: _Request, error: BaseException | None) -> None:
+    def _unanswered(self, sent: _Request, error: RaftKafkaError) -> None:
         _log.debug("fetch without an answer: %s", error)
         if not isinstance(error, ApiError):
             sent.channel.abort()

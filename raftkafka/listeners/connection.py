@@ -12,6 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol, cast
 
 from raftkafka.listeners.authentication import ConnectionAuthentication
@@ -273,7 +274,7 @@ class ServerConnection(asyncio.BufferedProtocol):
         future = asyncio.ensure_future(response, loop=self._loop)
         slot = _Slot(incoming, future)
         self._slots.append(slot)
-        future.add_done_callback(lambda done: self._on_done(slot, done))
+        future.add_done_callback(partial(self._on_done, slot))
 
     def _ready(self, incoming: Incoming, response: Response | ApiError) -> None:
         if self._slots:
@@ -317,7 +318,9 @@ class ServerConnection(asyncio.BufferedProtocol):
         else:
             self._on_bug(slot.incoming, error)
             return
-        if self._slots and self._slots[0] is slot:
+        if len(self._slots) == 1 and not self._stalled:
+            self._flush()  # nothing else is under way that could join it
+        elif self._slots and self._slots[0] is slot:
             self._schedule_turn()
 
     def _on_bug(self, incoming: Incoming, error: BaseException | None = None) -> None:

@@ -284,23 +284,21 @@ class ClientSession:
             end = consumed + 4 + length
             if end > size:
                 return answers, consumed, 4 + length
-            answer = self._unpack(view[consumed:end])
-            if answer is None:
-                records_at = consumed + 8 + header_bytes
-                records = _NO_RECORDS
-                if records_at < end:
-                    records = view[records_at:end] if stable else memoryview(bytes(view[records_at:end]))
-                answer = self._answer(view[consumed + 8 : records_at], records)
-            answers.append(answer)
+            records_at = consumed + 8 + header_bytes
+            records = _NO_RECORDS
+            if records_at < end:
+                records = view[records_at:end] if stable else memoryview(bytes(view[records_at:end]))
+            header = view[consumed + 8 : records_at]
+            answers.append(self._unpack(header, records) or self._answer(header, records))
             consumed = end
         return answers, consumed, 0
 
-    def _unpack(self, frame: memoryview) -> Answer | None:
+    def _unpack(self, header: memoryview, records: memoryview) -> Answer | None:
         """The answer that is due, in its most common form; None: look closer."""
         if not self._expected:
             return None
         correlation_id, api = self._expected[0]
-        response = None if api.unpack_response is None else api.unpack_response(frame, correlation_id)
+        response = None if api.unpack_response is None else api.unpack_response(header, records, correlation_id)
         if response is None:
             return None
         self._expected.popleft()

@@ -54,8 +54,10 @@ EPOCH_END_OFFSET: Final = Shape(EpochEndOffset, epoch=ID, end_offset=OFFSET)
 _DIVERGING: Final = nullable(EPOCH_END_OFFSET.field)
 
 # The frame's header of an answer for one partition that went well; the records follow as a buffer of their own.
-_ONE: Final = struct.Struct(">II2sI4s16sBIsBQBQBQ3sBI2s")
-_HEADER_BYTES: Final = _ONE.size - 8
+_HEADER: Final = struct.Struct(">2sI4s16sBIsBQBQBQ3sBI2s")
+_ONE: Final = struct.Struct(">II" + _HEADER.format[1:])
+_HEADER_BYTES: Final = _HEADER.size
+_FIXED: Final = (b"\x82\x1a", b"\x83\x81\x8a\x50", 0x1A, b"\x00", 0x1B, 0x1B, 0x1B, b"\xf6\x20\x20", 0x1A, b"\x00\x00")
 
 
 def encode_fetch(request: Fetch) -> tuple[object, list[Buffer]]:
@@ -205,10 +207,36 @@ def pack_fetch_response(correlation_id: int, response: FetchResponse) -> list[Bu
     return [header, one.records] if count else [header]
 
 
+def unpack_fetch_response(header: memoryview, records: memoryview, correlation_id: int) -> FetchResponse | None:
+    if len(header) != _HEADER.size:
+        return None
+    a, correlation, b, topic_id, c, partition, d, e, high_watermark, f, stable, g, log_start, h, i, count, j = (
+        _HEADER.unpack(header)
+    )
+    if (
+        (a, b, c, d, e, f, g, h, i, j) != _FIXED
+        or correlation != correlation_id
+        or count != len(records)
+        or partition > INT32_MAX
+        or max(high_watermark, stable, log_start) > INT64_MAX
+    ):
+        return None
+    one = FetchPartitionResponse(
+        topic_id=topic_id,
+        partition=partition,
+        high_watermark=high_watermark,
+        last_stable_offset=stable,
+        log_start_offset=log_start,
+        records=records,
+    )
+    return FetchResponse(partitions=(one,))
+
+
 FETCH: Final = Api(
     decode_request=decode_fetch,
     encode_response=encode_fetch_response,
     encode_request=encode_fetch,
     decode_response=decode_fetch_response,
     pack_response=pack_fetch_response,
+    unpack_response=unpack_fetch_response,
 )

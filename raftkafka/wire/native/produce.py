@@ -52,9 +52,10 @@ PRODUCE_RESPONSE: Final = Shape(
 
 # Requests and answers for one partition are written and read by one `struct` call: fixed-width integers are valid CBOR.
 # The frame of an answer that went well:
-_ONE: Final = struct.Struct(">II2sI4s16sBIsBQsBQ4s")
-_HEADER_BYTES: Final = _ONE.size - 8
-_ONE_FIXED: Final = (b"\x82\x1a", b"\x82\x81\x89\x50", 0x1A, b"\x00", 0x1B, b"\x20", 0x1B, b"\x20\x20\xf6\x00")
+_HEADER: Final = struct.Struct(">2sI4s16sBIsBQsBQ4s")
+_ONE: Final = struct.Struct(">II" + _HEADER.format[1:])
+_HEADER_BYTES: Final = _HEADER.size
+_FIXED: Final = (b"\x82\x1a", b"\x82\x81\x89\x50", 0x1A, b"\x00", 0x1B, b"\x20", 0x1B, b"\x20\x20\xf6\x00")
 # A request: up to the correlation id, and the byte count at its end. What stands between is the same again and again.
 _REQUEST_HEAD: Final = struct.Struct(">II4sI")
 _REQUEST_START: Final = bytes((0x85, ApiKey.PRODUCE, 0, 0x1A))
@@ -231,15 +232,12 @@ def pack_produce_response(correlation_id: int, response: ProduceResponse) -> lis
     ]
 
 
-def unpack_produce_response(frame: memoryview, correlation_id: int) -> ProduceResponse | None:
-    if len(frame) != _ONE.size:
+def unpack_produce_response(header: memoryview, records: memoryview, correlation_id: int) -> ProduceResponse | None:
+    if len(header) != _HEADER.size or len(records):
         return None
-    (_, header_bytes, a, correlation, b, topic_id, c, partition, d, e, base_offset, f, g, log_start, h) = _ONE.unpack(
-        frame
-    )
+    (a, correlation, b, topic_id, c, partition, d, e, base_offset, f, g, log_start, h) = _HEADER.unpack(header)
     if (
-        (a, b, c, d, e, f, g, h) != _ONE_FIXED
-        or header_bytes != _HEADER_BYTES
+        (a, b, c, d, e, f, g, h) != _FIXED
         or correlation != correlation_id
         or partition > INT32_MAX
         or base_offset > INT64_MAX

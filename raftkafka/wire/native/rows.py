@@ -19,7 +19,7 @@ class Api:
     """The shortcuts are for the most common form of a message, which they write or read whole; None means any other form.
 
     `pack_request` takes correlation id, client id and request; `repeat_request` an earlier request of that form and the
-    records of one whose header is the same; `unpack_response` a frame and the correlation id that is due.
+    records of one whose header is the same; `unpack_response` header, records and the correlation id that is due.
     """
 
     decode_request: Callable[[object, memoryview], Request]
@@ -31,7 +31,7 @@ class Api:
     pack_request: Callable[[int, str, Any], list[Buffer] | None] | None = None
     repeat_request: Callable[[Any, memoryview], Request] | None = None
     pack_response: Callable[[int, Any], list[Buffer] | None] | None = None
-    unpack_response: Callable[[memoryview, int], Response | None] | None = None
+    unpack_response: Callable[[memoryview, memoryview, int], Response | None] | None = None
 
 
 def without_records(request: Shape[Any], response: Shape[Any]) -> Api:
