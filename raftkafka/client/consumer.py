@@ -229,7 +229,7 @@ class Consumer:
             cause = self._router.last_failure
             raise ApiError(
                 ErrorCode.REQUEST_TIMED_OUT if code is ErrorCode.NONE else code,
-                f"topic {topic!r} is not to be had" + (f": {cause}" if cause else ""),
+                f"topic {topic!r} cannot be used" + (f": {cause}" if cause else ""),
             )
         return [TopicPartition(topic, number) for number in range(len(known.partitions))]
 

@@ -354,4 +354,4 @@ class Producer:
         cause = self._router.last_failure
         if code is ErrorCode.NONE:
             code = ErrorCode.REQUEST_TIMED_OUT
-        return ApiError(code, f"topic {topic!r} is not to be had" + (f": {cause}" if cause else ""))
+        return ApiError(code, f"topic {topic!r} cannot be used" + (f": {cause}" if cause else ""))

@@ -35,7 +35,8 @@ def load_settings(path: str) -> Settings:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigurationError(f"{path}: cannot be read: {reason}") from error
     loaded = load(text, source=path)
     for note in loaded.notes:
         _log.warning("%s", note)

@@ -39,6 +39,9 @@ _PORTS_PER_WORKER: Final = 2_000
 Entry = tuple[int, bytes | None]
 
 
+# A shell that runs the tests in the background ignores SIGINT, and every process below would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # Ports
 
 

@@ -195,9 +195,18 @@ async def test_leaving_gives_up_in_time_and_without_a_registration_at_once(membe
     assert await membership.leave(timeout_s=5) is False
     membership.start(LISTENERS)
     await asyncio.sleep(0.5)
+    # A controller that answers has leaderships to move still: it gets all the time there is.
+    assert await membership.leave(timeout_s=5) is False
+    assert 5.5 <= asyncio.get_running_loop().time() - began < 5.7
+
+
+async def test_leaving_gives_up_soon_where_nobody_answers(membership, channel):
+    membership.start(LISTENERS)
+    await asyncio.sleep(0.5)
+    began = asyncio.get_running_loop().time()
     channel.heartbeat = ApiError(ErrorCode.NOT_CONTROLLER)
     assert await membership.leave(timeout_s=5) is False
-    assert asyncio.get_running_loop().time() - began == pytest.approx(5.5)
+    assert 1.0 <= asyncio.get_running_loop().time() - began < 1.2
 
 
 @pytest.mark.parametrize(("epoch", "heard"), [(5, True), (4, False)])
