@@ -128,7 +128,8 @@ def _rename(entries: dict[str, Inode | Directory], changes: dict[str, Inode | Di
 
 class SimDisk:
     """The faults are attributes: `sync_s` is the time a sync takes (a range in seconds), `sync_failures` how many of the
-    next syncs fail, `capacity_bytes` when the disk is full."""
+    next syncs fail, `capacity_bytes` when the disk is full. `on_last_step` is called when `steps_left` operations have
+    begun: a crash between two changes of the disk that belong together."""
 
     def __init__(self, random: Random) -> None:
         self.random = random
@@ -140,6 +141,8 @@ class SimDisk:
         self.sync_failures = 0
         self.is_failing: Callable[[str], bool] = lambda path: True
         self.used_bytes = 0
+        self.steps_left = 0
+        self.on_last_step: Callable[[], None] = lambda: None
         self.syncs = 0
         self.failed_syncs = 0
 
@@ -149,22 +152,23 @@ class SimDisk:
         self.root.lose_power(self.random, mode)
         self.used_bytes = _used(self.root)
 
-    def wipe(self) -> None:
-        self.root = Directory()
-        self.locks.clear()
-        self.used_bytes = 0
+    def wipe(self, path: str) -> None:
+        """Somebody put an empty disk where `path` was."""
+        for entries in (self.root.entries, self.root.durable):
+            entries.pop(path.strip("/"), None)
+        self.root.pending.clear()
+        self.used_bytes = _used(self.root)
 
     def files(self) -> list[tuple[str, Inode]]:
         """All files with their paths, sorted."""
         return list(_walk(self.root, ""))
 
-    def flip(self, path: str, position: int, mask: int) -> None:
+    @staticmethod
+    def flip(inode: Inode, position: int, mask: int) -> None:
         """Damage one byte, in the cache and on the platter."""
-        for name, inode in self.files():
-            if name == path:
-                inode.sync()
-                inode.content[position] ^= mask
-                inode.durable[position] ^= mask
+        inode.sync()
+        inode.content[position] ^= mask
+        inode.durable[position] ^= mask
 
     # What processes reach through ProcessDisk
 
@@ -185,6 +189,12 @@ class SimDisk:
         if not isinstance(node, Inode):
             raise StorageError(f"no file {path}")
         return node
+
+    def step(self) -> None:
+        if self.steps_left:
+            self.steps_left -= 1
+            if self.steps_left == 0:
+                self.on_last_step()
 
     def reserve(self, count: int, path: str) -> None:
         if self.used_bytes + count > self.capacity_bytes:
@@ -223,7 +233,7 @@ class SimFile:
         self.inode.pending.append(written)
 
     def read(self, position: int, count: int) -> bytes:
-        self.check()
+        assert not self.closed, self._path
         return bytes(self.inode.content[position : position + count])
 
     def read_cached(self, position: int, count: int) -> bytes | None:
@@ -258,7 +268,7 @@ class SimLock:
 
 
 class DeadProcessError(BaseException):
-    """Code of a dead process still runs: a hole in the simulator."""
+    """The process died in the middle of this step; unwinding must not reach anything outside of it."""
 
 
 class ProcessDisk:
@@ -270,6 +280,9 @@ class ProcessDisk:
         self._unsynced_directories: dict[str, None] = {}
 
     def check(self) -> None:
+        """Every change of the disk begins here."""
+        if self.process.alive:
+            self.host.step()
         if not self.process.alive:
             raise DeadProcessError(self.process.host)
 
@@ -399,6 +412,7 @@ class ProcessDisk:
             except asyncio.CancelledError as error:
                 cancelled = error
         for file, upto in held:
+            self.check()
             self._fail_perhaps(file.path, file.inode)
             file.inode.sync(upto)
         for directory in directories:

@@ -35,6 +35,8 @@ class Faults:
             "kill_several": self._kill_several,
             "stop": self._stop,
             "pause": self._pause,
+            "crash_loop": self._crash_loop,
+            "crash_at_step": self._crash_at_step,
             "power": self._power,
             "power_several": self._power_several,
             "cut": self._cut,
@@ -49,6 +51,8 @@ class Faults:
             "failing_sync": self._failing_sync,
             "disk_full": self._disk_full,
             "clock_jump": self._clock_jump,
+            "bit_flip": self._bit_flip,
+            "new_disk": self._new_disk,
         }
         if names is None:
             names = tuple(name for name in self._table if random.random() < FAULT_CHANCE) or ("kill",)
@@ -85,6 +89,7 @@ class Faults:
     def heal(self) -> None:
         """Everything works from now on."""
         world = self.world
+        self._running = False
         for undo in list(self._undo.values()):
             undo()
         self._undo.clear()
@@ -92,6 +97,7 @@ class Faults:
         world.network.delay_s, world.network.jitter_s = 0.0003, 0.0007
         for node in world.nodes.values():
             node.disk.sync_failures = 0
+            node.disk.steps_left = 0
             node.disk.capacity_bytes = 1 << 40
             node.disk.sync_s = (0.0002, 0.003)
             world.resume(node.node_id)
@@ -114,7 +120,12 @@ class Faults:
         self.world.faults_injected[name] = self.world.faults_injected.get(name, 0) + 1
 
     def _one(self) -> SimNode:
-        return self.random.choice(list(self.world.nodes.values()))
+        """Anybody, but rather one that leads something."""
+        nodes = list(self.world.nodes.values())
+        if self.random.random() < 0.5:
+            leading = [node for node in nodes if any(partition.is_leader for partition in node.partitions())]
+            nodes = leading or nodes
+        return self.random.choice(nodes)
 
     def _some(self) -> list[SimNode]:
         nodes = list(self.world.nodes.values())
@@ -156,6 +167,37 @@ class Faults:
                     self.world.resume(node.node_id)
 
             self._later(resume)
+
+    def _crash_loop(self) -> None:
+        """It dies again and again while it starts."""
+        node = self._one()
+        self._count("crash_loop")
+        at = 0.0
+        for _ in range(self.random.randint(2, 5)):
+            at += self.random.expovariate(10)
+            self.world.loop.call_later(at, self._crash_and_boot, node)
+
+    def _crash_and_boot(self, node: SimNode) -> None:
+        if node.is_up and self._running:
+            self.world.kill(node.node_id)
+            self.world.boot(node.node_id)
+
+    def _crash_at_step(self) -> None:
+        """It dies between two changes of its disk."""
+        node = self._one()
+        if not node.is_up or node.disk.steps_left:
+            return
+        self._count("crash_at_step")
+        mode = self.random.choice([None, *POWER_MODES])
+
+        def crash() -> None:
+            if mode is None:
+                self.world.kill(node.node_id)
+            else:
+                self.world.cut_power(node.node_id, mode)
+
+        node.disk.on_last_step = crash
+        node.disk.steps_left = self.random.choice([1, 2, 5, 20, 50])
 
     def _power(self) -> None:
         self._power_one(self._one())
@@ -255,16 +297,46 @@ class Faults:
         self._later(undo)
 
     def _failing_sync(self) -> None:
-        """At most one disk fails: from then on it counts as one that lost data."""
-        lossy = self.world.history.lossy
         node = self._one()
-        if not node.is_up or (lossy and node.host not in lossy):
-            return
-        self._count("failing_sync")
-        self.world.tell(f"the next sync on {node.host} fails")
+        if node.is_up and self._may_lose(node):
+            self._count("failing_sync")
+            self.world.tell(f"the next sync on {node.host} fails")
+            node.disk.sync_failures = 1
+
+    def _may_lose(self, node: SimNode) -> bool:
+        """At most one disk in a run loses what was synced, so that I1 says something."""
+        lossy = self.world.history.lossy
+        if lossy and node.host not in lossy:
+            return False
         lossy.add(node.host)
         node.disk_suspect = True
-        node.disk.sync_failures = 1
+        return True
+
+    def _bit_flip(self) -> None:
+        """A byte of a log, or of an index, changes on its own."""
+        node = self._one()
+        files = [
+            (path, inode)
+            for path, inode in node.disk.files()
+            if path.startswith("/data/") and path.endswith(("log", "index")) and inode.content
+        ]
+        if files and self._may_lose(node):
+            path, inode = self.random.choice(files)
+            position = self.random.randrange(len(inode.content))
+            self._count("bit_flip")
+            self.world.tell(f"byte {position} of {path} on {node.host} flips")
+            node.disk.flip(inode, position, 1 << self.random.randrange(8))
+
+    def _new_disk(self) -> None:
+        """The data directory comes back empty; Raft's is on another disk."""
+        node = self._one()
+        if self._may_lose(node):
+            self._count("new_disk")
+            if node.is_up:
+                self.world.kill(node.node_id)
+            self._stay_down(node)
+            self.world.tell(f"{node.host} gets an empty data disk")
+            node.disk.wipe("/data")
 
     def _disk_full(self) -> None:
         node = self._one()

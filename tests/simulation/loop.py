@@ -182,7 +182,10 @@ class SimLoop(asyncio.BaseEventLoop):
         return task
 
     def _on_error(self, loop: Any, context: dict[str, Any]) -> None:
-        owner = OWNER.get()
+        handle = context.get("handle")
+        owner = handle._context.get(OWNER) if handle is not None else OWNER.get()
+        if owner is not None and not owner.alive:
+            return  # it died in the middle of a step
         where = owner.host if owner is not None else "world"
         self.errors.append((where, f"{self.now:.6f} {context.get('message')}", context.get("exception")))
 

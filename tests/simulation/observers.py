@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
+from raftkafka.model.errors import CorruptionError
 from raftkafka.record.header import iter_headers
 from raftkafka.record.iterate import decode_records
 from tests.simulation.history import Applied, Led, Record, Replica, Restored, Seen
@@ -76,8 +77,20 @@ def look(world: World) -> None:
                 world.history.seen.append(Seen(world.loop.now, node.host, node.life, key, *state))
 
 
-async def read_replica(node: SimNode, partition: Partition) -> Replica:
-    """Everything that lies in the log of one replica."""
+async def read_replica(node: SimNode, partition: Partition) -> Replica | None:
+    """Everything that lies in the log of one replica; None for damage on a disk that was damaged.
+
+    Nobody reads a follower's log before it leads, so damage may lie there unseen. What matters is that it is not served.
+    """
+    try:
+        return await _read(node, partition)
+    except CorruptionError:
+        if node.disk_suspect:
+            return None
+        raise
+
+
+async def _read(node: SimNode, partition: Partition) -> Replica:
     log = partition.log
     records: list[Record] = []
     offset = log.log_start_offset

@@ -97,12 +97,10 @@ async def scenario(
     storm.heal()
     await _heal(world, workload)
     supervising.cancel()
-    history.replicas += [
-        await observers.read_replica(node, partition)
-        for node in world.nodes.values()
-        for partition in node.partitions()
-        if partition.offline is None
-    ]
+    for node in world.nodes.values():
+        for partition in node.partitions():
+            if partition.offline is None and (replica := await observers.read_replica(node, partition)) is not None:
+                history.replicas.append(replica)
 
 
 async def _heal(world: World, workload: Workload) -> None:
@@ -234,6 +232,8 @@ def _run_many(seeds: range, faults_s: float, faults: tuple[str, ...] | None, wit
         if outcome.violations:
             failed.append(seed)
             _report(outcome)
+        if (seed - seeds.start) % 50 == 49:
+            print(f"... {seed - seeds.start + 1} seeds, {len(failed)} failed, {virtual_s / real_s:.1f} s per second")
             sys.stdout.flush()
     print(f"{len(seeds)} seeds, {len(failed)} failed: {failed}")
     print(f"{virtual_s:.0f} simulated seconds in {real_s:.0f} s ({virtual_s / max(real_s, 1e-9):.1f} per second)")

@@ -116,6 +116,7 @@ class World:
             settings = Settings(
                 node_id=voter.node_id,
                 log_dirs=(Path("/data"),),
+                metadata_log_dir=Path("/metadata"),
                 listeners=(Listener(name="PLAINTEXT", host=voter.host, port=9092),),
                 allow_insecure_listeners=True,
                 voters=voters,
@@ -222,6 +223,7 @@ class World:
             node.process.backlog.clear()
         self.network.died(node.host, power=power)
         node.disk.locks.clear()
+        node.disk.steps_left = 0
 
     def pause(self, node_id: int) -> None:
         node = self.nodes[node_id]
