@@ -45,17 +45,22 @@ class Accumulator:
         Raises:
             BufferFullError: they do not fit, or others wait for room already; nothing was counted.
         """
-        if self._waiters or not self._fits(size_bytes):
+        if not self.reserve_now(size_bytes):
             raise BufferFullError(
                 f"{self.used_bytes} of {self._memory_max_bytes} bytes wait to be acknowledged; "
                 "wait for ready() before sending more, or raise buffer_memory"
             )
+
+    def reserve_now(self, size_bytes: int) -> bool:
+        """Count `size_bytes` more; False, and nothing is counted, where `reserve` raises."""
+        if self._waiters or not self._fits(size_bytes):
+            return False
         self.used_bytes += size_bytes
+        return True
 
     async def reserve_when_free(self, size_bytes: int) -> None:
         """Wait until `size_bytes` fit, first come, first served; they are counted when this returns."""
-        if not self._waiters and self._fits(size_bytes):
-            self.used_bytes += size_bytes
+        if self.reserve_now(size_bytes):
             return
         waiter = (size_bytes, self._loop.create_future())
         self._waiters.append(waiter)

@@ -209,7 +209,8 @@ class Producer:
         record = checked_record(key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
         size_bytes = estimated_size(record[0], record[1], record[3])
         self._check(partition, size_bytes)
-        await self._reserve_when_free(size_bytes)
+        if not self._accumulator.reserve_now(size_bytes):
+            await self._reserve_when_free(size_bytes)
         return await self._take(topic, partition, record, size_bytes)
 
     async def send_batch(
@@ -303,7 +304,7 @@ class Producer:
         self, topic: str, partition: int | None, record: RecordFields, size_bytes: int
     ) -> asyncio.Future[RecordMetadata]:
         future: asyncio.Future[RecordMetadata] = self._loop.create_future()
-        if topic in self._unrouted or self._route(topic) is None:
+        if topic not in self._routes and (topic in self._unrouted or self._route(topic) is None):
             self._unrouted.add(topic, partition, record, size_bytes, future)
             self._router.track((topic,))
         else:
@@ -318,7 +319,7 @@ class Producer:
         size_bytes: int,
         future: asyncio.Future[RecordMetadata],
     ) -> None:
-        route = self._route(topic)
+        route = self._routes.get(topic) or self._route(topic)
         assert route is not None, "the caller has seen it"
         lane = route.lane(record[0], size_bytes) if partition is None else route.lane_of(partition)
         if self._accumulator.append(lane, record, size_bytes, future):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from raftkafka.broker.metadata_store import MetadataStore
@@ -55,21 +56,25 @@ class ProduceHandler:
                     for wanted in request.partitions
                 )
             )
-        pending = PendingProduce(len(request.partitions))
+        responses: list[ProducePartitionResponse] = []
+        uncommitted: list[tuple[int, Partition]] = []
         for position, wanted in enumerate(request.partitions):
             key = TopicPartition(wanted.topic_id, wanted.partition)
             try:
                 partition = self._replicas.require(key)
-                pending.responses[position] = self._append(partition, wanted, acks)
+                responses.append(self._append(partition, wanted, acks))
             except ApiError as error:
-                pending.responses[position] = self._refusal(key, error)
+                responses.append(self._refusal(key, error))
                 continue
-            if acks == ALL:
-                pending.await_commit(partition, position)
+            if acks == ALL and partition.high_watermark < partition.log.log_end_offset:
+                uncommitted.append((position, partition))
         if acks == 0:
             return None
-        if pending.waiting == 0:
-            return pending.response()
+        if not uncommitted:
+            return ProduceResponse(partitions=tuple(responses))
+        pending = PendingProduce(responses)
+        for position, partition in uncommitted:
+            pending.await_commit(partition, position)
         return pending.start(max(0, request.timeout_ms) / 1000)
 
     def _append(self, partition: Partition, wanted: ProducePartition, acks: int) -> ProducePartitionResponse:
@@ -110,25 +115,17 @@ class ProduceHandler:
 class PendingProduce:
     """The answer to one request while some of its batches wait for their commit."""
 
-    __slots__ = ("_future", "_open", "_timer", "responses", "waiting")
+    __slots__ = ("_future", "_open", "_responses", "_timer")
 
-    def __init__(self, partitions: int) -> None:
-        self.responses: list[ProducePartitionResponse | None] = [None] * partitions
-        self.waiting = 0
+    def __init__(self, responses: list[ProducePartitionResponse]) -> None:
+        self._responses = responses
         self._open: dict[int, tuple[Partition, CommitWait]] = {}
         self._future: asyncio.Future[ProduceResponse] | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def response(self) -> ProduceResponse:
-        return ProduceResponse(partitions=tuple(each for each in self.responses if each is not None))
-
     def await_commit(self, partition: Partition, position: int) -> None:
-        """Wait until everything appended to `partition` so far lies below the high watermark."""
-        last_offset = Offset(partition.log.log_end_offset - 1)
-        if partition.high_watermark > last_offset:
-            return
-        wait = CommitWait(last_offset, lambda code: self._done(position, code))
-        self.waiting += 1
+        """Wait until everything appended to `partition` so far lies below the high watermark, which it does not yet."""
+        wait = CommitWait(Offset(partition.log.log_end_offset - 1), partial(self._done, position))
         self._open[position] = (partition, wait)
         partition.waiting_commits.add(wait)
 
@@ -142,16 +139,14 @@ class PendingProduce:
         del self._open[position]
         if code is not ErrorCode.NONE:
             self._fail(position, code)
-        self.waiting -= 1
-        if self.waiting == 0 and self._future is not None and not self._future.done():
+        if not self._open and self._future is not None and not self._future.done():
             assert self._timer is not None
             self._timer.cancel()
-            self._future.set_result(self.response())
+            self._future.set_result(ProduceResponse(partitions=tuple(self._responses)))
 
     def _fail(self, position: int, code: ErrorCode) -> None:
-        response = self.responses[position]
-        assert response is not None
-        self.responses[position] = ProducePartitionResponse(
+        response = self._responses[position]
+        self._responses[position] = ProducePartitionResponse(
             topic_id=response.topic_id, partition=response.partition, error_code=code, error_message=UNKNOWN_OUTCOME
         )
 
@@ -162,4 +157,4 @@ class PendingProduce:
             self._fail(position, ErrorCode.REQUEST_TIMED_OUT)
         self._open.clear()
         if self._future is not None and not self._future.done():
-            self._future.set_result(self.response())
+            self._future.set_result(ProduceResponse(partitions=tuple(self._responses)))
