@@ -92,7 +92,7 @@ def fetched(records: bytes) -> FetchResponse:
 async def test_requests_of_one_turn_leave_together(broker, connection):
     futures = [connection.request(ApiVersions()) for _ in range(50)]
     await broker.has(50)
-    assert broker.reads <= 2  # the preface may come first
+    assert broker.reads <= 3  # the preface may come first; on an idle connection the first request leaves at once
     for index in range(50):
         broker.answer(index, VERSIONS)
     assert await asyncio.gather(*futures) == [VERSIONS] * 50
@@ -126,6 +126,44 @@ async def test_a_timeout_fails_one_request_and_later_answers_still_fit(broker, c
     broker.answer(1, fetched(b"x"))
     assert bytes((await fast).partitions[0].records) == b"x"
     assert not connection.closed
+
+
+async def test_who_asks_is_told_in_order_and_once(broker, connection):
+    told = []
+    for name in ("first", "second"):
+        connection.ask(ApiVersions(), timeout_s=10, on_answer=lambda answer, name=name: told.append((name, answer)))
+    await broker.has(2)
+    broker.answer(0, VERSIONS)
+    broker.answer(1, ApiError(ErrorCode.NOT_CONTROLLER, "elsewhere"))
+    async with asyncio.timeout(10):
+        while len(told) < 2:
+            await asyncio.sleep(0.001)
+    await connection.close()
+    assert told[0] == ("first", VERSIONS)
+    assert told[1][0] == "second"
+    assert isinstance(told[1][1], ApiError)
+    with pytest.raises(ConnectionClosedError):
+        connection.ask(ApiVersions(), timeout_s=10, on_answer=told.append)
+    assert len(told) == 2
+
+
+async def test_an_answer_may_be_the_reason_to_close(broker, connection):
+    told = []
+
+    def leave(answer):
+        told.append(answer)
+        connection.abort()
+
+    connection.ask(ApiVersions(), timeout_s=10, on_answer=leave)
+    connection.ask(ApiVersions(), timeout_s=10, on_answer=told.append)
+    await broker.has(2)
+    broker.answer(0, VERSIONS)
+    broker.answer(1, VERSIONS)
+    async with asyncio.timeout(10):
+        while len(told) < 2:
+            await asyncio.sleep(0.001)
+    assert told[0] == VERSIONS
+    assert isinstance(told[1], ConnectionClosedError)
 
 
 async def test_an_error_response_is_raised(broker, connection):
