@@ -45,7 +45,8 @@ def decide_register(
     """Register a broker that has started.
 
     `alive`: the earlier incarnation of this id is known to run still, then nobody else gets the id. Answers with
-    INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, INVALID_REQUEST. The same incarnation again is answered as before.
+    INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, INVALID_REQUEST, and INVALID_UPDATE_VERSION where another start
+    came between: ask again. The same incarnation again is answered as before.
     """
     known = image.brokers.get(request.broker_id)
     refusal = _why_not_register(image, request, known, alive=alive)
@@ -150,8 +151,10 @@ def _why_not_register(
 def _registered(image: Image, request: BrokerRegistration) -> BrokerRegistrationResponse:
     broker = image.brokers.get(request.broker_id)
     if broker is None or broker.incarnation_id != request.incarnation_id:
+        # Not final: the other start may be an earlier life of the same broker, whose request was still under way when it
+        # died. Who asks again is judged by the registration that is in force then.
         return _refused(
-            ErrorCode.DUPLICATE_BROKER_REGISTRATION,
+            ErrorCode.INVALID_UPDATE_VERSION,
             f"broker id {request.broker_id} was registered by another start at the same time",
             image,
         )

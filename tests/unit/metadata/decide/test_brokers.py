@@ -122,7 +122,8 @@ def test_of_two_starts_at_the_same_time_one_is_refused(cluster, request_of):
     second = decide_register(cluster.image, two, alive=False)
     assert carry_out(cluster, first).error_code is ErrorCode.NONE
     cluster.apply(*second.commands, expect=ErrorCode.DUPLICATE_BROKER_REGISTRATION)
-    assert second.respond(cluster.image).error_code is ErrorCode.DUPLICATE_BROKER_REGISTRATION
+    # An earlier life of the same broker may have come between: only asking again will tell, so this is not final.
+    assert second.respond(cluster.image).error_code is ErrorCode.INVALID_UPDATE_VERSION
 
 
 def test_unfencing_and_fencing(cluster, request_of):
