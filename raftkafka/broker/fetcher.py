@@ -156,6 +156,8 @@ class LeaderFetcher:
                 lane=lane,
             )
         )
+        # Retrieved in any case: when this loop is cancelled in the turn in which the question failed, nobody asks for it.
+        fetch.add_done_callback(lambda task: task.cancelled() or task.exception())
         changed = asyncio.ensure_future(self._changed.wait())
         try:
             await asyncio.wait({fetch, changed}, return_when=asyncio.FIRST_COMPLETED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable
 
 import pytest
@@ -272,3 +273,21 @@ async def test_a_partition_has_one_leader_at_a_time(world, leader, orders):
     world.fetchers.forget(orders.topic_partition)
     world.fetchers.forget(orders.topic_partition)
     assert world.fetchers._by_leader == {}
+
+
+async def test_a_question_that_fails_while_the_fetcher_stops_is_no_news(world, orders, leader):
+    loop = asyncio.get_running_loop()
+    complaints: list[object] = []
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    failing: asyncio.Future[FetchResponse] = loop.create_future()
+    world.peers.answer = lambda node, request: failing
+    asked = len(world.peers.asked)
+    await world.until(lambda: len(world.peers.asked) > asked)
+    # Both in one turn of the loop: the failure is there, and the task that would have looked at it is gone.
+    failing.set_exception(PeerUnavailableError("the connection was lost"))
+    await asyncio.sleep(0)
+    world.fetchers.stop()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert complaints == []
