@@ -242,6 +242,7 @@ class LogDirs:
                 path = opened.directory.partition_path(topic, key.partition)
                 _log.info("%s-%d: deleting the log of a topic that is gone", topic, key.partition)
                 opened.directory.delete(path, unique=self._new_id())
+                await asyncio.sleep(0)  # a deletion syncs its directory: one per turn of the loop
 
     # Duties
 

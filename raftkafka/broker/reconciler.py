@@ -155,6 +155,8 @@ class Reconciler:
             self._work.clear()
             while self._dirty:
                 await self._reconcile(next(iter(self._dirty)))
+                # Opening and deleting often wait for nothing: a thousand of them in one turn would cost an election.
+                await asyncio.sleep(0)
             if self._strays_wanted:
                 self._strays_wanted = False
                 await self._logs.delete_strays(self._store.image)

@@ -99,6 +99,30 @@ async def test_a_deleted_topic_is_gone_from_table_and_disk(world, logs):
     assert len(world.replicas) == 0
 
 
+async def test_opening_and_deleting_many_logs_leaves_the_loop_to_others_in_between(world, logs):
+    """A restart with a thousand partitions must not hold the loop for so long that an election follows."""
+    keys = [world.create(f"mine-{number}", 1) for number in range(20)]
+    turns = 0
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        asyncio.get_running_loop().call_soon(turn)
+
+    world.run()
+    turn()
+    seen = []
+    for wanted in (len(keys), 0):
+        began = turns
+        while len(world.replicas) != wanted:
+            await asyncio.sleep(0)
+        seen.append(turns - began)
+        if wanted:
+            for key in keys:
+                world.delete(key)
+    assert min(seen) >= len(keys) - 1
+
+
 async def test_a_topic_deleted_while_it_is_opened_is_deleted_then(world, logs):
     world.run()
     logs.gate.clear()
