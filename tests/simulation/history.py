@@ -126,6 +126,9 @@ class History:
     deleted: set[str] = field(default_factory=set)
     lossy: set[str] = field(default_factory=set)
     replicas: list[Replica] = field(default_factory=list)
+    stranded: bool = False
+    """The only replica that may lead a partition is on a disk that was damaged: an operator has to decide (see
+    docs/verification.md). Nothing can be said about the end of such a run."""
     healed: bool = False
     not_healed: str = "the run did not get that far"
     unexpected: list[str] = field(default_factory=list)

@@ -37,6 +37,7 @@ class Outcome:
     acknowledged: int
     unacknowledged: int
     read: int
+    stranded: bool
     virtual_s: float
     real_s: float
 
@@ -97,6 +98,9 @@ async def scenario(
     storm.heal()
     await _heal(world, workload)
     supervising.cancel()
+    if history.stranded:
+        world.tell("a partition is stranded on a damaged disk")
+        return
     for node in world.nodes.values():
         for partition in node.partitions():
             if partition.offline is None and (replica := await observers.read_replica(node, partition)) is not None:
@@ -113,6 +117,7 @@ async def _heal(world: World, workload: Workload) -> None:
         return
     if not await world.until(lambda: not _incomplete(world), timeout_s=deadline - world.loop.now):
         history.not_healed = f"an ISR is not full after {HEAL_S} s: {_incomplete(world)}"
+        history.stranded = _is_stranded(world)
         return
     if not await world.as_client(workload.prove_progress(timeout_s=15)):
         history.not_healed = "records are not acknowledged"
@@ -132,6 +137,15 @@ async def _heal(world: World, workload: Workload) -> None:
         history.not_healed = f"the last reader did not get to the end of {ends}"
         return
     history.healed = True
+
+
+def _is_stranded(world: World) -> bool:
+    """Every partition that does not heal has nobody in its ISR but the one whose disk was damaged."""
+    damaged = {node.node_id for node in world.nodes.values() if node.host in world.history.lossy}
+    states = [state for node in world.nodes.values() if node.node for _, state in node.node.image.partitions()]
+    return bool(damaged) and all(
+        len(state.isr) == len(state.replicas) or {int(each) for each in state.isr} <= damaged for state in states
+    )
 
 
 def _incomplete(world: World) -> list[str]:
@@ -186,6 +200,7 @@ def simulate(
         acknowledged=len(history.acknowledged),
         unacknowledged=len(history.unacknowledged),
         read=len(history.reads),
+        stranded=history.stranded,
         virtual_s=world.loop.now - 1_000,
         real_s=time.perf_counter() - began,
     )
@@ -222,13 +237,14 @@ def _run_many(seeds: range, faults_s: float, faults: tuple[str, ...] | None, wit
     failed: list[int] = []
     injected: Counter[str] = Counter()
     virtual_s = real_s = 0.0
-    acknowledged = 0
+    acknowledged = stranded = 0
     for seed in seeds:
         outcome = simulate(seed, faults_s=faults_s, faults=faults, without=without)
         injected.update(outcome.faults)
         virtual_s += outcome.virtual_s
         real_s += outcome.real_s
         acknowledged += outcome.acknowledged
+        stranded += outcome.stranded
         if outcome.violations:
             failed.append(seed)
             _report(outcome)
@@ -238,6 +254,7 @@ def _run_many(seeds: range, faults_s: float, faults: tuple[str, ...] | None, wit
     print(f"{len(seeds)} seeds, {len(failed)} failed: {failed}")
     print(f"{virtual_s:.0f} simulated seconds in {real_s:.0f} s ({virtual_s / max(real_s, 1e-9):.1f} per second)")
     print(f"{acknowledged} records acknowledged; faults: {dict(sorted(injected.items()))}")
+    print(f"{stranded} runs ended with a partition stranded on a damaged disk")
     return 1 if failed else 0
 
 

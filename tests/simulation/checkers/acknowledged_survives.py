@@ -8,7 +8,7 @@ from tests.simulation.history import History
 
 
 def check(history: History) -> Iterator[str]:
-    if len(history.lossy) >= history.min_insync_replicas:
+    if history.stranded or len(history.lossy) >= history.min_insync_replicas:
         return
     there: dict[tuple[object, int], set[bytes]] = {}
     starts: dict[object, int] = {}

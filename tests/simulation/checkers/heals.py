@@ -8,7 +8,7 @@ from tests.simulation.history import History
 
 
 def check(history: History) -> Iterator[str]:
-    if not history.healed:
+    if not history.healed and not history.stranded:
         yield f"I17: not healed: {history.not_healed}"
     for event in history.unexpected:
         yield f"I17: {event}"
