@@ -17,6 +17,9 @@ from raftkafka.model.ids import Offset
 WAIT_MAX_S: Final = 60.0
 """No request waits longer, whatever it asks for: a client that goes away leaves its waits behind until they end."""
 
+PARTITIONS_PER_TURN: Final = 256
+"""What waiting fetches may read again in one turn of the loop, a few milliseconds' work, before others get theirs."""
+
 
 class CommitWait:
     """One appended batch that waits until the high watermark has passed it."""
@@ -62,29 +65,71 @@ class CommitQueue:
             return
 
 
+class Turns:
+    """Tries what was woken, in order, PARTITIONS_PER_TURN of it in a turn of the loop: thousands of waiting
+    fetches, or a few of thousands of partitions each, must not keep Raft waiting until the last of them has been read.
+    """
+
+    __slots__ = ("_loop", "_queue", "_scheduled")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._queue: deque[tuple[Callable[[], None], int]] = deque()
+        self._scheduled = False
+
+    def add(self, work: Callable[[], None], partitions: int) -> None:
+        """Call `work`, which reads so many partitions, in one of the next turns."""
+        self._queue.append((work, partitions))
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._run)
+
+    def _run(self) -> None:
+        self._scheduled = False
+        queue, left = self._queue, PARTITIONS_PER_TURN
+        try:
+            while queue and left > 0:
+                work, partitions = queue.popleft()
+                left -= partitions
+                work()
+        finally:
+            if queue:
+                self._schedule()
+
+
 class DelayedFetch:
     """A fetch that found too little; `attempt(final)` reads again and returns True once it has answered.
 
-    Wake-ups of one loop turn are one attempt, so that a burst of appends costs one read.
+    Wake-ups until its turn comes are one attempt, so that a burst of appends costs one read.
     """
 
-    __slots__ = ("_attempt", "_done", "_leave", "_loop", "_scheduled", "_timer")
+    __slots__ = ("_attempt", "_done", "_leave", "_partitions", "_scheduled", "_timer", "_turns")
 
     def __init__(
-        self, *, attempt: Callable[[bool], bool], leave: Callable[[DelayedFetch], None], max_wait_s: float
+        self,
+        *,
+        attempt: Callable[[bool], bool],
+        leave: Callable[[DelayedFetch], None],
+        max_wait_s: float,
+        turns: Turns,
+        partitions: int,
     ) -> None:
-        self._loop = asyncio.get_running_loop()
+        self._turns = turns
+        self._partitions = partitions
         self._attempt = attempt
         self._leave = leave
         self._done = False
         self._scheduled = False
-        self._timer = self._loop.call_later(max_wait_s, self._expire)
+        self._timer = asyncio.get_running_loop().call_later(max_wait_s, turns.add, self._expire, partitions)
 
     def wake(self) -> None:
         """Something changed on a partition that this fetch waits for."""
         if not self._scheduled and not self._done:
             self._scheduled = True
-            self._loop.call_soon(self._try)
+            self._turns.add(self._try, self._partitions)
 
     def cancel(self) -> None:
         """Nobody wants the answer any more."""

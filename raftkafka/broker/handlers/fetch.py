@@ -11,7 +11,7 @@ from typing import Final
 
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
-from raftkafka.broker.purgatory import WAIT_MAX_S, DelayedFetch
+from raftkafka.broker.purgatory import WAIT_MAX_S, DelayedFetch, Turns
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
 from raftkafka.model.context import RequestContext
@@ -29,6 +29,7 @@ class FetchHandler:
     def __init__(self, *, replicas: ReplicaTable, store: MetadataStore) -> None:
         self._replicas = replicas
         self._store = store
+        self.turns = Turns()
 
     def __call__(self, context: RequestContext, request: Fetch) -> FetchResponse | asyncio.Future[FetchResponse]:
         if request.replica_id != NO_NODE:
@@ -241,7 +242,11 @@ class _Read:
     def wait(self) -> asyncio.Future[FetchResponse]:
         self._future = asyncio.get_running_loop().create_future()
         self._delayed = DelayedFetch(
-            attempt=self._again, leave=self._leave, max_wait_s=min(self._request.max_wait_ms / 1000, WAIT_MAX_S)
+            attempt=self._again,
+            leave=self._leave,
+            max_wait_s=min(self._request.max_wait_ms / 1000, WAIT_MAX_S),
+            turns=self._handler.turns,
+            partitions=len(self._request.partitions),
         )
         for wanted in self._request.partitions:
             partition = self._handler.partition_of(wanted)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raftkafka.broker.purgatory import CommitQueue, CommitWait, DelayedFetch, FetchWaiters
+from raftkafka.broker.purgatory import PARTITIONS_PER_TURN, CommitQueue, CommitWait, DelayedFetch, FetchWaiters, Turns
 from raftkafka.model.errors import ErrorCode
 
 
@@ -56,7 +56,7 @@ class Attempts:
         self.left += 1
 
     def fetch(self, max_wait_s: float = 1.0) -> DelayedFetch:
-        return DelayedFetch(attempt=self.attempt, leave=self.leave, max_wait_s=max_wait_s)
+        return DelayedFetch(attempt=self.attempt, leave=self.leave, max_wait_s=max_wait_s, turns=Turns(), partitions=1)
 
 
 async def test_wake_ups_of_one_turn_are_one_attempt():
@@ -95,6 +95,26 @@ async def test_a_cancelled_fetch_leaves_and_tries_no_more():
     assert attempts.left == 1
 
 
+async def test_many_that_are_woken_at_once_share_the_loop_with_others():
+    """A client that parks fetches of thousands of partitions must not hold up Raft whenever a record comes."""
+    turns, tried = Turns(), []
+    for number in range(5):
+        fetch = DelayedFetch(
+            attempt=lambda final, number=number: bool(tried.append(number)) or True,
+            leave=lambda fetch: None,
+            max_wait_s=60,
+            turns=turns,
+            partitions=PARTITIONS_PER_TURN // 2,
+        )
+        fetch.wake()
+    progress = []
+    while len(tried) < 5:
+        await asyncio.sleep(0)
+        progress.append(len(tried))
+    assert progress[-3:] == [2, 4, 5]
+    assert tried == [0, 1, 2, 3, 4]
+
+
 async def test_a_last_attempt_that_fails_still_leaves():
     attempts = Attempts()
     errors = []
@@ -103,7 +123,7 @@ async def test_a_last_attempt_that_fails_still_leaves():
     def broken(final: bool) -> bool:
         raise ZeroDivisionError
 
-    DelayedFetch(attempt=broken, leave=attempts.leave, max_wait_s=0.1)
+    DelayedFetch(attempt=broken, leave=attempts.leave, max_wait_s=0.1, turns=Turns(), partitions=1)
     await asyncio.sleep(1)
     assert [type(error) for error in errors] == [ZeroDivisionError]
     assert attempts.left == 1
