@@ -31,6 +31,10 @@ def _replaced(owner: Any, name: str, make: Callable[[Any], Any]) -> Iterator[Non
         setattr(owner, name, original)
 
 
+async def _do_not_wait(self: Any, asked: Any) -> None:
+    """In place of a wait for the disk."""
+
+
 def skip_the_fsync() -> contextlib.AbstractContextManager[None]:
     """A sync that only looks like one."""
 
@@ -55,6 +59,7 @@ def acknowledge_before_the_sync() -> contextlib.AbstractContextManager[None]:
         with (
             _replaced(Partition, "_counted", lambda _: lambda self: self.log.log_end_offset),
             _replaced(Partition, "on_replica_fetch", fetched),
+            _replaced(LeaderFetcher, "_synced", lambda _: _do_not_wait),
         ):
             yield
 
@@ -209,14 +214,22 @@ def lead_for_ever() -> contextlib.AbstractContextManager[None]:
 def forget_what_was_fetched() -> contextlib.AbstractContextManager[None]:
     """A follower says that it has synced what it has only asked for."""
 
-    def make(original: Any) -> Any:
-        def position(self: LeaderFetcher, partition: Partition) -> Any:
-            asked = original(self, partition)
-            return replace(asked, flushed_offset=asked.fetch_offset)
+    @contextlib.contextmanager
+    def both() -> Iterator[None]:
+        def make(original: Any) -> Any:
+            def position(self: LeaderFetcher, partition: Partition) -> Any:
+                asked = original(self, partition)
+                return replace(asked, flushed_offset=asked.fetch_offset)
 
-        return position
+            return position
 
-    return _replaced(LeaderFetcher, "_position", make)
+        with (
+            _replaced(LeaderFetcher, "_position", make),
+            _replaced(LeaderFetcher, "_synced", lambda _: _do_not_wait),
+        ):
+            yield
+
+    return both()
 
 
 MUTATIONS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {

@@ -1,0 +1,20 @@
+"""The simulator finds deliberate bugs. Here those that need few seeds; the table of all is in docs/verification.md."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.simulation.mutation_table import detect
+from tests.simulation.mutations import MUTATIONS
+
+QUICK = ("skip_the_fsync", "truncate_to_the_watermark", "lead_for_ever", "serve_beyond_the_watermark")
+SEEDS_MAX = 15
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_deliberate_bug_is_found(name: str) -> None:
+    assert detect(name, seeds_max=SEEDS_MAX, faults_s=12.0).seeds is not None
+
+
+def test_there_are_at_least_a_dozen() -> None:
+    assert len(MUTATIONS) >= 12
