@@ -81,7 +81,9 @@ class Reconciler:
             self._may_lead = True
             image = self._store.image
             for key, state in image.partitions():
-                if state.leader == self._node_id and not self._reconcile_open(image, key):
+                held = self._replicas.get(key)
+                waits = state.leader == self._node_id or (held is not None and held.offline is not None)
+                if waits and not self._reconcile_open(image, key):
                     self._dirty[key] = None
         self._work.set()
 
@@ -187,9 +189,11 @@ class Reconciler:
 
     def _is_to_be_rebuilt(self, partition: Partition, state: PartitionState) -> bool:
         """A damaged log is fetched again from the leader (I15), once it counts for nothing any more: as long as this
-        replica is in the ISR, an empty log in its place could be elected (I4)."""
+        replica is in the ISR, an empty log in its place could be elected (I4). An image of before the start is no witness:
+        this replica may have become the last member of the ISR since."""
         return (
-            isinstance(partition.offline, CorruptionError)
+            self._may_lead
+            and isinstance(partition.offline, CorruptionError)
             and self._node_id not in state.isr
             and state.leader not in (NO_NODE, self._node_id)
         )

@@ -244,3 +244,18 @@ async def test_the_last_member_of_an_isr_keeps_its_damaged_log(world, logs):
     assert world.replicas.get(key) is partition
     (response,) = world.ask(key, 0).partitions
     assert response.error_code is ErrorCode.KAFKA_STORAGE_ERROR
+
+
+async def test_an_image_of_before_the_start_lets_no_damaged_log_go(world, logs):
+    key = world.create("mine", 1, 2)
+    world.reconciler.start()
+    await world.until(lambda: world.replicas.get(key))
+    partition = world.replicas.get(key)
+    partition.take_offline(CorruptionError("a bit has flipped"))
+    # What the own Raft log tells while it is replayed: once this replica was not in the ISR. By now it may be the last.
+    world.commit(LoseReplica(node_id=NodeId(1), epoch=world.epoch(1), topic_id=key.topic_id, partition=key.partition))
+    await asyncio.sleep(1)
+    assert world.replicas.get(key) is partition
+    world.reconciler.image_is_current()
+    await world.until(lambda: world.replicas.get(key) not in (None, partition))
+    assert world.replicas.get(key).offline is None
