@@ -11,6 +11,7 @@ import asyncio
 import contextvars
 import gc
 import heapq
+import warnings
 from collections import deque
 from collections.abc import Callable, Coroutine
 from random import Random
@@ -232,6 +233,13 @@ class SimLoop(asyncio.BaseEventLoop):
     def _bury(self) -> None:
         """Close the coroutines of the dead and of the living, so that nobody complains about them later."""
         self.set_exception_handler(lambda loop, context: None)
+        with warnings.catch_warnings():
+            # Of coroutines that had not begun when the world ended.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            self._close_coroutines()
+        self.close()
+
+    def _close_coroutines(self) -> None:
         for incarnation in self._all_tasks:
             incarnation.alive = False
             for task in incarnation.tasks:
@@ -243,4 +251,3 @@ class SimLoop(asyncio.BaseEventLoop):
                     task.get_coro().close()  # type: ignore[union-attr]
                 except BaseException:  # noqa: BLE001 - a finally-block in a world that has ended
                     continue
-        self.close()

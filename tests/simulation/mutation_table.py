@@ -33,11 +33,11 @@ def detect(name: str, *, seeds_max: int = SEEDS_MAX, first: int = 1, faults_s: f
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutation_table")
-    parser.add_argument("names", nargs="*", default=list(MUTATIONS), choices=[*MUTATIONS, []])
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(MUTATIONS))
     parser.add_argument("--seeds", type=int, default=SEEDS_MAX)
     options = parser.parse_args()
     missed = 0
-    for name in options.names:
+    for name in options.names or MUTATIONS:
         found = detect(name, seeds_max=options.seeds)
         missed += found.seeds is None
         print(
