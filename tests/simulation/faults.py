@@ -21,6 +21,8 @@ POWER_MODES = ("none", "all", "some", "reordered")
 OPT_IN = ("new_disk",)
 """Not survived yet in every case (see docs/verification.md): in a run only when it is asked for by name."""
 
+UNSYNCED_WRITES_VANISH = ("power", "power_several", "blackout", "crash_at_step", "failing_sync")
+
 FAULT_CHANCE = 0.35
 """Of each fault to be in a run."""
 

@@ -17,7 +17,7 @@ from random import Random
 from raftkafka.model.settings.values import ControllerSettings, FlushPolicy, LogSettings, ReplicaSettings
 from tests.simulation import observers
 from tests.simulation.checkers.catalogue import violations
-from tests.simulation.faults import Faults
+from tests.simulation.faults import UNSYNCED_WRITES_VANISH, Faults
 from tests.simulation.workload import PARTITIONS, TOPIC, Workload
 from tests.simulation.world import World
 
@@ -53,7 +53,7 @@ def make_world(seed: int, *, readable: bool = False) -> World:
             min_insync_replicas=2,
             segment_bytes=random.choice([8 << 10, 64 << 10, 1 << 20]),
             index_interval_bytes=random.choice([200, 4096]),
-            flush_policy=FlushPolicy.GROUP,
+            flush_policy=random.choices(list(FlushPolicy), [8, 1, 1])[0],
         ),
         replica=ReplicaSettings(
             lag_time_max_ms=random.choice([1_000, 3_000, 10_000]),
@@ -78,7 +78,12 @@ async def scenario(
 ) -> None:
     random = Random(world.random.getrandbits(64))
     history = world.history
-    workload = Workload(world, Random(random.getrandbits(64)))
+    workload = Workload(
+        world, Random(random.getrandbits(64)), records_per_s=random.choices([20, 100, 400], [6, 2, 1])[0]
+    )
+    if world.nodes[1].settings.log.flush_policy is not FlushPolicy.GROUP:
+        # Nothing is promised then about the loss of unsynced writes on several disks at once.
+        without = (*without, *UNSYNCED_WRITES_VANISH)
     storm = Faults(world, Random(random.getrandbits(64)), names=faults, without=without)
     world.network.delay_s = random.choice([0.0001, 0.0005, 0.005])
     world.network.piece_chance = random.choice([0.0, 0.05, 0.5])
