@@ -6,9 +6,7 @@ then never changes.
 
 from __future__ import annotations
 
-import logging
 import secrets
-from typing import Final
 
 from raftkafka.model.api.sasl import (
     CLUSTER_SECRET,
@@ -22,8 +20,6 @@ from raftkafka.model.errors import ErrorCode, ProtocolError
 from raftkafka.model.ids import NodeId
 from raftkafka.wire.node_auth import NONCE_BYTES, NodeAuthServer
 
-_LOG: Final = logging.getLogger("raftkafka.network")
-
 
 class ConnectionAuthentication:
     """One per connection. After an answer with `failed` set, the answer is sent and the connection closed."""
@@ -35,6 +31,7 @@ class ConnectionAuthentication:
         self._server: NodeAuthServer | None = None
         self._challenged = False
         self.failed = False
+        self.why = "authentication out of order"
 
     def handshake(self, request: SaslHandshake) -> SaslHandshakeResponse:
         """Offers CLUSTER-SECRET-SHA-256 where this cluster has a secret; any other mechanism is refused."""
@@ -64,7 +61,7 @@ class ConnectionAuthentication:
             self._context.node_id = self._server.on_proof(request.auth_bytes)
         except ProtocolError as error:
             self.failed = True
-            _LOG.warning("authentication of %s failed: %s", self._context.client_address, error)
+            self.why = str(error)
             return SaslAuthenticateResponse(
                 error_code=ErrorCode.SASL_AUTHENTICATION_FAILED, error_message="authentication failed"
             )

@@ -16,6 +16,8 @@ from functools import partial
 from typing import Any, Final, Protocol, cast
 
 from raftkafka.listeners.authentication import ConnectionAuthentication
+from raftkafka.listeners.complaints import Complaints
+from raftkafka.listeners.held_bytes import LIGHT_BYTES, HeldBytes
 from raftkafka.listeners.receive_ring import ReceiveRing
 from raftkafka.model.api import ApiKey, Request, Response
 from raftkafka.model.api.sasl import SaslAuthenticate, SaslHandshake
@@ -31,7 +33,12 @@ from raftkafka.wire.session import Incoming, ServerSession, api_name
 _LOG: Final = logging.getLogger("raftkafka.network")
 
 REQUESTS_PER_TURN: Final = 256
-"""After so many requests of one connection the loop gets its turn: a ring full of tiny requests must not hold it."""
+"""After so many requests of one connection the loop gets its turn: a ring full of tiny requests must not hold it. A request
+counts as many as it has partitions or topics, where those are more than one."""
+
+PARTS_WAITING_MAX: Final = 20_000
+"""Partitions and topics in the unanswered requests of one connection above which no further request is taken: what they take
+is many times what was sent."""
 
 _ANSWERED_HERE: Final = frozenset({ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE})
 
@@ -59,15 +66,18 @@ class ConnectionSurroundings:
     authentication_required: bool
     admit: Callable[[ServerConnection, str], bool]
     gone: Callable[[ServerConnection, str], None]
+    held: HeldBytes
+    complaints: Complaints
 
 
 class _Slot:
     """The place of one answer in the order of answers; `frame` is None until it is ready."""
 
-    __slots__ = ("bytes", "frame", "incoming", "waiting")
+    __slots__ = ("bytes", "frame", "incoming", "parts", "waiting")
 
     def __init__(self, incoming: Incoming, waiting: asyncio.Future[Any] | None) -> None:
         self.incoming = incoming
+        self.parts = _parts(incoming)
         self.waiting = waiting
         self.frame: list[Buffer] | None = None
         self.bytes = 0
@@ -92,6 +102,7 @@ class ServerConnection(asyncio.BufferedProtocol):
         self._address = ""
         self._slots: deque[_Slot] = deque()
         self._held_bytes = 0  # of answers that are ready, but behind one that is not
+        self._parts_waiting = 0
         self._out: list[Buffer] = []
         self._out_bytes = 0
         self._admitted = False
@@ -128,6 +139,7 @@ class ServerConnection(asyncio.BufferedProtocol):
         # A handler that was asked keeps running to its end: its effects must not depend on who still listens.
         self._slots.clear()
         self._out.clear()
+        self._around.held.forget(self)
         if self._admitted:
             self._admitted = False
             self._around.probe.connection_closed(self._around.listener)
@@ -140,6 +152,8 @@ class ServerConnection(asyncio.BufferedProtocol):
         self._ring.written(nbytes)
         if not self._stalled:
             self._take()
+        if len(self._ring) >= LIGHT_BYTES:
+            self._report_held()
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -160,12 +174,34 @@ class ServerConnection(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
+    # Holder
+
+    @property
+    def held_bytes(self) -> int:
+        unsent = 0 if self._transport is None else self._transport.get_write_buffer_size()
+        return len(self._ring) + self._held_bytes + self._out_bytes + unsent
+
+    def cut(self, reason: str) -> None:
+        self._complain(logging.WARNING, reason)
+        self._slots.clear()
+        self._out = []
+        self._held_bytes = self._out_bytes = 0
+        self.abort()
+
+    def _report_held(self) -> None:
+        self._around.held.report(self, self.held_bytes)
+
+    def _complain(self, level: int, reason: object) -> None:
+        message = f"closing {self._context.client_address} on {self._around.listener}: {reason}"
+        self._around.complaints.say(level, message, now=self._loop.time())
+
     # Requests
 
     def _full(self) -> bool:
         return (
             self._writing_paused
             or len(self._slots) >= self._settings.in_flight_max
+            or self._parts_waiting >= PARTS_WAITING_MAX
             or self._held_bytes + self._out_bytes >= self._settings.unsent_max_bytes
         )
 
@@ -173,10 +209,9 @@ class ServerConnection(asyncio.BufferedProtocol):
         """Hand out what has come, as far as the limits allow, then send what is ready and set reading on or off."""
         stalled, left = False, REQUESTS_PER_TURN
         while len(self._ring) and not self._closing:
-            if not left or self._full():
+            if left <= 0 or self._full():
                 stalled = True
                 break
-            left -= 1
             try:
                 received = self._session.receive(self._ring.unread(), limit=1)
             except ProtocolError as error:
@@ -184,6 +219,7 @@ class ServerConnection(asyncio.BufferedProtocol):
                 return
             for incoming in received.requests:
                 # Before the bytes are given up: the views of a Produce are valid until dispatch returns.
+                left -= _parts(incoming)
                 self._answer(incoming)
             if received.consumed:
                 self._ring.consume(received.consumed)
@@ -221,7 +257,7 @@ class ServerConnection(asyncio.BufferedProtocol):
 
     def _refuse(self, error: ProtocolError) -> None:
         self._around.probe.malformed_frame(self._around.listener)
-        _LOG.warning("closing %s on %s: %s", self._context.client_address, self._around.listener, error)
+        self._complain(logging.WARNING, error)
         self.close()
 
     def _answer(self, incoming: Incoming) -> None:
@@ -260,6 +296,7 @@ class ServerConnection(asyncio.BufferedProtocol):
         else:
             self._ready(incoming, API_VERSIONS_RESPONSE)
         if self._authentication.failed:
+            self._complain(logging.WARNING, f"authentication failed: {self._authentication.why}")
             self.close()
         elif self._context.is_node:
             self._established = True
@@ -273,13 +310,17 @@ class ServerConnection(asyncio.BufferedProtocol):
             return
         future = asyncio.ensure_future(response, loop=self._loop)
         slot = _Slot(incoming, future)
-        self._slots.append(slot)
+        self._append(slot)
         future.add_done_callback(partial(self._on_done, slot))
+
+    def _append(self, slot: _Slot) -> None:
+        self._slots.append(slot)
+        self._parts_waiting += slot.parts
 
     def _ready(self, incoming: Incoming, response: Response | ApiError) -> None:
         if self._slots:
             slot = _Slot(incoming, None)
-            self._slots.append(slot)
+            self._append(slot)
             self._fill(slot, response)
         elif (frame := self._encode(incoming, response)) is not None:
             self._out_bytes += _size(frame)
@@ -300,6 +341,8 @@ class ServerConnection(asyncio.BufferedProtocol):
         slot.frame = frame
         slot.bytes = _size(frame)
         self._held_bytes += slot.bytes
+        if self._held_bytes >= LIGHT_BYTES:
+            self._report_held()
 
     def _on_done(self, slot: _Slot, done: asyncio.Future[Response]) -> None:
         if self._closing:
@@ -335,12 +378,17 @@ class ServerConnection(asyncio.BufferedProtocol):
     def _flush(self) -> None:
         slots, out = self._slots, self._out
         while slots and (frame := slots[0].frame) is not None:
-            self._held_bytes -= slots.popleft().bytes
+            slot = slots.popleft()
+            self._held_bytes -= slot.bytes
+            self._out_bytes += slot.bytes
+            self._parts_waiting -= slot.parts
             out.extend(frame)
         if not out or self._transport is None:
             return
-        self._out, self._out_bytes = [], 0
+        out_bytes, self._out, self._out_bytes = self._out_bytes, [], 0
         self._transport.writelines(out)
+        if out_bytes >= LIGHT_BYTES:
+            self._report_held()
 
     # Deadlines: one coarse timer per connection
 
@@ -348,7 +396,7 @@ class ServerConnection(asyncio.BufferedProtocol):
         self._timer = None
         idle_s = self._settings.idle_timeout_ms / 1000
         if not self._established:
-            _LOG.info("closing %s: no request within the time for a handshake", self._context.client_address)
+            self._complain(logging.INFO, "no request within the time for a handshake")
             self.abort()
             return
         left_s = idle_s if self._slots else self._active_at + idle_s - self._loop.time()
@@ -357,6 +405,12 @@ class ServerConnection(asyncio.BufferedProtocol):
             self.abort()
             return
         self._timer = self._loop.call_later(left_s, self._on_timer)
+
+
+def _parts(incoming: Incoming) -> int:
+    """How many partitions or topics a request asks about, 1 where it asks about none: what its answer costs."""
+    request = incoming.request
+    return len(getattr(request, "partitions", None) or getattr(request, "topics", None) or (1,))
 
 
 def _size(frame: list[Buffer]) -> int:

@@ -12,7 +12,9 @@ import logging
 from collections import Counter
 from typing import Final
 
+from raftkafka.listeners.complaints import Complaints
 from raftkafka.listeners.connection import ConnectionSurroundings, Dispatch, ServerConnection
+from raftkafka.listeners.held_bytes import HELD_MAX_BYTES, HeldBytes
 from raftkafka.model.errors import StartupError
 from raftkafka.model.ids import NodeId
 from raftkafka.model.settings.values import Listener, NetworkSettings
@@ -36,6 +38,7 @@ class BrokerServer:
         cluster_secret: bytes,
         probe: Probe,
         authentication_required: bool = False,
+        held_max_bytes: int = HELD_MAX_BYTES,
     ) -> None:
         self._listener = listener
         self._settings = settings
@@ -49,6 +52,8 @@ class BrokerServer:
             authentication_required=authentication_required,
             admit=self._admit,
             gone=self._gone,
+            held=HeldBytes(held_max_bytes),
+            complaints=Complaints(_LOG),
         )
         self._connections: dict[ServerConnection, None] = {}
         self._per_address: Counter[str] = Counter()
@@ -82,6 +87,11 @@ class BrokerServer:
     @property
     def connections(self) -> int:
         return len(self._connections)
+
+    @property
+    def held_bytes(self) -> int:
+        """As far as heavy connections have reported it; see `held_bytes.HeldBytes`."""
+        return self._surroundings.held.total
 
     async def stop(self) -> None:
         """Stop listening, send what is ready, close all connections; returns within about a second."""

@@ -47,7 +47,9 @@ def probe() -> CountingProbe:
 async def serve(probe) -> AsyncIterator[Callable[..., Awaitable[BrokerServer]]]:
     servers = []
 
-    async def start(dispatch, *, secret: bytes = b"", authentication_required: bool = False, **settings: int):
+    async def start(
+        dispatch, *, secret: bytes = b"", authentication_required: bool = False, held_max_bytes=1 << 30, **settings: int
+    ):
         server = BrokerServer(
             listener=Listener(name="PLAINTEXT", host="127.0.0.1", port=0),
             dispatch=dispatch,
@@ -56,6 +58,7 @@ async def serve(probe) -> AsyncIterator[Callable[..., Awaitable[BrokerServer]]]:
             cluster_secret=secret,
             probe=probe,
             authentication_required=authentication_required,
+            held_max_bytes=held_max_bytes,
         )
         await server.start()
         servers.append(server)

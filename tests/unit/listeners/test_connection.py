@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import socket
 import struct
 
 import pytest
 
 from raftkafka.client.connection import Connection, ConnectionClosedError
+from raftkafka.listeners.connection import PARTS_WAITING_MAX
 from raftkafka.model.api.cluster import ApiVersions, DescribeCluster, Metadata, MetadataResponse
 from raftkafka.model.api.fetch import Fetch, FetchPartitionResponse, FetchResponse
 from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartitionResponse, ProduceResponse
@@ -138,6 +141,48 @@ async def test_requests_in_flight_are_bounded(serve, until):
     await asyncio.gather(*futures)
     await connection.close()
     await other.close()
+
+
+async def test_a_waiting_request_counts_with_all_its_partitions(serve, until):
+    """A thousand fetches of twenty thousand partitions each would be gigabytes of this process."""
+    waiting = []
+
+    def dispatch(context, request):
+        waiting.append(asyncio.get_running_loop().create_future())
+        return waiting[-1]
+
+    connection = await connect(await serve(dispatch))
+    names = tuple(f"t{number}" for number in range(PARTS_WAITING_MAX // 2))
+    futures = [connection.request(Metadata(topics=names)) for _ in range(5)]
+    other = await connect_again(connection)
+    for index in range(5):
+        await until(lambda index=index: len(waiting) > index)
+        await other.request(ApiVersions())
+        assert len(waiting) <= index + 2
+        waiting[index].set_result(metadata())
+    await asyncio.gather(*futures)
+    await connection.close()
+    await other.close()
+
+
+async def test_readers_that_do_not_read_are_cut_when_together_they_hold_too_much(serve, until):
+    payload = bytes(8 << 20)
+    response = FetchResponse(
+        partitions=(FetchPartitionResponse(topic_id=TOPIC, partition=PartitionIndex(0), records=payload),)
+    )
+    server = await serve(lambda context, request: response, held_max_bytes=20 << 20)
+    other = await connect(server)
+    ask = ClientSession(response_max_bytes=16 << 20)
+    fetch = Fetch(max_wait_ms=0, min_bytes=1, max_bytes=8 << 20, partitions=())
+    with contextlib.ExitStack() as silent:
+        for number in range(8):
+            reader = silent.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+            reader.sendall(PREFACE + b"".join(ask.encode_request(number, "silent", fetch)))
+        await until(lambda: 1 < server.connections < 9)
+        await until(lambda: server.held_bytes <= 20 << 20)
+        await other.request(ApiVersions())
+    await other.close()
+    await until(lambda: server.connections == 0)
 
 
 async def connect_again(connection: Connection) -> Connection:
