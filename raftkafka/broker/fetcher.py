@@ -55,6 +55,7 @@ class LeaderFetcher:
         self._flusher_of = flusher_of
         self._partitions: dict[TopicPartition, Partition] = {}
         self._pausing: dict[TopicPartition, float] = {}
+        self._refusals: dict[TopicPartition, int] = {}  # in a row, of each partition
         self._changed = asyncio.Event()
         self._lane = 0
         self._task: asyncio.Task[None] | None = None
@@ -67,6 +68,7 @@ class LeaderFetcher:
         """Follow `partition` from its log end, at once."""
         self._partitions[partition.topic_partition] = partition
         self._pausing.pop(partition.topic_partition, None)
+        self._refusals.pop(partition.topic_partition, None)
         self._changed.set()
         if self._task is None:
             self._task = background.start(self._run(), name=f"fetcher of node {self._leader_id}")
@@ -74,6 +76,7 @@ class LeaderFetcher:
     def remove(self, key: TopicPartition) -> None:
         self._partitions.pop(key, None)
         self._pausing.pop(key, None)
+        self._refusals.pop(key, None)
 
     def stop(self) -> None:
         self._partitions.clear()
@@ -240,11 +243,15 @@ class LeaderFetcher:
                 return 0
             except DiskFullError as error:
                 # Nothing was appended and nothing is lost: the follower falls behind until there is space again.
-                _log.warning("%s: cannot follow: %s", partition, error)
+                # Told once: on a full disk the program's own log needs space as well.
+                if partition.topic_partition not in self._refusals:
+                    _log.warning("%s: cannot follow: %s", partition, error)
                 self._pause(partition, ErrorCode.KAFKA_STORAGE_ERROR)
                 return 0
             if self._group:
                 self._flusher_of(partition).request(partition)
+        if self._refusals:
+            self._refusals.pop(partition.topic_partition, None)
         partition.set_follower_watermark(response.high_watermark)
         partition.log.advance_log_start(response.log_start_offset)
         return appended
@@ -277,10 +284,14 @@ class LeaderFetcher:
 
     def _pause(self, partition: Partition, code: ErrorCode) -> None:
         _log.debug("%s: fetch answered %s", partition, code.name)
-        # The new leader learns of its election within a Raft round: ask again soon, fail-over waits for it.
-        soon = code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.UNKNOWN_LEADER_EPOCH)
-        pause_s = NEW_LEADER_PAUSE_S if soon else self._settings.fetch_backoff_ms / 1000
-        self._pausing[partition.topic_partition] = asyncio.get_running_loop().time() + pause_s
+        key = partition.topic_partition
+        refusals = self._refusals[key] = self._refusals.get(key, 0) + 1
+        pause_s = self._settings.fetch_backoff_ms / 1000
+        if code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.UNKNOWN_LEADER_EPOCH):
+            # The new leader learns of its election within a Raft round: ask again soon, fail-over waits for it. One that
+            # starts with a thousand logs needs longer to open them, and all the longer the more often it is asked.
+            pause_s = min(pause_s, NEW_LEADER_PAUSE_S * 2 ** min(refusals - 1, 10))
+        self._pausing[key] = asyncio.get_running_loop().time() + pause_s
 
     async def _synced(self, asked: dict[TopicPartition, Partition]) -> None:
         """Wait until what was appended is durable, so that the next fetch tells the leader so."""

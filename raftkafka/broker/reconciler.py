@@ -24,6 +24,13 @@ from raftkafka.model.ids import NO_NODE, NodeId, TopicPartition
 
 _log = logging.getLogger("raftkafka.reconciler")
 
+LOGS_PER_TURN = 8
+"""Logs opened or deleted in one turn of the loop, at some milliseconds each."""
+
+
+RETRY_S = 10.0
+"""Between tries to open what could not be opened, for example on a full disk."""
+
 
 class OpensPartitions(Protocol):
     """Where logs live, as the reconciler sees it."""
@@ -62,7 +69,7 @@ class Reconciler:
         self._strays_wanted = False
         self._may_lead = False
         self.failed: dict[TopicPartition, str] = {}
-        """Partitions that cannot be opened, and why; they are tried again at the next change or restart."""
+        """Partitions that cannot be opened, and why; they are tried again at the next change, and every RETRY_S."""
         store.subscribe(self._on_change)
 
     def start(self) -> None:
@@ -152,13 +159,25 @@ class Reconciler:
     # What needs the disk
 
     async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        retry_at: float | None = None
         while True:
-            await self._work.wait()
+            retry_at = (retry_at or loop.time() + RETRY_S) if self.failed else None
+            try:
+                async with asyncio.timeout_at(retry_at):
+                    await self._work.wait()
+            except TimeoutError:
+                # A full disk has space again some day, and nothing else would tell.
+                self._dirty.update(dict.fromkeys(self.failed))
+                retry_at = None
             self._work.clear()
+            done = 0
             while self._dirty:
                 await self._reconcile(next(iter(self._dirty)))
+                done += 1
                 # Opening and deleting often wait for nothing: a thousand of them in one turn would cost an election.
-                await asyncio.sleep(0)
+                if done % LOGS_PER_TURN == 0:
+                    await asyncio.sleep(0)
             if self._strays_wanted:
                 self._strays_wanted = False
                 await self._logs.delete_strays(self._store.image)
@@ -179,8 +198,9 @@ class Reconciler:
                     self._replicas.add(await self._logs.open(key, image.topics[key.topic_id]))
             self.failed.pop(key, None)
         except (CorruptionError, StorageError) as error:
+            if self.failed.get(key) != str(error):
+                _log.error("partition %s cannot be served: %s", key, error)
             self.failed[key] = str(error)
-            _log.error("partition %s cannot be served: %s", key, error)
         # The image may have moved on while the disk worked; what is open now takes the newest role. A log that has to go
         # again stays first in line: the next topic of its name takes over its directory.
         del self._dirty[key]

@@ -157,8 +157,8 @@ async def test_a_new_partition_does_not_wait_for_the_long_poll_of_the_others(wor
 @pytest.mark.parametrize(
     ("code", "longest_s"),
     [
-        (ErrorCode.NOT_LEADER_OR_FOLLOWER, 0.05),
-        (ErrorCode.UNKNOWN_LEADER_EPOCH, 0.05),
+        (ErrorCode.NOT_LEADER_OR_FOLLOWER, 0.2),
+        (ErrorCode.UNKNOWN_LEADER_EPOCH, 0.2),
         (ErrorCode.KAFKA_STORAGE_ERROR, 0.2),
     ],
 )
@@ -202,7 +202,21 @@ async def test_damaged_bytes_are_not_appended_and_asked_for_again(world, leader,
     await world.until(lambda: orders.log.log_end_offset == 1)
 
 
-async def test_a_full_disk_holds_the_follower_up_and_no_longer(world, leader, orders, monkeypatch):
+async def test_a_new_leader_is_asked_again_soon_and_one_that_takes_its_time_less_often(world, leader, orders):
+    """A thousand partitions that ask fifty times a second keep a leader from opening their logs."""
+    leader.rows[orders.topic_partition.topic_id] = lambda wanted: {"error_code": ErrorCode.NOT_LEADER_OR_FOLLOWER}
+    world.set_leader(orders.topic_partition, 1)
+    world.set_leader(orders.topic_partition, 2)
+    before = len(leader.asked)
+    await asyncio.sleep(0.07)
+    assert len(leader.asked) - before >= 3
+    await asyncio.sleep(0.5)
+    before = len(leader.asked)
+    await asyncio.sleep(1)
+    assert len(leader.asked) - before <= 11
+
+
+async def test_a_full_disk_holds_the_follower_up_and_no_longer(world, leader, orders, monkeypatch, caplog):
     def full(records):
         raise DiskFullError("no space")
 
@@ -211,6 +225,7 @@ async def test_a_full_disk_holds_the_follower_up_and_no_longer(world, leader, or
         leader.append(orders, epoch=0)
         await asyncio.sleep(1)
         assert orders.offline is None
+        assert len([line for line in caplog.messages if "cannot follow" in line]) == 1
     await world.until(lambda: orders.log.log_end_offset == 1)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from raftkafka.broker.reconciler import LOGS_PER_TURN, RETRY_S
 from raftkafka.metadata.commands import LoseReplica
 from raftkafka.model.api.broker_lifecycle import OfflineReplica
 from raftkafka.model.errors import CorruptionError, ErrorCode, StorageError
@@ -101,7 +102,7 @@ async def test_a_deleted_topic_is_gone_from_table_and_disk(world, logs):
 
 async def test_opening_and_deleting_many_logs_leaves_the_loop_to_others_in_between(world, logs):
     """A restart with a thousand partitions must not hold the loop for so long that an election follows."""
-    keys = [world.create(f"mine-{number}", 1) for number in range(20)]
+    keys = [world.create(f"mine-{number}", 1) for number in range(4 * LOGS_PER_TURN)]
     turns = 0
 
     def turn() -> None:
@@ -120,7 +121,7 @@ async def test_opening_and_deleting_many_logs_leaves_the_loop_to_others_in_betwe
         if wanted:
             for key in keys:
                 world.delete(key)
-    assert min(seen) >= len(keys) - 1
+    assert min(seen) >= len(keys) // LOGS_PER_TURN - 1
 
 
 async def test_a_topic_deleted_while_it_is_opened_is_deleted_then(world, logs):
@@ -259,3 +260,14 @@ async def test_an_image_of_before_the_start_lets_no_damaged_log_go(world, logs):
     world.reconciler.image_is_current()
     await world.until(lambda: world.replicas.get(key) not in (None, partition))
     assert world.replicas.get(key).offline is None
+
+
+async def test_a_log_that_could_not_be_opened_is_tried_again_although_nothing_changes(world, logs):
+    world.run()
+    logs.failure = StorageError("no space left on device")
+    key = world.create("mine", 1)
+    await world.until(lambda: key in world.reconciler.failed)
+    logs.failure = None
+    await world.until(lambda: world.replicas.get(key) is not None, timeout_s=2 * RETRY_S)
+    assert world.replicas.get(key).is_leader
+    assert world.reconciler.failed == {}
