@@ -21,8 +21,10 @@ class Complaints:
         self._log = log
         self._said: dict[tuple[str, str], tuple[float, int]] = {}
 
-    def say(self, subject: str, reason: str, now: float) -> None:
-        """`now` is the loop's clock, in seconds."""
+    def say(self, subject: str, reason: str, now: float, *, address: str | None = None) -> None:
+        """`now` is the loop's clock, in seconds. `address` is shown in place of `subject`: each try of a peer comes from
+        another port, and the complaint is the same.
+        """
         said_at, kept_back = self._said.get((subject, reason), (float("-inf"), 0))
         if now - said_at < AGAIN_S:
             self._said[subject, reason] = (said_at, kept_back + 1)
@@ -31,4 +33,4 @@ class Complaints:
             self._said.clear()
         self._said[subject, reason] = (now, 0)
         often = f" (and {kept_back} times more since this was last said)" if kept_back else ""
-        self._log.warning("closing the Raft connection to %s: %s%s", subject, reason, often)
+        self._log.warning("closing the Raft connection to %s: %s%s", address or subject, reason, often)

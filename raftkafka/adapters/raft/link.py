@@ -56,7 +56,7 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._handshake_timer: asyncio.TimerHandle | None = None
-        self._remote = "?"
+        self._remote = self._remote_address = "?"
         self._challenged = False
         self.peer: NodeId | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
@@ -66,8 +66,10 @@ class Link(asyncio.Protocol):
         # A cast, no check: uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         name = transport.get_extra_info("peername")
-        # Without the port: each try comes from another one, and the complaint is the same.
-        self._remote = str(name[0]) if isinstance(name, tuple) else str(name)
+        if isinstance(name, tuple):
+            self._remote, self._remote_address = str(name[0]), f"{name[0]}:{name[1]}"
+        else:
+            self._remote = self._remote_address = str(name)
         self._handshake_timer = self._loop.call_later(HANDSHAKE_TIMEOUT_S, self._refuse, "no proof in time")
         if isinstance(self._auth, NodeAuthClient):
             self.send(self._auth.first())
@@ -155,6 +157,6 @@ class Link(asyncio.Protocol):
 
     def _refuse(self, reason: str) -> None:
         if not self.is_closing:
-            who = f"node {self.peer} ({self._remote})" if self.peer is not None else self._remote
-            self._complaints.say(who, reason, self._loop.time())
+            known = "" if self.peer is None else f"node {self.peer} at "
+            self._complaints.say(known + self._remote, reason, self._loop.time(), address=known + self._remote_address)
             self.abort()

@@ -20,6 +20,14 @@ def test_the_same_complaint_is_made_once_until_a_while_has_passed(caplog):
     assert "9 times more" in caplog.records[-1].getMessage()
 
 
+def test_another_port_is_the_same_complaint_and_is_shown(caplog):
+    complaints = Complaints(LOG)
+    complaints.say("10.0.0.1", "no proof", 0.0, address="10.0.0.1:1111")
+    complaints.say("10.0.0.1", "no proof", 1.0, address="10.0.0.1:2222")
+    (record,) = caplog.records
+    assert "10.0.0.1:1111: no proof" in record.getMessage()
+
+
 def test_strangers_cannot_fill_the_memory():
     complaints = Complaints(LOG)
     for number in range(10 * KINDS_MAX):
