@@ -19,7 +19,7 @@ from raftkafka.model.errors import ErrorCode
 from raftkafka.wire.session import PREFACE
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Cluster
+    from tests.clusters import Cluster
 
 pytestmark = pytest.mark.integration
 

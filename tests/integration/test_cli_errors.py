@@ -15,7 +15,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.integration.conftest import Cluster
+    from tests.clusters import Cluster
 
 pytestmark = pytest.mark.integration
 

@@ -14,7 +14,7 @@ from raftkafka.model.api.fetch import Fetch, FetchPartition
 from raftkafka.model.errors import ErrorCode
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Cluster
+    from tests.clusters import Cluster
 
 pytestmark = pytest.mark.integration
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Cluster
+    from tests.clusters import Cluster
 
 pytestmark = pytest.mark.integration
 

@@ -13,7 +13,8 @@ from raftkafka.cli.layout import HOST
 from raftkafka.client import Admin
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Cluster, ClusterFactory
+    from tests.cluster_fixtures import ClusterFactory
+    from tests.clusters import Cluster
 
 pytestmark = pytest.mark.integration
 

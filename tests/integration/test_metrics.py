@@ -12,7 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from raftkafka.cli.layout import HOST
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Cluster, ClusterFactory
+    from tests.cluster_fixtures import ClusterFactory
+    from tests.clusters import Cluster
 
 pytestmark = pytest.mark.integration
 

@@ -12,7 +12,8 @@ import pytest
 from raftkafka.cli.layout import HOST
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Cluster, ClusterFactory
+    from tests.cluster_fixtures import ClusterFactory
+    from tests.clusters import Cluster
 
 pytestmark = pytest.mark.integration
 

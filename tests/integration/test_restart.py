@@ -11,7 +11,7 @@ from raftkafka.model.errors import ErrorCode
 from raftkafka.storage.directory import CLEAN_SHUTDOWN_FILE
 
 if TYPE_CHECKING:
-    from tests.integration.conftest import Cluster
+    from tests.clusters import Cluster
 
 pytestmark = pytest.mark.integration
 
