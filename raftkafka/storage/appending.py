@@ -5,18 +5,18 @@ Floor 2, pure. Nothing here touches the log: either all batches of an append are
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NO_TIMESTAMP, Offset, TimestampMs
+from raftkafka.model.passing import passing_value
 from raftkafka.record.header import LENGTH_OVERHEAD, BatchHeader, set_log_append_time, stamp
 from raftkafka.storage.batches import Batch, content_ok, walk
 
 NO_TIME: Final = int(NO_TIMESTAMP)
 
 
-@dataclass(frozen=True, slots=True)
+@passing_value
 class Appended:
     """What one append added. `log_append_time_ms` is -1 unless the broker stamped its time; `bytes` counts batches."""
 
@@ -52,7 +52,12 @@ def stamp_produced(
         position += size
         offset = last_offset + 1
     appended = Appended(
-        Offset(first), Offset(offset - 1), TimestampMs(append_time_ms), TimestampMs(largest), count, position
+        first_offset=Offset(first),
+        last_offset=Offset(offset - 1),
+        log_append_time_ms=TimestampMs(append_time_ms),
+        max_timestamp=TimestampMs(largest),
+        records=count,
+        bytes=position,
     )
     return batches, appended
 
@@ -81,7 +86,14 @@ def check_fetched(records: memoryview | bytes, *, offset: int, epoch: int) -> tu
         offset = batch.last_offset + 1
     if position != len(records) or not batches:
         raise _refused(f"something else than whole batches where offset {offset} is next")
-    appended = Appended(Offset(first), Offset(offset - 1), NO_TIMESTAMP, TimestampMs(largest), offset - first, position)
+    appended = Appended(
+        first_offset=Offset(first),
+        last_offset=Offset(offset - 1),
+        log_append_time_ms=NO_TIMESTAMP,
+        max_timestamp=TimestampMs(largest),
+        records=offset - first,
+        bytes=position,
+    )
     return batches, appended
 
 

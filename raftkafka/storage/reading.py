@@ -8,11 +8,11 @@ its checksum, offset and epoch compared; nothing at or above `end` leaves.
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from raftkafka.model.errors import CorruptionError
 from raftkafka.model.ids import Offset
+from raftkafka.model.passing import passing_value
 from raftkafka.ports.disk import Disk, File
 from raftkafka.record.header import HEADER_BYTES
 from raftkafka.replica.epochs import EpochHistory
@@ -24,7 +24,7 @@ HINTS_MAX: Final = 64
 REBUILD_CHUNK_BYTES: Final = 4 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing_value
 class ReadResult:
     """Whole batches, back to back; `next_offset` is where a sequential reader goes on. Nothing to read: empty."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from raftkafka.model.api.keys import ApiKey
@@ -19,9 +18,10 @@ from raftkafka.model.ids import (
     PartitionIndex,
     TopicId,
 )
+from raftkafka.model.passing import passing_value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing_value
 class FetchPartition:
     """Where to read one partition.
 
@@ -39,7 +39,7 @@ class FetchPartition:
     max_bytes: int = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing_value
 class Fetch:
     """`replica_id` is -1 for consumers; a follower gives its node id and broker epoch (KIP-903).
 
@@ -57,7 +57,7 @@ class Fetch:
     partitions: tuple[FetchPartition, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing_value
 class EpochEndOffset:
     """The end offset of the largest epoch <= the one asked for (KIP-320)."""
 
@@ -65,7 +65,7 @@ class EpochEndOffset:
     end_offset: Offset
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing_value
 class FetchPartitionResponse:
     """Whole record batches, back to back, in the chunks of `records`; the first may begin before `fetch_offset`.
 
@@ -84,7 +84,7 @@ class FetchPartitionResponse:
     records: memoryview | bytes = b""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing_value
 class FetchResponse:
     """One entry per partition of the request, in its order."""
 

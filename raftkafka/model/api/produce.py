@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from raftkafka.model.api.keys import ApiKey
@@ -19,9 +18,10 @@ from raftkafka.model.ids import (
     TimestampMs,
     TopicId,
 )
+from raftkafka.model.passing import passing_value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing_value
 class ProducePartition:
     """Record batches (v2, one or more, back to back) for one partition.
 
@@ -35,7 +35,7 @@ class ProducePartition:
     records: memoryview
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing_value
 class Produce:
     """`acks` is 0, 1 or -1 (all); `timeout_ms` bounds the wait for followers."""
 
@@ -46,7 +46,7 @@ class Produce:
     partitions: tuple[ProducePartition, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing_value
 class ProducePartitionResponse:
     """`base_offset` is that of the first record; on a leadership error the leader known here is named (KIP-951)."""
 
@@ -61,7 +61,7 @@ class ProducePartitionResponse:
     error_message: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing_value
 class ProduceResponse:
     """One entry per partition of the request, in its order."""
 
