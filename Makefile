@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench sim clean distclean install
+.PHONY: help demo test lint bench sim chaos clean distclean install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,10 @@ bench: $(VENV)/.installed ## throughput and latency on this machine
 sim: $(VENV)/.installed-dev ## the cluster in a simulator; SEED=n replays one, SEEDS=n runs many
 	@$(BIN)/python -m tests.simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20) --first $(or $(FIRST),1)) \
 		$(if $(SECONDS_OF_FAULTS),--seconds $(SECONDS_OF_FAULTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(STORY),--story $(STORY))
+
+chaos: $(VENV)/.installed-dev ## real processes under faults; SECONDS_OF_FAULTS=n each, ROUNDS=n per kind; root has all kinds
+	@$(BIN)/python -m tests.chaos.run --rounds $(or $(ROUNDS),3) --seconds $(or $(SECONDS_OF_FAULTS),30) --first $(or $(FIRST),1) \
+		$(if $(KINDS),--kinds $(KINDS))
 
 install: $(VENV)/.installed ## only make .venv with rk in it
 
