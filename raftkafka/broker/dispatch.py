@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from raftkafka.broker.handlers.controller import ControllerHandler
+from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.fetch import FetchHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
@@ -20,6 +21,7 @@ from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.broker_lifecycle import AlterPartition, BrokerHeartbeat, BrokerRegistration
 from raftkafka.model.api.cluster import DescribeCluster, DescribeQuorum, Metadata
+from raftkafka.model.api.delete_records import DeleteRecords
 from raftkafka.model.api.fetch import Fetch
 from raftkafka.model.api.offsets import ListOffsets, OffsetForLeaderEpoch
 from raftkafka.model.api.produce import Produce
@@ -40,6 +42,7 @@ class Dispatch:
         produce: ProduceHandler,
         fetch: FetchHandler,
         offsets: OffsetsHandler,
+        delete_records: DeleteRecordsHandler,
         metadata: MetadataHandler,
         topics: TopicsHandler,
         controller: ControllerHandler,
@@ -54,6 +57,7 @@ class Dispatch:
             Fetch: fetch,
             ListOffsets: offsets.list_offsets,
             OffsetForLeaderEpoch: offsets.offset_for_leader_epoch,
+            DeleteRecords: delete_records,
             Metadata: metadata.metadata,
             DescribeCluster: metadata.describe_cluster,
             DescribeQuorum: metadata.describe_quorum,

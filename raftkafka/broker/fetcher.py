@@ -18,7 +18,7 @@ from raftkafka.broker.flusher import Flusher
 from raftkafka.broker.partition import Partition
 from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
 from raftkafka.model.errors import ApiError, CorruptionError, DiskFullError, ErrorCode, StorageError
-from raftkafka.model.ids import BrokerEpoch, NodeId, TopicPartition
+from raftkafka.model.ids import BrokerEpoch, NodeId, TimestampMs, TopicPartition
 from raftkafka.model.settings.values import FlushPolicy, ReplicaSettings
 from raftkafka.ports.peer import Peers, PeerUnavailableError
 from raftkafka.replica import follower
@@ -45,6 +45,7 @@ class LeaderFetcher:
         settings: ReplicaSettings,
         flush_policy: FlushPolicy,
         flusher_of: Callable[[Partition], Flusher],
+        now_ms: Callable[[], TimestampMs],
     ) -> None:
         self._node_id = node_id
         self._leader_id = leader_id
@@ -53,6 +54,7 @@ class LeaderFetcher:
         self._settings = settings
         self._group = flush_policy is FlushPolicy.GROUP
         self._flusher_of = flusher_of
+        self._now_ms = now_ms
         self._partitions: dict[TopicPartition, Partition] = {}
         self._pausing: dict[TopicPartition, float] = {}
         self._refusals: dict[TopicPartition, int] = {}  # in a row, of each partition
@@ -235,7 +237,7 @@ class LeaderFetcher:
         appended = 0
         if len(response.records):
             try:
-                appended = partition.log.append_as_follower(response.records).bytes
+                appended = partition.log.append_as_follower(response.records, now_ms=self._now_ms()).bytes
             except ApiError as error:
                 # What came does not continue this log: ask again from the log end.
                 _log.warning("%s: the leader's answer does not fit: %s", partition, error)

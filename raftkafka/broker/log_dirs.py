@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from raftkafka.broker.flusher import Flusher
@@ -256,6 +256,27 @@ class LogDirs:
         for opened in self._online():
             await self._write_recovery_points(opened)
 
+    async def checkpoint_log_starts(self) -> None:
+        for opened in self._online():
+            await self._write_log_starts(opened)
+
+    async def save_log_starts(self, partitions: Iterable[Partition]) -> None:
+        """Make the log starts of these durable (DeleteRecords), then remove the segments that lie wholly below.
+
+        Raises:
+            StorageError: the disk refused.
+        """
+        moved: dict[int, list[Partition]] = {}
+        for partition in partitions:
+            opened = self._dir_of.get(partition.topic_partition)
+            if opened is not None:
+                moved.setdefault(self._dirs.index(opened), []).append(partition)
+        for at, here in moved.items():
+            await self._write_log_starts(self._dirs[at])
+            for partition in here:
+                if self._dirs[at].partitions.get(partition.topic_partition) is partition and partition.offline is None:
+                    self._delete_old_segments(partition)
+
     async def flush_all(self) -> None:
         for opened in self._online():
             for partition in opened.partitions.values():
@@ -269,14 +290,13 @@ class LogDirs:
             for partition in list(opened.partitions.values()):
                 if partition.offline is not None:
                     continue
-                gone = partition.log.delete_old_segments(
-                    now_ms=self._clock.now_ms(), high_watermark=partition.high_watermark
-                )
-                if gone:
-                    _log.info(
-                        "%s: %d old segments deleted, starts at %d", partition, gone, partition.log.log_start_offset
-                    )
+                self._delete_old_segments(partition)
             await self._write_log_starts(opened)
+
+    def _delete_old_segments(self, partition: Partition) -> None:
+        gone = partition.log.delete_old_segments(now_ms=self._clock.now_ms(), high_watermark=partition.high_watermark)
+        if gone:
+            _log.info("%s: %d old segments deleted, starts at %d", partition, gone, partition.log.log_start_offset)
 
     # The end
 

@@ -6,6 +6,7 @@ epoch that was asked (I2). The high watermark moves only by `replica.leader` (le
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from raftkafka.model.errors import ApiError, CorruptionError, DiskFullError, Err
 from raftkafka.model.ids import (
     NO_EPOCH,
     NO_NODE,
+    NO_OFFSET,
     BrokerEpoch,
     LeaderEpoch,
     NodeId,
@@ -85,6 +87,8 @@ class Partition:
         self._lag_time_max_s = lag_time_max_s
         self._isr_may_change = isr_may_change
         self._went_offline = went_offline
+        self._follower_starts: dict[NodeId, Offset] = {}
+        self._starts_moved = asyncio.Event()
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.topic_partition.partition}"
@@ -165,6 +169,8 @@ class Partition:
     def _leave_role(self) -> None:
         self.waiting_commits.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         self.waiting_fetches.role_changed()
+        self._follower_starts.clear()
+        self._starts_moved.set()
 
     # Checks
 
@@ -214,10 +220,19 @@ class Partition:
         return appended
 
     def on_replica_fetch(
-        self, node_id: NodeId, *, fetch_offset: Offset, flushed_offset: Offset, broker_epoch: BrokerEpoch
+        self,
+        node_id: NodeId,
+        *,
+        fetch_offset: Offset,
+        flushed_offset: Offset,
+        broker_epoch: BrokerEpoch,
+        log_start_offset: Offset = NO_OFFSET,
     ) -> None:
-        """A follower has everything below `fetch_offset`, and below `flushed_offset` on its disk."""
+        """A follower has everything from `log_start_offset` to `fetch_offset`, and below `flushed_offset` on its disk."""
         assert self.leader is not None
+        if self._follower_starts.get(node_id) != log_start_offset:
+            self._follower_starts[node_id] = log_start_offset
+            self._starts_moved.set()
         moved = self.leader.on_fetch(
             node_id,
             fetch_offset=fetch_offset,
@@ -229,6 +244,42 @@ class Partition:
             self._watermark_moved()
         if len(self.leader.isr) < len(self.leader.replicas):
             self._isr_may_change(self)
+
+    # Deleting records
+
+    def delete_records_before(self, offset: Offset | None) -> Offset:
+        """Raise the log start to `offset`, or to the high watermark; the offset that it stands for (KIP-107).
+
+        In memory: who answers for it makes it durable first (`LogDirs.save_log_starts`).
+
+        Raises:
+            ApiError: as `check_leader`, POLICY_VIOLATION, OFFSET_OUT_OF_RANGE.
+        """
+        self.check_leader(NO_EPOCH)
+        if not self.log.config.deletes:
+            raise ApiError(ErrorCode.POLICY_VIOLATION, f"cleanup.policy of {self} does not include delete")
+        wanted = self.high_watermark if offset is None else offset
+        if not 0 <= wanted <= self.high_watermark:
+            raise ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, f"{wanted} is not in [0, {self.high_watermark}] of {self}")
+        if self.log.advance_log_start(wanted):
+            # Followers hear of it at once, not when their poll is over.
+            self.waiting_fetches.log_end_moved()
+        return wanted
+
+    def low_watermark(self, is_active: Callable[[NodeId], bool]) -> Offset:
+        """The lowest log start among the replicas on live brokers, as far as they have told; -1 while one has not."""
+        assert self.leader is not None
+        others = (each for each in self.leader.replicas if each != self._node_id and is_active(each))
+        return min((self._follower_starts.get(each, NO_OFFSET) for each in others), default=self.log.log_start_offset)
+
+    async def log_starts_moved(self, *, timeout_s: float) -> None:
+        """Wait until a follower tells of another log start, at most so long."""
+        self._starts_moved.clear()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._starts_moved.wait()
+        except TimeoutError:
+            return
 
     def isr_refused(self, partition_epoch: PartitionEpoch) -> None:
         """The controller did not take the proposed ISR; `partition_epoch` is the one that it has in force."""

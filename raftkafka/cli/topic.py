@@ -1,4 +1,4 @@
-"""`rk topic`: create, list, describe, delete. Floor 5."""
+"""`rk topic`: create, list, describe, delete, delete-records. Floor 5."""
 
 from __future__ import annotations
 
@@ -146,6 +146,48 @@ def delete(topics: Sequence[str], bootstrap_server: str, timeout_ms: int, json: 
     else:
         for name in topics:
             line(f"Deleted topic {name}.")
+
+
+@topic.command("delete-records")
+@click.argument("name", metavar="TOPIC")
+@click.option("--partition", metavar="N", type=click.IntRange(min=0), help="Only this one; default: all partitions.")
+@click.option(
+    "--before",
+    metavar="OFFSET",
+    type=click.IntRange(min=-1),
+    required=True,
+    help="Records with a smaller offset go; -1: all that are committed.",
+)
+@bootstrap_option
+@timeout_option
+@json_option
+def delete_records(
+    name: str, partition: int | None, before: int, bootstrap_server: str, timeout_ms: int, json: bool
+) -> None:
+    """Delete the records below an offset."""
+    from raftkafka.cli.session import run
+    from raftkafka.client import TopicPartition
+
+    async def delete_them() -> dict[TopicPartition, int]:
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
+            if partition is not None:
+                wanted = [TopicPartition(name, partition)]
+            else:
+                (described,) = await admin.describe_topics([name])
+                wanted = [TopicPartition(name, int(each.partition)) for each in described.partitions]
+            return await admin.delete_records(dict.fromkeys(wanted, before))
+
+    starts = run(delete_them())
+    if json:
+        as_json(
+            {
+                "topic": name,
+                "partitions": [{"partition": tp.partition, "low_watermark": at} for tp, at in starts.items()],
+            }
+        )
+    else:
+        for tp, start in starts.items():
+            line(f"{name}-{tp.partition} begins at offset {start}.")
 
 
 def _configs(pairs: Sequence[str]) -> dict[str, str | None]:

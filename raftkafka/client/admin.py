@@ -15,7 +15,7 @@ from typing import Final, Self, TypeVar
 
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.connection import Connection
-from raftkafka.client.offsets import list_offsets
+from raftkafka.client.offsets import delete_records, list_offsets
 from raftkafka.client.routing import Router
 from raftkafka.client.types import NotReachableError, TopicPartition
 from raftkafka.model.api import Request
@@ -40,7 +40,7 @@ from raftkafka.model.api.topics import (
     TopicToDelete,
 )
 from raftkafka.model.errors import ApiError, ErrorCode, RaftKafkaError
-from raftkafka.model.ids import TimestampMs
+from raftkafka.model.ids import Offset, TimestampMs
 
 _Response = TypeVar("_Response")
 _RETRY_S: Final = 0.05
@@ -136,6 +136,16 @@ class Admin:
             if topic.error_code is not ErrorCode.NONE:
                 raise ApiError(topic.error_code, topic.error_message or f"topic {topic.name!r}")
         return list(response.topics)
+
+    async def delete_records(self, targets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+        """Delete what lies below the given offsets (-1: the high watermark); the lowest log start among the live replicas.
+
+        Raises:
+            ApiError: OFFSET_OUT_OF_RANGE, POLICY_VIOLATION, or REQUEST_TIMED_OUT: some of it may be deleted then.
+        """
+        offsets = {tp: Offset(offset) for tp, offset in targets.items()}
+        answers = await delete_records(self._router, offsets, timeout_s=self._timeout_s)
+        return {tp: int(answer.low_watermark) for tp, answer in answers.items()}
 
     # Reading
 

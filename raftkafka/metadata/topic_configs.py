@@ -69,6 +69,7 @@ _CHECKS: Final[Mapping[str, Callable[[str], str | None]]] = {
     "max.message.bytes": _integer(0, _INT_MAX),
     "message.timestamp.after.max.ms": _integer(0, _LONG_MAX),
     "message.timestamp.before.max.ms": _integer(0, _LONG_MAX),
+    "message.timestamp.difference.max.ms": _integer(0, _LONG_MAX),
     "message.timestamp.type": _one_of("CreateTime", "LogAppendTime"),
     "min.cleanable.dirty.ratio": _ratio,
     "min.compaction.lag.ms": _integer(0, _LONG_MAX),

@@ -22,6 +22,7 @@ from raftkafka.broker.controller_queue import ControllerQueue
 from raftkafka.broker.dispatch import Dispatch
 from raftkafka.broker.fetcher import Fetchers, LeaderFetcher
 from raftkafka.broker.handlers.controller import ControllerHandler
+from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.fetch import FetchHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
@@ -46,6 +47,7 @@ from raftkafka.ports.disk import Disk
 
 CONNECT_TIMEOUT_S: Final = 1.0
 RECOVERY_CHECKPOINT_INTERVAL_S: Final = 60.0
+LOG_START_CHECKPOINT_INTERVAL_S: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,6 +176,7 @@ def assemble(
             settings=settings.replica,
             flush_policy=settings.log.flush_policy,
             flusher_of=log_dirs.flusher_of,
+            now_ms=clock.now_ms,
         )
     )
     reconciler = Reconciler(
@@ -188,6 +191,9 @@ def assemble(
         produce=ProduceHandler(replicas=replicas, store=store, clock=clock, has_lease=membership.has_lease),
         fetch=FetchHandler(replicas=replicas, store=store),
         offsets=OffsetsHandler(replicas=replicas, store=store),
+        delete_records=DeleteRecordsHandler(
+            replicas=replicas, store=store, save=log_dirs.save_log_starts, has_lease=membership.has_lease
+        ),
         metadata=MetadataHandler(
             store=store,
             consensus=consensus,
@@ -252,6 +258,11 @@ def _duties(settings: Settings, log_dirs: LogDirs, isr: IsrProposer, replicas: R
             name="recovery point checkpoint",
             interval_s=RECOVERY_CHECKPOINT_INTERVAL_S,
             work=log_dirs.checkpoint_recovery_points,
+        ),
+        Duty(
+            name="log start checkpoint",
+            interval_s=LOG_START_CHECKPOINT_INTERVAL_S,
+            work=log_dirs.checkpoint_log_starts,
         ),
         Duty(
             name="retention",

@@ -62,20 +62,23 @@ def stamp_produced(
     return batches, appended
 
 
-def check_fetched(records: memoryview | bytes, *, offset: int, epoch: int) -> tuple[list[Batch], Appended]:
+def check_fetched(records: memoryview | bytes, *, offset: int, epoch: int) -> tuple[list[Batch], Appended, bool]:
     """The batches that a leader sent, if they continue a log that ends at `offset` and was written last in `epoch`.
+
+    The third value tells of gaps: the leader's compaction removes batches, and who comes later never sees them. A leader
+    compares the offsets of what it reads with what they have to be, so a gap is believed.
 
     Raises:
         ApiError: CORRUPT_MESSAGE, a checksum is wrong, or these are not whole batches that continue the log.
     """
-    first, position = offset, 0
+    first, position, count = offset, 0, 0
     largest = NO_TIME
     batches = []
     for batch in walk(records):
         position = batch.position + batch.size
         if position > len(records) or not content_ok(records, batch):
             raise _refused(f"a damaged batch where offset {offset} is next")
-        if batch.base_offset != offset or batch.leader_epoch < epoch:
+        if batch.base_offset < offset or batch.leader_epoch < epoch:
             raise _refused(
                 f"offset {batch.base_offset} of epoch {batch.leader_epoch} where offset {offset} of epoch {epoch} or "
                 "later is next"
@@ -83,6 +86,7 @@ def check_fetched(records: memoryview | bytes, *, offset: int, epoch: int) -> tu
         batches.append(batch)
         largest = max(largest, batch.max_timestamp)
         epoch = batch.leader_epoch
+        count += batch.last_offset - batch.base_offset + 1
         offset = batch.last_offset + 1
     if position != len(records) or not batches:
         raise _refused(f"something else than whole batches where offset {offset} is next")
@@ -91,10 +95,10 @@ def check_fetched(records: memoryview | bytes, *, offset: int, epoch: int) -> tu
         last_offset=Offset(offset - 1),
         log_append_time_ms=NO_TIMESTAMP,
         max_timestamp=TimestampMs(largest),
-        records=offset - first,
+        records=count,
         bytes=position,
     )
-    return batches, appended
+    return batches, appended, count < offset - first
 
 
 def _refused(what: str) -> ApiError:

@@ -1,7 +1,8 @@
 """Walking over batches in bytes that came from a disk, which may have damaged them.
 
 Floor 2, pure. Invariant (I15): what `sound_run` lets pass is whole, carries the checksum of its content, and continues
-the offsets before it; no checksum covers offset and epoch, so these two are compared with what they have to be.
+the offsets before it; no checksum covers offset and epoch, so these two are compared with what they have to be. Where
+compaction may have removed batches (`sparse`), offsets rise but need not be consecutive.
 """
 
 from __future__ import annotations
@@ -75,7 +76,9 @@ class Run(NamedTuple):
     damaged: bool
 
 
-def sound_run(buffer: Buffer, start: int, *, base_offset: int, end: int, max_bytes: int, epochs: EpochHistory) -> Run:
+def sound_run(
+    buffer: Buffer, start: int, *, base_offset: int, end: int, max_bytes: int, epochs: EpochHistory, sparse: bool
+) -> Run:
     """As many batches from `start` on as are whole, sound, end below the offset `end`, and fit into `max_bytes`.
 
     The first must have `base_offset`; it may be larger than `max_bytes`. This is the inner loop of every fetch.
@@ -90,9 +93,11 @@ def sound_run(buffer: Buffer, start: int, *, base_offset: int, end: int, max_byt
     while position <= last:
         base, length, leader_epoch, magic, crc, _, last_delta, _ = unpack(buffer, position)
         stop = position + length + LENGTH_OVERHEAD
-        if epoch_end is not None and expected >= epoch_end:
-            epoch, epoch_end = epochs.span_at(expected)
-        if base != expected or leader_epoch != epoch or magic != MAGIC or length < BATCH_LENGTH_MIN or last_delta < 0:
+        if base != expected and not (sparse and base > expected):
+            return Run(position, expected, True)
+        if epoch_end is not None and base >= epoch_end:
+            epoch, epoch_end = epochs.span_at(base)
+        if leader_epoch != epoch or magic != MAGIC or length < BATCH_LENGTH_MIN or last_delta < 0:
             return Run(position, expected, True)
         if stop > buffer_end or (stop > limit and position > start):
             break

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from raftkafka.model.settings.values import LogSettings
+from raftkafka.model.settings.values import INT64_MAX, LogSettings
 
 LOG_APPEND_TIME: Final = "LogAppendTime"
 
@@ -20,14 +20,32 @@ class LogConfig:
 
     segment_bytes: int = 1 << 30
     segment_ms: int = 168 * 3_600_000
+    segment_jitter_ms: int = 0
     retention_ms: int = 168 * 3_600_000
     retention_bytes: int = -1
     index_interval_bytes: int = 4096
     index_size_max_bytes: int = 10 << 20
     message_max_bytes: int = 1_048_588
     timestamp_type: str = "CreateTime"
+    timestamp_before_max_ms: int = INT64_MAX
+    timestamp_after_max_ms: int = INT64_MAX
     cleanup_policy: str = "delete"
     preallocate_bytes: int = 16 << 20
+
+    @property
+    def compacts(self) -> bool:
+        """True under `cleanup.policy=compact` and `compact,delete`: of every key the last value is kept."""
+        return "compact" in self.cleanup_policy
+
+    @property
+    def deletes(self) -> bool:
+        """True when retention by time and size applies (`delete`, `compact,delete`)."""
+        return "delete" in self.cleanup_policy
+
+    @property
+    def limits_timestamps(self) -> bool:
+        """True when a producer's timestamps may be refused (KIP-937)."""
+        return self.timestamp_before_max_ms < INT64_MAX or self.timestamp_after_max_ms < INT64_MAX
 
     @property
     def stamps_append_time(self) -> bool:
@@ -42,14 +60,23 @@ def log_config(settings: LogSettings, topic: Mapping[str, str] | None = None) ->
         ValueError: a number in `topic` is none; the controller validates before it accepts a topic's configuration.
     """
     own = topic or {}
+    difference_ms = int(own.get("message.timestamp.difference.max.ms", settings.message_timestamp_difference_max_ms))
     return LogConfig(
         segment_bytes=int(own.get("segment.bytes", settings.segment_bytes)),
         segment_ms=int(own.get("segment.ms", settings.segment_ms)),
+        segment_jitter_ms=int(own.get("segment.jitter.ms", settings.segment_jitter_ms)),
         retention_ms=int(own.get("retention.ms", settings.retention_ms)),
         retention_bytes=int(own.get("retention.bytes", settings.retention_bytes)),
         index_interval_bytes=int(own.get("index.interval.bytes", settings.index_interval_bytes)),
         index_size_max_bytes=int(own.get("segment.index.bytes", settings.index_size_max_bytes)),
         message_max_bytes=int(own.get("max.message.bytes", settings.message_max_bytes)),
         timestamp_type=own.get("message.timestamp.type", settings.message_timestamp_type),
+        # Of the older name and the newer ones the stricter counts.
+        timestamp_before_max_ms=min(
+            int(own.get("message.timestamp.before.max.ms", settings.message_timestamp_before_max_ms)), difference_ms
+        ),
+        timestamp_after_max_ms=min(
+            int(own.get("message.timestamp.after.max.ms", settings.message_timestamp_after_max_ms)), difference_ms
+        ),
         cleanup_policy=own.get("cleanup.policy", settings.cleanup_policy),
     )

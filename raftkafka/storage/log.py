@@ -1,6 +1,6 @@
 """The log of one partition: segments, epochs, and how far it is durable.
 
-Floor 2. Invariants: offsets are consecutive; one append is one write, and a failed one leaves the log as it was;
+Floor 2. Invariants: offsets rise, without gaps unless compaction made them; one append is one write, and a failed one leaves the log as it was;
 `flushed_offset` never stands above the log end, whatever a sync in flight reports later (I1); bytes that are damaged are
 neither served nor built upon (I15).
 """
@@ -20,7 +20,9 @@ from raftkafka.model.errors import (
 )
 from raftkafka.model.ids import NO_TIMESTAMP, LeaderEpoch, Offset, TimestampMs, TopicPartition
 from raftkafka.ports.disk import Bytes, Disk, File
+from raftkafka.record.compression import UNFOLDED_BYTES_MAX
 from raftkafka.record.header import validate_produced
+from raftkafka.record.produced import check_times, require_keys
 from raftkafka.replica.epochs import EpochHistory
 from raftkafka.storage import lookup, retention
 from raftkafka.storage.appending import Appended, check_fetched, stamp_produced
@@ -28,7 +30,13 @@ from raftkafka.storage.batches import Batch
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.epoch_file import EpochFile
 from raftkafka.storage.reading import LogReader, ReadResult
-from raftkafka.storage.recovery import Recovered, drop_recovery_limit, recover, save_recovery_limit
+from raftkafka.storage.recovery import (
+    Recovered,
+    drop_recovery_limit,
+    recover,
+    save_recovery_limit,
+    save_sparse_mark,
+)
 from raftkafka.storage.segments import Segments
 
 __all__ = ["Appended", "Log", "ReadResult"]
@@ -59,7 +67,8 @@ class Log:
         self.corruption: CorruptionError | None = recovered.corruption
         self._corrupt_from: int = recovered.corrupt_from
         self._disk = disk
-        self._segments = Segments(disk, directory, config, recovered.segments)
+        self._segments = Segments(disk, directory, config, recovered.segments, sparse=recovered.sparse)
+        self._has_sparse_mark = recovered.has_sparse_mark
         self._end: int = self._segments.active.next_offset
         self._sync_limit = _NO_LIMIT
         self._has_recovery_limit = recovered.has_recovery_limit
@@ -145,6 +154,15 @@ class Log:
                 ErrorCode.RECORD_LIST_TOO_LARGE,
                 f"{len(records)} bytes in one append exceed segment.bytes={self.config.segment_bytes}",
             )
+        config = self.config
+        if config.limits_timestamps and not config.stamps_append_time:
+            check_times(
+                headers,
+                earliest_ms=now_ms - config.timestamp_before_max_ms,
+                latest_ms=now_ms + config.timestamp_after_max_ms,
+            )
+        if config.compacts:
+            require_keys(records, headers, max_bytes=UNFOLDED_BYTES_MAX)
         if leader_epoch != self.epochs.latest:
             self.begin_epoch(leader_epoch)
         batches, appended = stamp_produced(
@@ -157,7 +175,7 @@ class Log:
         self._append(records, batches, now_ms)
         return appended
 
-    def append_as_follower(self, records: memoryview | bytes) -> Appended:
+    def append_as_follower(self, records: memoryview | bytes, *, now_ms: TimestampMs) -> Appended:
         """Append what the leader sent, offsets and epochs as they are. Nothing is appended unless all of it is right.
 
         Raises:
@@ -168,8 +186,12 @@ class Log:
         if self._failure is not None or self.corruption is not None:
             raise self._refusal()
         # The epoch of the last record, not the newest one: a leadership of our own that wrote nothing proves nothing.
-        batches, appended = check_fetched(records, offset=self._end, epoch=self.epochs.epoch_at(Offset(self._end - 1)))
-        self._append(records, batches, appended.max_timestamp)
+        batches, appended, gaps = check_fetched(
+            records, offset=self._end, epoch=self.epochs.epoch_at(Offset(self._end - 1))
+        )
+        if gaps:
+            self._allow_gaps()
+        self._append(records, batches, now_ms)
         for batch in batches:
             if batch.leader_epoch != self.epochs.latest:
                 self._epoch_file.assign(LeaderEpoch(batch.leader_epoch), batch.base_offset)
@@ -196,6 +218,13 @@ class Log:
             self._failure = error
             raise
         self._end = batches[-1].last_offset + 1
+
+    def _allow_gaps(self) -> None:
+        """Durable before the first gap is: a recovery must not take it for damage, whatever the policy is by then."""
+        if not self._has_sparse_mark:
+            save_sparse_mark(self._disk, self.directory)
+            self._has_sparse_mark = True
+        self._segments.sparse = True
 
     def _refusal(self) -> StorageError:
         return StorageError(f"{self} takes no appends: {self.offline}")

@@ -61,10 +61,15 @@ def cut(segment: Segment, position: int, next_offset: int) -> None:
 
 
 def locate(segment: Segment, offset: int) -> tuple[int, int] | None:
-    """(position, base offset) of the batch that contains `offset`; None when the segment ends before it."""
+    """(position, base offset) of the batch that contains `offset`; None when the segment ends before it.
+
+    Where compaction has removed that batch: the position of the next one, and the offset at which the one before ends.
+    """
+    end = segment.base_offset
     for at, batch in headers_from(segment, _begin(segment, offset)):
         if batch.last_offset >= offset:
-            return at, batch.base_offset
+            return at, batch.base_offset if batch.base_offset <= offset else end
+        end = batch.last_offset + 1
     return None
 
 

@@ -124,6 +124,7 @@ class LogReader:
                 expected = segment.base_offset
         self._segments.touch(segment)
 
+        sparse = self._segments.sparse
         nothing = ReadResult(records=b"", first_offset=Offset(offset), next_offset=Offset(offset))
         count = max(max_bytes, HEADER_BYTES)
         while True:
@@ -137,7 +138,7 @@ class LogReader:
             behind = 0
             wanted: Batch | None = None
             for batch in walk(chunk):
-                if expected >= 0 and batch.base_offset != expected:
+                if expected >= 0 and batch.base_offset != expected and not (sparse and batch.base_offset > expected):
                     raise self._damaged(segment, position + batch.position)
                 if batch.last_offset >= offset:
                     wanted = batch
@@ -160,10 +161,16 @@ class LogReader:
                 count = max(wanted.size, max_bytes)
                 continue
             start = wanted.position
-            if wanted.base_offset > offset:
+            if wanted.base_offset > offset and not sparse:
                 raise self._damaged(segment, position + start)
             run = sound_run(
-                chunk, start, base_offset=wanted.base_offset, end=end, max_bytes=max_bytes, epochs=self._epochs
+                chunk,
+                start,
+                base_offset=wanted.base_offset,
+                end=end,
+                max_bytes=max_bytes,
+                epochs=self._epochs,
+                sparse=sparse,
             )
             if run.stop == start:
                 # A batch that reaches over `end` is believed only if it is sound: damage is not the end of the log.

@@ -33,6 +33,9 @@ from raftkafka.storage.segment import (
 )
 
 RECOVERY_LIMIT_FILE: Final = "recovery-point-limit"
+SPARSE_FILE: Final = "sparse-offsets"
+"""There when compaction, here or at a leader, has removed batches: whatever the policy is now, gaps are no damage."""
+
 _NOWHERE: Final = 1 << 63
 
 
@@ -47,6 +50,8 @@ class Recovered:
     corruption: CorruptionError | None = None
     corrupt_from: int = _NOWHERE
     has_recovery_limit: bool = False
+    sparse: bool = False
+    has_sparse_mark: bool = False
 
 
 async def recover(
@@ -65,6 +70,8 @@ async def recover(
     limit = load_recovery_limit(disk, directory) if RECOVERY_LIMIT_FILE in names else None
     if limit is not None:
         recovery_point = min(recovery_point, limit)
+    has_sparse_mark = SPARSE_FILE in names
+    sparse = config.compacts or has_sparse_mark
     segments = _find_segments(disk, directory, names, config, clean=clean)
     epochs = load_epochs(disk, directory, names)
     if not segments:
@@ -75,6 +82,8 @@ async def recover(
             log_start_offset=log_start_offset,
             flushed_offset=log_start_offset,
             has_recovery_limit=limit is not None,
+            sparse=sparse,
+            has_sparse_mark=has_sparse_mark,
         )
         if recovery_point > log_start_offset:
             _mark(found, segments[0].path, log_start_offset)
@@ -101,6 +110,8 @@ async def recover(
         log_start_offset=log_start_offset,
         flushed_offset=recovery_point,
         has_recovery_limit=limit is not None,
+        sparse=sparse,
+        has_sparse_mark=has_sparse_mark,
     )
     await _walk_from(disk, found, first, began, recovery_point=trusted_from)
     active = segments[-1]
@@ -139,6 +150,11 @@ def load_recovery_limit(disk: Disk, directory: str) -> Offset | None:
     if len(lines) == 3 and lines[0] == b"0" and lines[1].isdigit():
         return Offset(int(lines[1]))
     return Offset(0)
+
+
+def save_sparse_mark(disk: Disk, directory: str) -> None:
+    """From now on this log may have gaps, also for whoever opens it under another cleanup policy."""
+    disk.write_atomic(f"{directory}/{SPARSE_FILE}", b"0\n")
 
 
 def drop_recovery_limit(disk: Disk, directory: str) -> None:
@@ -204,7 +220,7 @@ async def _walk_from(disk: Disk, found: Recovered, first: int, began: Walk, *, r
     while at < len(segments):
         segment = segments[at]
         walk = began if at == first else Walk(next_offset=segment.base_offset)
-        await walk_segment(disk, segment, walk)
+        await walk_segment(disk, segment, walk, sparse=found.sparse)
         for epoch, offset in walk.epochs:
             found.epochs.assign(LeaderEpoch(epoch), Offset(offset))
         later = segments[at + 1 :]

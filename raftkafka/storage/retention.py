@@ -21,7 +21,7 @@ def removable(segments: Segments, config: LogConfig, *, now_ms: int, high_waterm
         if following.base_offset > high_watermark:
             break
         left_bytes -= oldest.size
-        too_much = 0 <= config.retention_bytes <= left_bytes
+        too_much = config.deletes and 0 <= config.retention_bytes <= left_bytes
         passed = following.base_offset <= log_start_offset
         if not (too_much or passed or is_expired(oldest, config, now_ms)):
             break
@@ -31,7 +31,7 @@ def removable(segments: Segments, config: LogConfig, *, now_ms: int, high_waterm
 
 def is_expired(segment: Segment, config: LogConfig, now_ms: int) -> bool:
     """Whether the newest record of `segment` is older than `retention.ms`."""
-    if config.retention_ms < 0 or segment.size == 0:
+    if config.retention_ms < 0 or segment.size == 0 or not config.deletes:
         return False
     newest = segment.max_timestamp
     if newest < 0 or newest > now_ms:

@@ -28,8 +28,11 @@ class Walk:
     epochs: list[tuple[int, int]] = field(default_factory=list)
 
 
-async def walk_segment(disk: Disk, segment: Segment, walk: Walk) -> None:
-    """Check every batch and index it; the file is read in steps of a few MiB, off the loop."""
+async def walk_segment(disk: Disk, segment: Segment, walk: Walk, *, sparse: bool) -> None:
+    """Check every batch and index it; the file is read in steps of a few MiB, off the loop.
+
+    `sparse`: compaction may have removed batches, so offsets rise but need not be consecutive.
+    """
     file = segment.opened()
     file_bytes = file.size
     position = walk.valid_end
@@ -41,7 +44,8 @@ async def walk_segment(disk: Disk, segment: Segment, walk: Walk) -> None:
         count = CHUNK_BYTES
         within = 0
         while True:
-            state, batch = _next(chunk, within, rest=file_bytes - position - within, expected=walk.next_offset)
+            rest = file_bytes - position - within
+            state, batch = _next(chunk, within, rest=rest, expected=walk.next_offset, sparse=sparse)
             if state != "good":
                 break
             assert batch is not None
@@ -55,12 +59,12 @@ async def walk_segment(disk: Disk, segment: Segment, walk: Walk) -> None:
             count = max(CHUNK_BYTES, batch.size if batch is not None else 0)
         elif state == "bad":
             walk.damaged_at = position
-            walk.is_short = await _is_short(disk, segment, position, walk.next_offset)
+            walk.is_short = await _is_short(disk, segment, position, walk.next_offset, sparse=sparse)
             walk.valid_follows = await valid_after(disk, segment, position, walk.next_offset)
             return
 
 
-def _next(chunk: bytes, within: int, *, rest: int, expected: int) -> tuple[str, Batch | None]:
+def _next(chunk: bytes, within: int, *, rest: int, expected: int, sparse: bool) -> tuple[str, Batch | None]:
     """`good` and the batch, `more` when it reaches over the chunk (`rest` bytes are in the file), `bad`, or `end`."""
     if rest == 0:
         return "end", None
@@ -69,14 +73,18 @@ def _next(chunk: bytes, within: int, *, rest: int, expected: int) -> tuple[str, 
     if len(chunk) - within < HEADER_BYTES:
         return "more", None
     batch = shape_at(chunk, within)
-    if batch is None or batch.size > rest or batch.base_offset != expected:
+    if batch is None or batch.size > rest or not _continues(batch, expected, sparse):
         return "bad", None
     if within + batch.size > len(chunk):
         return "more", batch
     return ("good", batch) if content_ok(chunk, batch) else ("bad", batch)
 
 
-async def _is_short(disk: Disk, segment: Segment, position: int, expected: int) -> bool:
+def _continues(batch: Batch, expected: int, sparse: bool) -> bool:
+    return batch.base_offset == expected or (sparse and batch.base_offset > expected)
+
+
+async def _is_short(disk: Disk, segment: Segment, position: int, expected: int, *, sparse: bool) -> bool:
     """Whether the file ends within the batch at `position`: bytes are missing, not wrong."""
     file = segment.opened()
     rest = file.size - position
@@ -84,7 +92,7 @@ async def _is_short(disk: Disk, segment: Segment, position: int, expected: int) 
         return True
     header = await disk.read_cold(file, position, HEADER_BYTES)
     batch = shape_at(header, 0)
-    if batch is None or batch.base_offset != expected or batch.size <= rest:
+    if batch is None or not _continues(batch, expected, sparse) or batch.size <= rest:
         return False
     # No checksum covers the length: when the rest of the file carries the batch's checksum, nothing but it is wrong.
     content = await disk.read_cold(file, position, rest)

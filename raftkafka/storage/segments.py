@@ -1,7 +1,8 @@
 """The segments of one log in order: the active one at the end, what is not yet synced, and how they come and go.
 
 Floor 2. Invariants: base offsets rise, the last segment is the only one that grows; a sync covers older segments before
-newer ones; of the closed segments only a few keep files open and indexes in memory.
+newer ones; a closed segment ends where the next one begins, compacted or not; of the closed segments only a few keep files
+open and indexes in memory.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import Final
+
+from crc32c import crc32c
 
 from raftkafka.model.errors import DiskFullError
 from raftkafka.ports.disk import Bytes, Disk, File
@@ -25,7 +28,9 @@ CLOSED_LOADED_MAX: Final = 4
 class Segments:
     """At least one segment, always."""
 
-    def __init__(self, disk: Disk, directory: str, config: LogConfig, segments: list[Segment]) -> None:
+    def __init__(
+        self, disk: Disk, directory: str, config: LogConfig, segments: list[Segment], *, sparse: bool = False
+    ) -> None:
         self._disk = disk
         self._directory = directory
         self._config = config
@@ -33,6 +38,8 @@ class Segments:
         self._dirty = [segment for segment in segments if segment.is_dirty]
         self._loaded: dict[Segment, None] = {}
         self.active = segments[-1]
+        self.sparse = sparse
+        """Compaction may have removed batches: offsets rise from batch to batch but need not be consecutive."""
 
     def __len__(self) -> int:
         return len(self._segments)
@@ -87,10 +94,15 @@ class Segments:
         config = self._config
         return (
             active.size + size > config.segment_bytes
-            or now_ms - active.created_ms > config.segment_ms
+            or now_ms - active.created_ms > config.segment_ms - self._jitter_ms(active)
             or last_offset - active.base_offset > RELATIVE_MAX
             or active.index_is_full(config.index_size_max_bytes)
         )
+
+    def _jitter_ms(self, segment: Segment) -> int:
+        """How much earlier `segment` rolls: any number below the limit, and the same one when it is asked for again."""
+        limit = min(self._config.segment_jitter_ms, self._config.segment_ms)
+        return crc32c(segment.path.encode()) % limit if limit else 0
 
     def roll(self) -> Segment:
         """Begin a new segment behind the active one. The old one's sync is left to the next group."""

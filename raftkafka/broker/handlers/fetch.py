@@ -69,6 +69,7 @@ class FetchHandler:
                 fetch_offset=wanted.fetch_offset,
                 flushed_offset=wanted.flushed_offset,
                 broker_epoch=request.replica_epoch,
+                log_start_offset=wanted.log_start_offset,
             )
 
     # One partition
@@ -160,7 +161,13 @@ class _Read:
             self._responses.append(response)
             total += count
             budget -= count
-            urgent = urgent or response.error_code is not ErrorCode.NONE or response.diverging_epoch is not None
+            urgent = (
+                urgent
+                or response.error_code is not ErrorCode.NONE
+                or response.diverging_epoch is not None
+                # A follower takes a new log start over at once: DeleteRecords waits for it.
+                or (self._replica and 0 <= wanted.log_start_offset < response.log_start_offset)
+            )
         return urgent or self._full or bool(self._cold) or total >= min(request.min_bytes, MIN_BYTES_MAX)
 
     def _one(

@@ -23,6 +23,7 @@ from raftkafka.model.api.cluster import (
     Metadata,
     MetadataResponse,
 )
+from raftkafka.model.api.delete_records import DeleteRecords, DeleteRecordsResponse
 from raftkafka.model.api.fetch import Fetch, FetchResponse
 from raftkafka.model.api.keys import ApiKey
 from raftkafka.model.api.offsets import (
@@ -44,6 +45,7 @@ Request = (
     | ApiVersions
     | CreateTopics
     | DeleteTopics
+    | DeleteRecords
     | DescribeCluster
     | DescribeQuorum
     | BrokerRegistration
@@ -61,6 +63,7 @@ Response = (
     | ApiVersionsResponse
     | CreateTopicsResponse
     | DeleteTopicsResponse
+    | DeleteRecordsResponse
     | DescribeClusterResponse
     | DescribeQuorumResponse
     | BrokerRegistrationResponse

@@ -78,8 +78,8 @@ log.cleaner.io.max.bytes.per.second log.cleaner.max.compaction.lag.ms log.cleane
 log.cleaner.min.compaction.lag.ms log.cleaner.threads log.deletion.delay.ms log.dir.failure.timeout.ms
 log.flush.offset.checkpoint.interval.ms log.flush.start.offset.checkpoint.interval.ms log.initial.task.delay.ms
 log.local.retention.bytes log.local.retention.ms log.message.downconversion.enable log.max.id.map.snapshots log.message.format.version
-log.message.timestamp.after.max.ms log.message.timestamp.before.max.ms log.message.timestamp.difference.max.ms
-log.preallocate log.roll.jitter.hours log.roll.jitter.ms log.segment.delete.delay.ms max.connection.creation.rate
+
+log.preallocate log.segment.delete.delay.ms max.connection.creation.rate
 max.connections.per.ip.overrides max.incremental.fetch.session.cache.slots max.request.partition.size.limit
 metadata.log.max.record.bytes.between.snapshots metadata.log.max.snapshot.interval.ms metadata.log.segment.bytes
 metadata.log.segment.min.bytes metadata.log.segment.ms metadata.max.idle.interval.ms metadata.max.retention.bytes

@@ -37,6 +37,13 @@ def _row(name: str, target: str, parse: Parser, meaning: str, *, ours: bool = Fa
 _MS: Final = duration(1)
 _COUNT: Final = integer(1)
 
+
+def _jitter_hours(text: str) -> int:
+    hours = integer(0, INT64_MAX // HOUR_MS)(text)
+    assert isinstance(hours, int)
+    return hours * HOUR_MS
+
+
 KEYS: Final = (
     # Who this node is
     _row("node.id", "node_id", integer(0), "number of this node, unique in the cluster; the same as `broker.id`"),
@@ -88,6 +95,13 @@ KEYS: Final = (
     _row("log.segment.bytes", "log.segment_bytes", integer(14), "size at which a segment is closed"),
     _row("log.roll.ms", "log.segment_ms", _MS, "age at which a segment is closed"),
     _row("log.roll.hours", "log.segment_ms", duration(HOUR_MS), "as `log.roll.ms`, in hours"),
+    _row(
+        "log.roll.jitter.ms",
+        "log.segment_jitter_ms",
+        integer(0, INT64_MAX),
+        "at most so much younger, so that not all roll at once",
+    ),
+    _row("log.roll.jitter.hours", "log.segment_jitter_ms", _jitter_hours, "as `log.roll.jitter.ms`, in hours"),
     _row("log.retention.ms", "log.retention_ms", duration(1, unlimited=True), "age at which a segment goes; -1: never"),
     _row("log.retention.minutes", "log.retention_ms", duration(MINUTE_MS, unlimited=True), "as above, in minutes"),
     _row("log.retention.hours", "log.retention_ms", duration(HOUR_MS, unlimited=True), "as above, in hours"),
@@ -107,6 +121,24 @@ KEYS: Final = (
         "log.message_timestamp_type",
         parsers.one_of("CreateTime", "LogAppendTime"),
         "whose clock stamps a record",
+    ),
+    _row(
+        "log.message.timestamp.before.max.ms",
+        "log.message_timestamp_before_max_ms",
+        integer(0, INT64_MAX),
+        "how far behind the broker's clock a producer's timestamp may be, else INVALID_TIMESTAMP",
+    ),
+    _row(
+        "log.message.timestamp.after.max.ms",
+        "log.message_timestamp_after_max_ms",
+        integer(0, INT64_MAX),
+        "how far ahead of it",
+    ),
+    _row(
+        "log.message.timestamp.difference.max.ms",
+        "log.message_timestamp_difference_max_ms",
+        integer(0, INT64_MAX),
+        "the older name for both; the smaller limit counts",
     ),
     _row("log.flush.policy", "log.flush_policy", parsers.flush_policy, "what acks=all has survived", ours=True),
     _row("log.flush.interval.ms", "log.flush_interval_ms", _MS, "time between syncs under `interval`"),

@@ -8,8 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Final
 
 from raftkafka.model.ids import NodeId
+
+INT64_MAX: Final = (1 << 63) - 1
+"""Kafka's way of saying that there is no limit."""
 
 
 class FlushPolicy(Enum):
@@ -54,6 +58,7 @@ class LogSettings:
 
     segment_bytes: int = 1 << 30  # log.segment.bytes
     segment_ms: int = 168 * 3_600_000  # log.roll.ms / log.roll.hours
+    segment_jitter_ms: int = 0  # log.roll.jitter.ms / .hours
     retention_ms: int = 168 * 3_600_000  # log.retention.ms / .minutes / .hours; -1 = for ever
     retention_bytes: int = -1  # log.retention.bytes
     retention_check_interval_ms: int = 300_000  # log.retention.check.interval.ms
@@ -62,6 +67,9 @@ class LogSettings:
     index_size_max_bytes: int = 10 << 20  # log.index.size.max.bytes
     message_max_bytes: int = 1_048_588  # message.max.bytes
     message_timestamp_type: str = "CreateTime"  # log.message.timestamp.type
+    message_timestamp_before_max_ms: int = INT64_MAX  # log.message.timestamp.before.max.ms
+    message_timestamp_after_max_ms: int = 3_600_000  # log.message.timestamp.after.max.ms
+    message_timestamp_difference_max_ms: int = INT64_MAX  # log.message.timestamp.difference.max.ms
     flush_policy: FlushPolicy = FlushPolicy.GROUP  # log.flush.policy (ours)
     flush_interval_ms: int = 1_000  # log.flush.interval.ms, under INTERVAL
     min_insync_replicas: int = 1  # min.insync.replicas

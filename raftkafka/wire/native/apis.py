@@ -8,6 +8,7 @@ from raftkafka.model.api.cluster import ApiVersionRange, ApiVersionsResponse
 from raftkafka.model.api.keys import ApiKey
 from raftkafka.wire.native.broker_lifecycle import ALTER_PARTITION, BROKER_HEARTBEAT, BROKER_REGISTRATION
 from raftkafka.wire.native.cluster import API_VERSIONS, DESCRIBE_CLUSTER, DESCRIBE_QUORUM, METADATA
+from raftkafka.wire.native.delete_records import DELETE_RECORDS
 from raftkafka.wire.native.fetch import FETCH
 from raftkafka.wire.native.offsets import LIST_OFFSETS, OFFSET_FOR_LEADER_EPOCH
 from raftkafka.wire.native.produce import PRODUCE
@@ -24,6 +25,7 @@ APIS: Final[dict[int, Api]] = {
     ApiKey.API_VERSIONS: API_VERSIONS,
     ApiKey.CREATE_TOPICS: CREATE_TOPICS,
     ApiKey.DELETE_TOPICS: DELETE_TOPICS,
+    ApiKey.DELETE_RECORDS: DELETE_RECORDS,
     ApiKey.OFFSET_FOR_LEADER_EPOCH: OFFSET_FOR_LEADER_EPOCH,
     ApiKey.SASL_AUTHENTICATE: SASL_AUTHENTICATE,
     ApiKey.DESCRIBE_QUORUM: DESCRIBE_QUORUM,

@@ -288,6 +288,7 @@ class World:
             settings=self.settings.replica,
             flush_policy=self.settings.log.flush_policy,
             flusher_of=self.logs.flusher_of,
+            now_ms=self.clock.now_ms,
         )
 
     # The image
@@ -401,7 +402,13 @@ class World:
         key = getattr(partition, "topic_partition", partition)
         row = {
             name: fields.pop(name)
-            for name in ("current_leader_epoch", "last_fetched_epoch", "flushed_offset", "max_bytes")
+            for name in (
+                "current_leader_epoch",
+                "last_fetched_epoch",
+                "flushed_offset",
+                "max_bytes",
+                "log_start_offset",
+            )
             if name in fields
         }
         if follower != NO_NODE:

@@ -8,6 +8,7 @@ import pytest
 
 from raftkafka.broker.dispatch import Dispatch
 from raftkafka.broker.handlers.controller import ControllerHandler
+from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
@@ -29,6 +30,9 @@ async def dispatch(world) -> Dispatch:
         produce=world.produce,
         fetch=world.fetch,
         offsets=OffsetsHandler(replicas=world.replicas, store=world.store),
+        delete_records=DeleteRecordsHandler(
+            replicas=world.replicas, store=world.store, save=world.logs.save_log_starts, has_lease=lambda: True
+        ),
         metadata=MetadataHandler(
             store=world.store,
             consensus=world.consensus,

@@ -217,7 +217,7 @@ async def test_a_new_leader_is_asked_again_soon_and_one_that_takes_its_time_less
 
 
 async def test_a_full_disk_holds_the_follower_up_and_no_longer(world, leader, orders, monkeypatch, caplog):
-    def full(records):
+    def full(records, *, now_ms):
         raise DiskFullError("no space")
 
     with monkeypatch.context() as patched:
@@ -232,7 +232,7 @@ async def test_a_full_disk_holds_the_follower_up_and_no_longer(world, leader, or
 async def test_a_failing_disk_takes_the_replica_offline_and_the_others_go_on(world, leader, orders, monkeypatch):
     other = await following(world, "other")
 
-    def failing(records):
+    def failing(records, *, now_ms):
         raise StorageError("EIO")
 
     monkeypatch.setattr(orders.log, "append_as_follower", failing)

@@ -6,6 +6,7 @@ import pytest
 
 from raftkafka.client import Admin, ApiError, NewTopic, TopicPartition
 from raftkafka.model.api.cluster import DescribeQuorum, DescribeQuorumResponse
+from raftkafka.model.api.delete_records import DeleteRecords, DeleteRecordsPartitionResponse, DeleteRecordsResponse
 from raftkafka.model.api.topics import (
     CreatedTopic,
     CreateTopics,
@@ -119,3 +120,33 @@ async def test_what_was_never_sent_is_not_unknown(cluster, silent):
         with pytest.raises(ApiError, match="b1:9092") as failed:
             await admin.create_topic("t")
     assert failed.value.code is ErrorCode.BROKER_NOT_AVAILABLE
+
+
+async def test_records_are_deleted_by_the_leaders_once_they_lead(cluster):
+    cluster.add_topic("t", 1, 2)
+    refusals = [ErrorCode.NOT_LEADER_OR_FOLLOWER]
+
+    def script(node, request):
+        if not isinstance(request, DeleteRecords):
+            return NotImplemented
+        error = refusals.pop() if refusals else ErrorCode.NONE
+        return DeleteRecordsResponse(
+            partitions=tuple(
+                DeleteRecordsPartitionResponse(
+                    topic_id=row.topic_id,
+                    partition=row.partition,
+                    error_code=error,
+                    low_watermark=-1 if error else row.offset,
+                )
+                for row in request.partitions
+            )
+        )
+
+    cluster.script = script
+    async with admin_of(cluster) as admin:
+        found = await admin.delete_records({TopicPartition("t", 0): 3, TopicPartition("t", 1): 5})
+        assert found == {TopicPartition("t", 0): 3, TopicPartition("t", 1): 5}
+        refusals.append(ErrorCode.OFFSET_OUT_OF_RANGE)
+        with pytest.raises(ApiError, match="OFFSET_OUT_OF_RANGE"):
+            await admin.delete_records({TopicPartition("t", 0): 9})
+    assert {node for node, request in cluster.requests if isinstance(request, DeleteRecords)} == {1, 2}

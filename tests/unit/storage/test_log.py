@@ -14,7 +14,8 @@ from raftkafka.model.errors import (
     InvariantViolationError,
     StorageError,
 )
-from raftkafka.record.header import read_header
+from raftkafka.record.build import encode_records
+from raftkafka.record.header import read_header, stamp
 
 SMALL = {"segment_bytes": 1_000, "index_interval_bytes": 200}
 
@@ -53,7 +54,7 @@ async def _play(logs, steps):
         elif step == "fetched":
             epoch += second
             batch = logs.fetched(end(), epoch, *[b"x"] * first)
-            log.append_as_follower(batch)
+            log.append_as_follower(batch, now_ms=1_000)
             model.append(batch)
         elif step == "truncate":
             cut = int(first * end())
@@ -151,14 +152,13 @@ async def test_a_sequential_reader_needs_no_index(logs, disk):
         offset = result.next_offset
 
 
-@pytest.mark.parametrize("what", ["gap", "overlap", "damage", "torn", "empty", "older epoch"])
+@pytest.mark.parametrize("what", ["overlap", "damage", "torn", "empty", "older epoch"])
 async def test_a_follower_appends_all_or_nothing(logs, disk, what):
     log = await logs.open(disk)
     kept = logs.fetched(0, 3, b"a", b"b")
-    log.append_as_follower(kept)
+    log.append_as_follower(kept, now_ms=1_000)
     good = logs.fetched(2, 3, b"c")
     bad = {
-        "gap": good + logs.fetched(4, 3, b"d"),
         "overlap": logs.fetched(1, 3, b"d"),
         "damage": good + logs.fetched(3, 3, b"d")[:-1] + b"\xff",
         "torn": good + logs.fetched(3, 3, b"d")[:-1],
@@ -166,10 +166,45 @@ async def test_a_follower_appends_all_or_nothing(logs, disk, what):
         "older epoch": good + logs.fetched(3, 2, b"d"),
     }[what]
     with pytest.raises(ApiError):
-        log.append_as_follower(bad)
+        log.append_as_follower(bad, now_ms=1_000)
     assert log.log_end_offset == 2
     assert await logs.read_all(log) == [kept]
     assert log.epochs.entries() == ((3, 0),)
+
+
+@pytest.mark.parametrize("policy", ["compact", "delete"])
+async def test_a_follower_takes_over_the_gaps_of_a_compacted_leader(logs, disk, policy):
+    log = await logs.open(disk, cleanup_policy=policy)
+    first = logs.fetched(3, 1, b"a") + logs.fetched(7, 1, b"b", b"c")
+    log.append_as_follower(first, now_ms=1_000)
+    second = logs.fetched(12, 4, b"d")
+    log.append_as_follower(second, now_ms=1_000)
+    assert log.log_end_offset == 13
+    for wanted, base in ((0, 3), (3, 3), (4, 7), (8, 7), (9, 12), (12, 12)):
+        result = log.read(wanted, max_bytes=1, end=13)
+        assert read_header(result.records).base_offset == base, wanted
+    await logs.flush(log, disk)
+    # Recovered by reading it, also under a policy that makes no gaps itself.
+    disk.crash()
+    log = await logs.open(disk, recovery_point=0, cleanup_policy="delete")
+    assert log.corruption is None
+    assert await logs.read_all(log) == logs.split(first + second)
+    assert log.epochs.entries() == ((1, 3), (4, 12))
+    log.truncate_to(10)  # within a gap: what stays ends where the batch before it does
+    assert log.log_end_offset == 9
+    assert await logs.read_all(log) == logs.split(first)
+
+
+async def test_a_gap_that_nobody_explains_is_damage(logs, disk):
+    log = await logs.open(disk)
+    logs.append(log, b"a")
+    size = log.size_bytes
+    logs.append(log, b"b")
+    await logs.flush(log, disk)
+    disk.flip(f"{logs.PATH}/00000000000000000000.log", size + 7, 4)  # offset 1 becomes 5
+    with pytest.raises(CorruptionError):
+        log.read(1, max_bytes=100, end=2)
+    assert (await logs.open(disk, recovery_point=2)).corruption is not None
 
 
 async def test_a_stale_leader_cannot_write_an_older_epoch(logs, disk):
@@ -181,9 +216,9 @@ async def test_a_stale_leader_cannot_write_an_older_epoch(logs, disk):
 
 async def test_a_leadership_that_wrote_nothing_gives_way(logs, disk):
     log = await logs.open(disk)
-    log.append_as_follower(logs.fetched(0, 2, b"a"))
+    log.append_as_follower(logs.fetched(0, 2, b"a"), now_ms=1_000)
     log.begin_epoch(5)
-    log.append_as_follower(logs.fetched(1, 3, b"b") + logs.fetched(2, 6, b"c"))
+    log.append_as_follower(logs.fetched(1, 3, b"b") + logs.fetched(2, 6, b"c"), now_ms=1_000)
     assert log.epochs.entries() == ((2, 0), (3, 1), (6, 2))
     assert len(await logs.read_all(log)) == 3
 
@@ -246,7 +281,7 @@ async def test_a_failed_sync_takes_the_log_offline_and_counts_for_nothing(logs, 
     log.take_offline(raised.value)
     assert log.flushed_offset == 0
     with pytest.raises(StorageError):
-        log.append_as_follower(logs.fetched(1, 0, b"b"))
+        log.append_as_follower(logs.fetched(1, 0, b"b"), now_ms=1_000)
 
 
 async def test_a_truncation_during_a_sync_takes_back_its_part(logs, disk):
@@ -300,7 +335,7 @@ async def test_truncating_fully_begins_anew(logs, disk):
     assert (log.log_start_offset, log.log_end_offset, log.flushed_offset, log.segment_count) == (500, 500, 500, 1)
     assert log.epochs.entries() == ()
     batch = logs.fetched(500, 9, b"a")
-    log.append_as_follower(batch)
+    log.append_as_follower(batch, now_ms=1_000)
     disk.crash()
     log = await logs.open(disk, recovery_point=10, **SMALL)
     assert (log.log_start_offset, log.log_end_offset, log.corruption) == (500, 500, None)
@@ -503,3 +538,74 @@ async def test_concurrent_cold_reads_after_a_restart(logs, disk):
     disk.on_read_cold = lambda: asyncio.sleep(0)
     results = await asyncio.gather(*(log.read_cold(at, max_bytes=1, end=40) for at in range(40)))
     assert [result.records for result in results] == batches
+
+
+DAY_MS = 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "accepted"), [(1, False), (9 * DAY_MS, True), (-1, True), (12 * DAY_MS, False), (11 * DAY_MS, True)]
+)
+async def test_timestamps_are_compared_with_the_brokers_clock(logs, disk, timestamp, accepted):
+    log = await logs.open(disk, timestamp_before_max_ms=DAY_MS, timestamp_after_max_ms=DAY_MS)
+    batch = memoryview(encode_records([(b"k", b"v", timestamp, ())]))
+    if accepted:
+        log.append_as_leader(batch, leader_epoch=0, now_ms=10 * DAY_MS)
+    else:
+        with pytest.raises(ApiError) as refused:
+            log.append_as_leader(batch, leader_epoch=0, now_ms=10 * DAY_MS)
+        assert refused.value.code is ErrorCode.INVALID_TIMESTAMP
+    assert log.log_end_offset == int(accepted)
+
+
+async def test_the_brokers_own_time_is_never_refused(logs, disk):
+    log = await logs.open(disk, timestamp_after_max_ms=0, timestamp_type="LogAppendTime")
+    log.append_as_leader(logs.batch(b"a", timestamp=DAY_MS), leader_epoch=0, now_ms=1_000)
+    assert log.log_end_offset == 1
+
+
+@pytest.mark.parametrize("role", ["leader", "follower"])
+async def test_a_timestamp_of_the_future_does_not_keep_a_segment_for_ever(logs, disk, role):
+    log = await logs.open(disk, retention_ms=DAY_MS)
+    batch = memoryview(encode_records([(b"k", b"v", 1_000 * DAY_MS, ())]))
+    if role == "leader":
+        log.append_as_leader(batch, leader_epoch=0, now_ms=DAY_MS)
+    else:
+        stamp(batch, 0, 0, 0)
+        log.append_as_follower(batch, now_ms=DAY_MS)
+    assert log.delete_old_segments(now_ms=2 * DAY_MS, high_watermark=1) == 0
+    assert log.delete_old_segments(now_ms=2 * DAY_MS + 1, high_watermark=1) == 1
+    assert log.log_start_offset == 1
+
+
+@pytest.mark.parametrize("compression", [0, 1])
+async def test_a_compacted_topic_wants_keys(logs, disk, compression):
+    log = await logs.open(disk, cleanup_policy="compact,delete")
+    records = [(b"k", b"v", 1, ()), (None, b"v", 1, ())]
+    with pytest.raises(ApiError) as refused:
+        log.append_as_leader(memoryview(encode_records(records, compression=compression)), leader_epoch=0, now_ms=1_000)
+    assert refused.value.code is ErrorCode.INVALID_RECORD
+    assert log.log_end_offset == 0
+    good = memoryview(encode_records(records[:1], compression=compression))
+    assert log.append_as_leader(good, leader_epoch=0, now_ms=1_000).last_offset == 0
+
+
+async def test_only_deleting_topics_delete(logs, disk):
+    log = await logs.open(disk, cleanup_policy="compact", retention_ms=1, retention_bytes=0, **SMALL)
+    for _ in range(20):
+        logs.append(log, bytes(150))
+    assert log.delete_old_segments(now_ms=1_000_000, high_watermark=20) == 0
+
+
+async def test_segments_roll_at_their_age_less_the_jitter(logs, disk):
+    ages = set()
+    for path in (f"/data/orders-{number}" for number in range(8)):
+        log = await logs.open(disk, path, segment_ms=1_000, segment_jitter_ms=900)
+        logs.append(log, b"first", now_ms=0)
+        now = 0
+        while log.segment_count == 1:
+            now += 1
+            logs.append(log, b"more", now_ms=now)
+        ages.add(now)
+    assert len(ages) > 1
+    assert all(100 < age <= 1_001 for age in ages)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import strategies as st
 
 from raftkafka.model import ids
-from raftkafka.model.api import broker_lifecycle, cluster, fetch, offsets, produce, sasl, topics
+from raftkafka.model.api import broker_lifecycle, cluster, delete_records, fetch, offsets, produce, sasl, topics
 from raftkafka.model.errors import ErrorCode
 
-_MODULES = (broker_lifecycle, cluster, fetch, offsets, produce, sasl, topics)
+_MODULES = (broker_lifecycle, cluster, delete_records, fetch, offsets, produce, sasl, topics)
 _INT32 = st.integers(0, 2**31 - 1)
 _OR_NONE_32 = st.integers(-1, 2**31 - 1)
 _OR_NONE_64 = st.integers(-1, 2**63 - 1)
