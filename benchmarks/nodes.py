@@ -25,7 +25,8 @@ _RK: Final = "from raftkafka.cli.main import run; run()"
 class NodeProcess:
     """One `rk broker`; its log goes to `node.log` beside its files."""
 
-    def __init__(self, properties: Path, port: int, http_port: int) -> None:
+    def __init__(self, number: int, properties: Path, port: int, http_port: int) -> None:
+        self.number = number
         self.properties = properties
         self.port = port
         self.http_port = http_port
@@ -105,7 +106,7 @@ def cluster(count: int, *, parent: Path | None = None, **settings: object) -> It
             lines |= {key.replace("_", "."): value for key, value in settings.items()}
             properties = home / "server.properties"
             properties.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
-            nodes.append(NodeProcess(properties, broker_port, http_port))
+            nodes.append(NodeProcess(number, properties, broker_port, http_port))
         try:
             for node in nodes:
                 node.start()

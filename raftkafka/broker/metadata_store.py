@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from raftkafka.metadata import snapshot
 from raftkafka.metadata.apply import apply_all
@@ -46,8 +46,8 @@ class MetadataStore:
             self._publish(applied.changes)
         return applied.error
 
-    def snapshot(self) -> bytes:
-        return snapshot.encode(self.image)
+    def snapshot(self) -> Iterator[bytes]:
+        return snapshot.pieces(self.image)
 
     def restore(self, index: RaftIndex, data: bytes) -> None:
         old, self.image = self.image, snapshot.decode(data)

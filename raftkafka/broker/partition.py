@@ -136,13 +136,13 @@ class Partition:
             self._flusher.request(self)
         # An ISR of one commits what it has without waiting for anybody's fetch.
         self._local_progress()
-        _log.info("%s: leading in epoch %d from offset %d", self, self.leader_epoch, self.log.log_end_offset)
+        _log.debug("%s: leading in epoch %d from offset %d", self, self.leader_epoch, self.log.log_end_offset)
 
     def follow(self, state: PartitionState) -> None:
         """Follow the leader that the image names (it may name nobody)."""
         if self.leader is not None:
             self._high_watermark = self.leader.high_watermark
-            _log.info("%s: no longer leading, epoch %d", self, state.leader_epoch)
+            _log.debug("%s: no longer leading, epoch %d", self, state.leader_epoch)
         if self.leader is not None or state.leader_epoch != self.leader_epoch:
             self._leave_role()
         self.leader = None

@@ -107,10 +107,15 @@ class Reconciler:
     def _on_change(self, image: Image, changes: Changes) -> None:
         if self._task is None:
             return
-        # Deletions first: a topic that was created again under its name wants the directory of the old one.
-        for key in sorted(changes.partitions, key=lambda each: (image.partition(each) is not None, each)):
+        keys = sorted(changes.partitions)
+        if changes.topics_deleted:
+            # Deletions first: a topic that was created again under its name wants the directory of the old one.
+            keys.sort(key=lambda each: image.partition(each) is not None)
+        for key in keys:
             if not self._reconcile_open(image, key):
                 self._dirty[key] = None
+        if keys:
+            _log.info("%d partitions changed; %d logs are to be opened or deleted", len(keys), len(self._dirty))
         if self._dirty:
             self._work.set()
 
@@ -173,14 +178,30 @@ class Reconciler:
             self._work.clear()
             done = 0
             while self._dirty:
-                await self._reconcile(next(iter(self._dirty)))
-                done += 1
+                keys = self._next_to_do()
+                # Logs that are opened at the same time share the device's commits, which take most of the time.
+                await asyncio.gather(*map(self._reconcile, keys))
+                done += len(keys)
                 # Opening and deleting often wait for nothing: a thousand of them in one turn would cost an election.
-                if done % LOGS_PER_TURN == 0:
+                if done >= LOGS_PER_TURN:
+                    done = 0
                     await asyncio.sleep(0)
             if self._strays_wanted:
                 self._strays_wanted = False
                 await self._logs.delete_strays(self._store.image)
+
+    def _next_to_do(self) -> list[TopicPartition]:
+        """The first dirty partition, and with it those behind it as far as all of them only want their log opened."""
+        keys: list[TopicPartition] = []
+        for key in self._dirty:
+            state = self._store.image.partition(key)
+            opens = state is not None and self._node_id in state.replicas and self._replicas.get(key) is None
+            if keys and not opens:
+                break
+            keys.append(key)
+            if not opens or len(keys) == LOGS_PER_TURN:
+                break
+        return keys
 
     async def _reconcile(self, key: TopicPartition) -> None:
         image = self._store.image

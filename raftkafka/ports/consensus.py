@@ -5,7 +5,7 @@ Floor 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -37,8 +37,11 @@ class StateMachine(Protocol):
         """Apply one committed command; `index` rises strictly. The result goes to the proposer, if it is here."""
         ...
 
-    def snapshot(self) -> bytes:
-        """The whole state at the last applied index."""
+    def snapshot(self) -> Iterable[bytes]:
+        """The whole state at the last applied index, in pieces that cost a few milliseconds each.
+
+        They are taken one per turn of the loop; what is applied meanwhile changes nothing in them.
+        """
         ...
 
     def restore(self, index: RaftIndex, snapshot: bytes) -> None:

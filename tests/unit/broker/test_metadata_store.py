@@ -29,7 +29,7 @@ async def test_a_snapshot_restored_elsewhere_is_the_same_image_and_tells_what_di
     other = MetadataStore()
     told = []
     other.subscribe(lambda image, changes: told.append(changes))
-    other.restore(RaftIndex(42), world.store.snapshot())
+    other.restore(RaftIndex(42), b"".join(world.store.snapshot()))
     assert (other.image, other.applied_index) == (world.store.image, 42)
     assert told[0].partitions == {key}
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from raftkafka.metadata import snapshot
 from raftkafka.metadata.commands import UnknownCommandError
-from raftkafka.metadata.image import Image
+from raftkafka.metadata.image import Image, Partition, Topic
 from raftkafka.model import cbor
 from raftkafka.model.errors import CorruptionError
+from raftkafka.model.ids import PartitionIndex
 
 
 def test_the_round_trip_is_exact(cluster):
@@ -40,3 +43,20 @@ def test_a_newer_version_stops_the_node():
 def test_damage_is_named(data):
     with pytest.raises(CorruptionError):
         snapshot.decode(data)
+
+
+def test_a_large_image_comes_in_pieces_of_bounded_size_whatever_its_topics():
+    partitions = tuple(Partition(index=PartitionIndex(at), replicas=(1, 2, 3), isr=(1,)) for at in range(1_300))
+    topics = [Topic(name=f"t{n}", topic_id=bytes([n] * 16), configs={}, partitions=partitions) for n in range(1, 4)]
+    topics += [
+        Topic(name=f"s{n}", topic_id=n.to_bytes(16), configs={}, partitions=partitions[:1]) for n in range(1, 900)
+    ]
+    image = replace(
+        Image.empty(),
+        topics={topic.topic_id: topic for topic in topics},
+        topic_ids={topic.name: topic.topic_id for topic in topics},
+    )
+    pieces = list(snapshot.pieces(image))
+    assert snapshot.decode(b"".join(pieces)) == image
+    assert max(len(piece) for piece in pieces) < 2 * snapshot.PARTITIONS_PER_PIECE * 40
+    assert len(pieces) > (3 * 1_300 + 899) / (2 * snapshot.PARTITIONS_PER_PIECE)

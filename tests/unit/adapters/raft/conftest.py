@@ -49,8 +49,8 @@ class ListMachine:
         self.applied.append((index, command))
         return index
 
-    def snapshot(self) -> bytes:
-        return b"\n".join(command for _, command in self.applied)
+    def snapshot(self) -> list[bytes]:
+        return [b"\n".join(command for _, command in self.applied)]
 
     def restore(self, index: RaftIndex, snapshot: bytes) -> None:
         self.applied = [(index, snapshot)]

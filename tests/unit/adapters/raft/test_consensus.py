@@ -35,7 +35,7 @@ class Machine:
         return index, command
 
     def snapshot(self):
-        return cbor.encode(self.log)
+        return [cbor.encode(self.log)]
 
     def restore(self, index, snapshot):
         self.log = cbor.decode(snapshot, size_max=1 << 20)
