@@ -271,6 +271,13 @@ class DeadProcessError(BaseException):
     """The process died in the middle of this step; unwinding must not reach anything outside of it."""
 
 
+class _Unstoppable(asyncio.Future[None]):
+    """Whoever waits for it and is cancelled hears of that when it is done."""
+
+    def cancel(self, msg: object = None) -> bool:
+        return False
+
+
 class ProcessDisk:
     """`ports.disk.Disk` for one life of a process."""
 
@@ -403,14 +410,14 @@ class ProcessDisk:
         held = [(file, file.inode.last) for file in files if isinstance(file, SimFile) and not file.closed]
         directories = self._directories_to_sync([file.path for file, _ in held if file.is_new])
         # The kernel is not cancelled with who asked it; a cancelled caller waits for it, as in the real adapter.
-        done = asyncio.get_running_loop().create_future()
-        asyncio.get_running_loop().call_later(host.random.uniform(*host.sync_s), done.set_result, None)
+        loop = asyncio.get_running_loop()
+        done = _Unstoppable(loop=loop)
+        loop.call_later(host.random.uniform(*host.sync_s), done.set_result, None)
         cancelled: asyncio.CancelledError | None = None
-        while not done.done():
-            try:
-                await asyncio.shield(done)
-            except asyncio.CancelledError as error:
-                cancelled = error
+        try:
+            await done
+        except asyncio.CancelledError as error:
+            cancelled = error
         for file, upto in held:
             self.check()
             self._fail_perhaps(file.path, file.inode)

@@ -52,7 +52,39 @@ class Incarnation:
 OWNER: contextvars.ContextVar[Incarnation | None] = contextvars.ContextVar("owner", default=None)
 
 
-class Arrival(asyncio.TimerHandle):
+class Soon(asyncio.Handle):
+    """A handle that costs little to make: there are two thousand of them in a second of the cluster."""
+
+    __slots__ = ()
+
+    def __init__(self, callback: Any, args: Any, loop: SimLoop, context: contextvars.Context | None) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+
+
+class Timer(asyncio.TimerHandle):
+    __slots__ = ()
+
+    def __init__(
+        self, when: float, callback: Any, args: Any, loop: SimLoop, context: contextvars.Context | None
+    ) -> None:
+        self._context = contextvars.copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
+        self._when = when
+        self._scheduled = True
+
+
+class Arrival(Timer):
     """Something from outside the process: a stopped one finds it before its timers when it goes on."""
 
     __slots__ = ()
@@ -67,9 +99,7 @@ class SimLoop(asyncio.BaseEventLoop):
         self.random = random
         self.network: SimNetwork
         self.errors: list[tuple[str, str, BaseException | None]] = []
-        self.turns = 0
-        self.stalls_max_s = 0.0
-        self._heap: list[tuple[float, int, asyncio.TimerHandle]] = []
+        self._heap: list[tuple[float, int, Timer]] = []
         self._number = 0
         self._cancelled = 0
         self._all_tasks: list[Incarnation] = []
@@ -82,27 +112,26 @@ class SimLoop(asyncio.BaseEventLoop):
         return self.now
 
     def call_soon(self, callback: Any, *args: Any, context: contextvars.Context | None = None) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = Soon(callback, args, self, context)
         self._ready.append(handle)
         return handle
 
     def call_at(
         self, when: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
-        return self._push(asyncio.TimerHandle(when, callback, args, self, context))
+        return self._push(Timer(when, callback, args, self, context))
 
     def call_later(
         self, delay: float, callback: Any, *args: Any, context: contextvars.Context | None = None
     ) -> asyncio.TimerHandle:
-        return self._push(asyncio.TimerHandle(self.now + delay, callback, args, self, context))
+        return self._push(Timer(self.now + delay, callback, args, self, context))
 
     def arrive(self, when: float, callback: Any, *args: Any, context: contextvars.Context) -> asyncio.TimerHandle:
         """As `call_at`, for what comes from outside the process whose context is given."""
         return self._push(Arrival(when, callback, args, self, context))
 
-    def _push(self, handle: asyncio.TimerHandle) -> asyncio.TimerHandle:
+    def _push(self, handle: Timer) -> asyncio.TimerHandle:
         self._number += 1
-        handle._scheduled = True
         heapq.heappush(self._heap, (handle._when, self._number, handle))
         return handle
 
@@ -114,6 +143,7 @@ class SimLoop(asyncio.BaseEventLoop):
             self._cancelled = 0
 
     def _run_once(self) -> None:
+        """One turn: what is due now, in the order of the processes that the seed draws."""
         ready, heap = self._ready, self._heap
         if not ready:
             while heap and heap[0][2]._cancelled:
@@ -121,7 +151,8 @@ class SimLoop(asyncio.BaseEventLoop):
                 self._cancelled -= 1
             if not heap:
                 raise WorldStandsStillError("nothing is scheduled any more")
-            self.now = max(self.now, heap[0][0])
+            if heap[0][0] > self.now:
+                self.now = heap[0][0]
         now = self.now
         due = 0
         while heap and heap[0][0] <= now:
@@ -132,7 +163,6 @@ class SimLoop(asyncio.BaseEventLoop):
                 handle._scheduled = False
                 ready.append(handle)
                 due += 1
-        self.turns += 1
         count = len(ready)
         if due > 1 and count > 1:
             self._shuffle_owners()
@@ -140,14 +170,32 @@ class SimLoop(asyncio.BaseEventLoop):
             handle = ready.popleft()
             if handle._cancelled:
                 continue
-            owner = handle._context.get(OWNER)
+            context = handle._context
+            owner = context.get(OWNER)
             if owner is not None:
                 if not owner.alive:
                     continue
                 if owner.paused:
                     owner.backlog.append(handle)
                     continue
-            handle._run()
+            try:
+                context.run(handle._callback, *handle._args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as error:  # noqa: BLE001 - as in asyncio: one callback does not stop the others
+                self.call_exception_handler(
+                    {"message": f"Exception in {handle._callback!r}", "exception": error, "handle": handle}
+                )
+
+    def run_in(self, context: contextvars.Context, callback: Callable[[], object]) -> None:
+        """Run this now, in a callback of somebody else, as if it were a handle of its own."""
+        try:
+            context.run(callback)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # noqa: BLE001 - as above
+            handle = Soon(callback, (), self, context)
+            self.call_exception_handler({"message": f"Exception in {callback!r}", "exception": error, "handle": handle})
 
     def _shuffle_owners(self) -> None:
         """Processes run side by side: at one instant any of them may be first; each keeps its own order."""
@@ -167,8 +215,8 @@ class SimLoop(asyncio.BaseEventLoop):
         """SIGCONT: first what was ready, then what arrived, then the timers that are due."""
         incarnation.paused = False
         backlog, incarnation.backlog = incarnation.backlog, deque()
-        timers = [each for each in backlog if type(each) is asyncio.TimerHandle]
-        arrived = [each for each in backlog if type(each) is not asyncio.TimerHandle]
+        timers = [each for each in backlog if type(each) is Timer]
+        arrived = [each for each in backlog if type(each) is not Timer]
         self._ready.extend(arrived)
         self._ready.extend(timers)
 

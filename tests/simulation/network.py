@@ -13,7 +13,7 @@ from collections import deque
 from random import Random
 from typing import Any
 
-from tests.simulation.loop import OWNER, SimLoop
+from tests.simulation.loop import OWNER, Incarnation, SimLoop, Soon
 
 WINDOW_BYTES = 256 << 10
 """What may be under way, or unread at the receiver, in one direction of a connection."""
@@ -24,11 +24,14 @@ SYN_TIMEOUT_S = 60.0
 class SimTransport(asyncio.Transport):
     """One end of a connection. The kernel takes what fits into the window, the rest waits here."""
 
-    def __init__(self, network: SimNetwork, name: str, own: str, other: str, context: contextvars.Context) -> None:
+    def __init__(self, network: SimNetwork, number: int, own: str, other: str, context: contextvars.Context) -> None:
         super().__init__()
         self.network = network
-        self.name, self.own, self.other = name, own, other
+        self.number, self.own, self.other = number, own, other
         self.context = context
+        owner = context.get(OWNER)
+        assert owner is not None
+        self.owner: Incarnation = owner
         self.protocol: Any = None
         self.remote: SimTransport
         self.closing = False  # this side will neither send nor read any more
@@ -133,7 +136,7 @@ class SimTransport(asyncio.Transport):
             view = memoryview(data)
             while view and not self.gone:
                 buffer = protocol.get_buffer(-1)
-                assert len(buffer), f"{self.name}: no room in the buffer of the protocol"
+                assert len(buffer), f"{self.number}: no room in the buffer of the protocol"
                 count = min(len(buffer), len(view))
                 buffer[:count] = view[:count]
                 view = view[count:]
@@ -177,6 +180,7 @@ class SimNetwork:
         self.ends: dict[SimTransport, None] = {}
         self.connections = 0
         self.trace: Any = lambda *_: None
+        self.count: Any = lambda *_: None
 
     # Connections
 
@@ -202,10 +206,9 @@ class SimNetwork:
         if server is None:
             raise ConnectionRefusedError(111, "Connection refused")
         self.connections += 1
-        name = f"{self.connections}:{own}>{host}:{port}"
-        self.trace("connect", name)
-        near = SimTransport(self, name + "/near", own, host, contextvars.copy_context())
-        far = SimTransport(self, name + "/far", host, own, server.owner.context.copy())
+        self.trace("connect", self.connections, own, host, port)
+        near = SimTransport(self, 2 * self.connections, own, host, contextvars.copy_context())
+        far = SimTransport(self, 2 * self.connections + 1, host, own, server.owner.context.copy())
         near.remote, far.remote = far, near
         self.ends[near] = self.ends[far] = None
         # The far process accepts when it gets to it: its kernel has completed the handshake already.
@@ -269,10 +272,15 @@ class SimNetwork:
             if not end.gone and data is not None:
                 self._reset_later(end)
             return
-        self.trace("arrive", end.name, -1 if data is None else len(data))
+        self.count(end.number, -1 if data is None else len(data))
         far.inbox.append(data)
         if far.reading and far.protocol is not None:
-            self.loop._ready.append(_Arrived(far._deliver, (), self.loop, far.context))
+            owner = far.owner
+            if owner.paused:
+                owner.backlog.append(_Arrived(far._deliver, (), self.loop, far.context))
+            elif owner.alive:
+                # The process is woken by this, so it reads now: another handle would only cost time.
+                self.loop.run_in(far.context, far._deliver)
 
     def acknowledge(self, reader: SimTransport, count: int) -> None:
         writer = reader.remote
@@ -318,7 +326,7 @@ class SimNetwork:
     def _let_go(self, end: SimTransport, error: Exception | None) -> None:
         if end.gone:
             return
-        self.trace("close", end.name)
+        self.count(end.number, -2)
         end.gone = end.closing = True
         end.unsent.clear()
         end.unsent_bytes = 0
@@ -397,7 +405,7 @@ class SimNetwork:
                         self._carry(end, data)
 
 
-class _Arrived(asyncio.Handle):
+class _Arrived(Soon):
     """A callback for bytes that a process finds in its kernel."""
 
     __slots__ = ()

@@ -79,7 +79,7 @@ async def scenario(
     random = Random(world.random.getrandbits(64))
     history = world.history
     workload = Workload(
-        world, Random(random.getrandbits(64)), records_per_s=random.choices([20, 100, 400], [16, 3, 1])[0]
+        world, Random(random.getrandbits(64)), burst_per_s=random.choices([20, 100, 400], [12, 5, 3])[0]
     )
     if world.nodes[1].settings.log.flush_policy is not FlushPolicy.GROUP:
         # Nothing is promised then about the loss of unsynced writes on several disks at once.

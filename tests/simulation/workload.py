@@ -19,17 +19,33 @@ _UNKNOWN = frozenset({ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NETWORK_EXCEPTION})
 """What a producer says when it does not know."""
 
 
+BURST_EVERY_S = 8.0
+BURST_S = 1.0
+"""A heavy load comes in bursts: what it finds, it finds when queues fill and when they drain, and it costs time."""
+
+
 class Workload:
-    """`records_per_s` over all producers. `stop` ends the producers and lets what is under way come to its end."""
+    """Over all producers `records_per_s`, and `burst_per_s` for one second in eight.
+
+    `stop` ends the producers and lets what is under way come to its end.
+    """
 
     def __init__(
-        self, world: World, random: Random, *, producers: int = 2, consumers: int = 2, records_per_s: float = 20
+        self,
+        world: World,
+        random: Random,
+        *,
+        producers: int = 2,
+        consumers: int = 2,
+        records_per_s: float = 20,
+        burst_per_s: float = 20,
     ) -> None:
         self.world = world
         self.random = random
         self.producers = producers
         self.consumers = consumers
         self.interval_s = producers / records_per_s
+        self.burst_interval_s = producers / burst_per_s
         self.producing = True
         self.consuming = True
         self.churning = False
@@ -102,7 +118,9 @@ class Workload:
                 await producer.ready()
                 continue
             future.add_done_callback(self._settled((TOPIC, partition), padded))
-            await asyncio.sleep(random.expovariate(1 / self.interval_s))
+            bursting = self.world.loop.now % BURST_EVERY_S < BURST_S
+            interval_s = self.burst_interval_s if bursting else self.interval_s
+            await asyncio.sleep(random.expovariate(1 / interval_s))
         await producer.stop()
 
     def _settled(self, partition: tuple[str, int], value: bytes):  # type: ignore[no-untyped-def]

@@ -158,6 +158,11 @@ class RaftCore(SyncObj):
     def raise_commit_index(self, index: int) -> None:
         self._SyncObj__raftCommitIndex = max(self.commit_index, index)
 
+    def next_due(self) -> float:
+        """When the next heartbeat, or the election of a node that hears of no leader, is due by the loop's clock."""
+        due = self._SyncObj__newAppendEntriesTime if self._isLeader() else self._SyncObj__raftElectionDeadline
+        return float(due)
+
     def election_deadline(self) -> float:
         return float(self._SyncObj__raftElectionDeadline)
 

@@ -1,8 +1,9 @@
-"""When the library ticks: once per burst of events, and every ten milliseconds for heartbeats and elections.
+"""When the library ticks: once per burst of events, and when a heartbeat or an election is due.
 
 Floor 4. The library was made to be polled; here a message, a proposal, a finished sync or a closed link ask for a turn of
-the loop, and a turn that moved the log or the commit index is followed by its messages at once. Invariant: what one turn
-changed in the journal is on its way to the disk before the turn ends.
+the loop, and a turn that moved the log or the commit index is followed by its messages at once. So an idle node wakes up as
+often as it has something to say. Invariants: what one turn changed in the journal is on its way to the disk before the
+turn ends; a timer is set whenever no turn runs, no later than the next heartbeat or election.
 """
 
 from __future__ import annotations
@@ -16,9 +17,14 @@ from raftkafka.adapters.raft.journal import Journal
 from raftkafka.adapters.raft.prevote import PreVote
 from raftkafka.adapters.raft.transport import RaftTransport
 
-TIMER_S: Final = 0.01
+TIMER_MAX_S: Final = 0.1
+"""At the latest, for what the library does now and then: it hears of no snapshot and no silent follower otherwise."""
+TIMER_MIN_S: Final = 0.001
+"""A timer that came a little early is set anew, not spun on."""
+OVERDUE_S: Final = 0.01
+"""Between two looks at what is due and cannot be done yet, as an election without a connection."""
 AIM_S: Final = 0.0001
-"""Behind an election's deadline, so that rounding does not bring the timer before it."""
+"""Behind what is due, so that rounding does not bring the timer before it."""
 JOURNAL_MAX_BYTES: Final = 64 << 20
 """A journal of few but large entries is cut by a snapshot as well."""
 
@@ -69,22 +75,20 @@ class Driver:
         self._turn()
 
     def _on_timer(self) -> None:
-        if self._running:
-            self._set_timer(self._loop.time() + TIMER_S)
-            self._turn()
-
-    def _set_timer(self, at: float) -> None:
-        self._timer_at = at
-        self._timer = self._loop.call_at(at, self._on_timer)
+        self._timer = None
+        self._turn()
 
     def _aim_timer(self) -> None:
-        """Candidates that were spread over milliseconds must not meet again on the coarse timer."""
-        if self._timer is None or self._core.is_leader:
-            return
-        now, deadline = self._loop.time(), self._core.election_deadline()
-        if now < deadline < self._timer_at:
+        """What is due later than the timer finds it set anew; candidates that were spread over milliseconds stay apart."""
+        now, due = self._loop.time(), self._core.next_due()
+        wanted = now + OVERDUE_S if due < now else max(due + AIM_S, now + TIMER_MIN_S)
+        at = min(wanted, now + TIMER_MAX_S)
+        if self._timer is not None:
+            if self._timer_at <= at:
+                return
             self._timer.cancel()
-            self._set_timer(deadline + AIM_S)
+        self._timer_at = at
+        self._timer = self._loop.call_at(at, self._on_timer)
 
     def _turn(self) -> None:
         if not self._running:

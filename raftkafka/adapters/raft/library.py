@@ -54,6 +54,7 @@ _ATTRIBUTES: Final = (
     "_SyncObj__commandsWaitingReply",
     "_SyncObj__forceLogCompaction",
     "_SyncObj__needLoadDumpFile",
+    "_SyncObj__newAppendEntriesTime",
     "_SyncObj__noopIDx",
     "_SyncObj__raftCommitIndex",
     "_SyncObj__raftCurrentTerm",

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from raftkafka.adapters.raft.driver import Driver
 from raftkafka.adapters.raft.mends import Mends
 from raftkafka.model.errors import InvariantViolationError, StorageError
 from raftkafka.model.settings.values import ControllerSettings
@@ -404,3 +405,28 @@ def test_slow_disks_delay_but_do_not_depose():
         assert leader.consensus.is_leader
 
     world.run(scenario())
+
+
+def test_idle_voters_wake_up_for_heartbeats_only(monkeypatch):
+    """The library was made to be polled: a hundred turns a second on every idle node."""
+    world = World(seed=11)
+    turns = 0
+    turn = Driver._turn
+
+    def counted(self):
+        nonlocal turns
+        turns += 1
+        turn(self)
+
+    async def scenario():
+        await formed(world)
+        await asyncio.sleep(1)
+        monkeypatch.setattr(Driver, "_turn", counted)
+        leader = world.leader()
+        await asyncio.sleep(10)
+        assert world.leader() is leader
+
+    world.run(scenario())
+    # Every heartbeat: the leader's timer, two followers that hear it, two answers; and each follower's own timer.
+    heartbeats = 10_000 / world.settings.raft_heartbeat_ms
+    assert 3 * heartbeats < turns < 5.5 * heartbeats + 2 * 100
