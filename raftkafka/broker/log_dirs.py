@@ -298,6 +298,14 @@ class LogDirs:
         if gone:
             _log.info("%s: %d old segments deleted, starts at %d", partition, gone, partition.log.log_start_offset)
 
+    async def expire_producers(self) -> None:
+        """Forget idempotent producers that have been silent for `producer.id.expiration.ms`."""
+        expiration_ms = self._settings.log.producer_id_expiration_ms
+        for opened in self._online():
+            for partition in list(opened.partitions.values()):
+                partition.log.expire_producers(now_ms=self._clock.now_ms(), expiration_ms=expiration_ms)
+                await asyncio.sleep(0)  # thousands of partitions: let others have the loop
+
     # The end
 
     async def close(self, *, broker_epoch: BrokerEpoch) -> None:

@@ -194,6 +194,8 @@ class Partition:
     def append(self, records: memoryview, *, epoch: LeaderEpoch, needs_isr: bool, now_ms: TimestampMs) -> Appended:
         """Append what a producer sent; the view is stamped in place and not needed afterwards.
 
+        What an idempotent producer repeats is answered with where it stands (`bytes` is 0), and nothing is appended.
+
         Raises:
             ApiError: refused, nothing was appended.
         """
@@ -210,6 +212,8 @@ class Partition:
         except StorageError as error:
             self.take_offline(error)
             raise ApiError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        if not appended.bytes:
+            return appended
         counters = self.counters
         counters.bytes_in += appended.bytes
         counters.records_in += appended.records

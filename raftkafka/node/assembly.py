@@ -269,6 +269,11 @@ def _duties(settings: Settings, log_dirs: LogDirs, isr: IsrProposer, replicas: R
             interval_s=settings.log.retention_check_interval_ms / 1000,
             work=log_dirs.delete_old_segments,
         ),
+        Duty(
+            name="producer id expiration",
+            interval_s=settings.log.producer_id_expiration_check_interval_ms / 1000,
+            work=log_dirs.expire_producers,
+        ),
         Duty(name="ISR", interval_s=settings.replica.lag_time_max_ms / 2000, work=sweep_isr),
     ]
     if settings.log.flush_policy is FlushPolicy.INTERVAL:

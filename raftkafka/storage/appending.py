@@ -18,7 +18,10 @@ NO_TIME: Final = int(NO_TIMESTAMP)
 
 @passing_value
 class Appended:
-    """What one append added. `log_append_time_ms` is -1 unless the broker stamped its time; `bytes` counts batches."""
+    """What one append added. `log_append_time_ms` is -1 unless the broker stamped its time; `bytes` counts batches.
+
+    Nothing was added where `bytes` is 0: the batches were a producer's repetition, and stand at these offsets already.
+    """
 
     first_offset: Offset
     last_offset: Offset
@@ -46,7 +49,23 @@ def stamp_produced(
             set_log_append_time(records, position, append_time_ms)
         size = header.batch_length + LENGTH_OVERHEAD
         last_offset = offset + header.last_offset_delta
-        batches.append(Batch(position, size, offset, last_offset, leader_epoch, timestamp, header.crc))
+        producer_id = header.producer_id
+        if producer_id < 0:
+            batch = Batch(position, size, offset, last_offset, leader_epoch, timestamp, header.crc)
+        else:
+            batch = Batch(
+                position,
+                size,
+                offset,
+                last_offset,
+                leader_epoch,
+                timestamp,
+                header.crc,
+                producer_id,
+                header.producer_epoch,
+                header.base_sequence,
+            )
+        batches.append(batch)
         largest = max(largest, timestamp)
         count += header.records_count
         position += size

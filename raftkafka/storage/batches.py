@@ -22,12 +22,16 @@ BATCH_BYTES_MAX: Final = 128 << 20
 """No batch is larger: a frame is not (`socket.request.max.bytes`). Bounds what a damaged length can ask for."""
 
 _SHAPE: Final = Struct(">qiibIhi8xq")
+_WHOLE: Final = Struct(">qiibIhi8xqqhi")  # with the producer's fields
 _MAGIC_AT: Final = 16
 _MAGIC_BYTE: Final = bytes([MAGIC])
 
 
 class Batch(NamedTuple):
-    """Where a batch lies in its buffer (`position`, `size` in bytes), and what the log keeps of it."""
+    """Where a batch lies in its buffer (`position`, `size` in bytes), and what the log keeps of it.
+
+    `base_sequence` is -1 where no idempotent producer numbered the records.
+    """
 
     position: int
     size: int
@@ -36,15 +40,25 @@ class Batch(NamedTuple):
     leader_epoch: int
     max_timestamp: int
     crc: int
+    producer_id: int = -1
+    producer_epoch: int = -1
+    base_sequence: int = -1
 
 
 def shape_at(buffer: Buffer, position: int) -> Batch | None:
     """The batch whose header stands at `position` (at least 61 bytes are there); None when it cannot be one."""
-    base_offset, length, epoch, magic, crc, _, last_delta, max_timestamp = _SHAPE.unpack_from(buffer, position)
+    (base_offset, length, epoch, magic, crc, _, last_delta, max_timestamp, producer_id, producer_epoch, sequence) = (
+        _WHOLE.unpack_from(buffer, position)
+    )
+    if producer_id < 0:
+        sequence = -1
     size = length + LENGTH_OVERHEAD
     if magic != MAGIC or not HEADER_BYTES <= size <= BATCH_BYTES_MAX or base_offset < 0 or last_delta < 0 or epoch < -1:
         return None
-    return Batch(position, size, base_offset, base_offset + last_delta, epoch, max_timestamp, crc)
+    last_offset = base_offset + last_delta
+    return Batch(
+        position, size, base_offset, last_offset, epoch, max_timestamp, crc, producer_id, producer_epoch, sequence
+    )
 
 
 def content_ok(buffer: Buffer, batch: Batch) -> bool:

@@ -24,11 +24,13 @@ from raftkafka.record.compression import UNFOLDED_BYTES_MAX
 from raftkafka.record.header import validate_produced
 from raftkafka.record.produced import check_times, require_keys
 from raftkafka.replica.epochs import EpochHistory
+from raftkafka.replica.producers import ProducerTable
 from raftkafka.storage import lookup, retention
 from raftkafka.storage.appending import Appended, check_fetched, stamp_produced
 from raftkafka.storage.batches import Batch
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.epoch_file import EpochFile
+from raftkafka.storage.producer_state import ProducerState, note_batch
 from raftkafka.storage.reading import LogReader, ReadResult
 from raftkafka.storage.recovery import (
     Recovered,
@@ -73,6 +75,7 @@ class Log:
         self._sync_limit = _NO_LIMIT
         self._has_recovery_limit = recovered.has_recovery_limit
         self._epoch_file = EpochFile(disk, directory, recovered.epochs)
+        self._producers = ProducerState(disk, directory, recovered.producers, recovered.snapshots)
         self._failure: StorageError | None = None
         self._reader = LogReader(disk, self._segments, self.epochs)
 
@@ -126,6 +129,11 @@ class Log:
         return len(self._segments)
 
     @property
+    def producers(self) -> ProducerTable:
+        """What is known of the idempotent producers that write here; for reading."""
+        return self._producers.table
+
+    @property
     def recovery_point(self) -> Offset:
         """What `recovery-point-offset-checkpoint` may say: everything below is durable, its epochs too."""
         bounds = (self.flushed_offset, self._epoch_file.unsaved_from, self._segments.uncertain_from)
@@ -142,7 +150,7 @@ class Log:
         """Validate what a producer sent, stamp it in place and append it with one write.
 
         Raises:
-            ApiError: the batches were refused, see `record.header.validate_produced`.
+            ApiError: the batches were refused, see `record.header.validate_produced` and `ProducerTable.check`.
             DiskFullError: nothing was appended; a later append may succeed.
             StorageError: the disk failed, now or before; the log takes no more appends.
         """
@@ -153,6 +161,17 @@ class Log:
             raise ApiError(
                 ErrorCode.RECORD_LIST_TOO_LARGE,
                 f"{len(records)} bytes in one append exceed segment.bytes={self.config.segment_bytes}",
+            )
+        duplicate = self._producers.table.check(headers)
+        if duplicate is not None:
+            stamped = duplicate.timestamp_ms if self.config.stamps_append_time else NO_TIMESTAMP
+            return Appended(
+                first_offset=Offset(duplicate.first_offset),
+                last_offset=Offset(duplicate.last_offset),
+                log_append_time_ms=TimestampMs(stamped),
+                max_timestamp=TimestampMs(duplicate.timestamp_ms),
+                records=0,
+                bytes=0,
             )
         config = self.config
         if config.limits_timestamps and not config.stamps_append_time:
@@ -210,14 +229,21 @@ class Log:
             self._has_recovery_limit = False
 
     def _append(self, records: Bytes, batches: list[Batch], now_ms: int) -> None:
+        active = self._segments.active
         try:
             self._segments.append(records, batches, now_ms=now_ms)
+            if self._segments.active is not active:
+                self._take_snapshot()
         except DiskFullError:
             raise
         except StorageError as error:
             self._failure = error
             raise
+        self._producers.note(batches)
         self._end = batches[-1].last_offset + 1
+
+    def _take_snapshot(self) -> None:
+        self._producers.take_snapshot([segment.base_offset for segment in self._segments])
 
     def _allow_gaps(self) -> None:
         """Durable before the first gap is: a recovery must not take it for damage, whatever the policy is by then."""
@@ -307,7 +333,8 @@ class Log:
     def files_to_sync(self) -> tuple[list[File], Offset]:
         """The files with unsynced bytes, oldest first, and the log end that a sync of them covers. One at a time."""
         self._sync_limit = _NO_LIMIT
-        return [*self._segments.begin_sync(), *self._epoch_file.begin_sync()], self.log_end_offset
+        files = [*self._segments.begin_sync(), *self._epoch_file.begin_sync(), *self._producers.begin_sync()]
+        return files, self.log_end_offset
 
     def mark_flushed(self, end: Offset, files: list[File]) -> None:
         """`files`, as `files_to_sync` gave them, were synced. A truncation in between takes back its part."""
@@ -316,6 +343,7 @@ class Log:
             self.flushed_offset = Offset(flushed)
         self._segments.end_sync(files)
         self._epoch_file.end_sync(files)
+        self._producers.end_sync(files)
 
     def take_offline(self, error: StorageError) -> None:
         """A sync of this log's directory failed: what is not flushed may be gone, so nothing more is built upon it."""
@@ -349,12 +377,25 @@ class Log:
         position, end = (segment.size, segment.next_offset) if found is None else found
         # Before anything goes: a restart must not believe bytes that come to stand where synced ones stood.
         self._limit_recovery(segment.base_offset)
+        self._producers.drop_above(end)
         self._segments.cut(segment, position, end)
         self._end = end
+        if not self._producers.table.truncate(end):
+            self._rebuild_producers()
         self.flushed_offset = Offset(min(self.flushed_offset, end))
         self._sync_limit = min(self._sync_limit, end)
         if end <= self._corrupt_from:
             self.corruption = None
+
+    def _rebuild_producers(self) -> None:
+        """A deep cut: read the headers behind the newest snapshot, on the loop, because the next append needs them."""
+        table = self._producers.newest_table(self._end)
+        for segment in self._segments:
+            if segment.next_offset > table.end:
+                for _, batch in lookup.headers_from(segment, 0):
+                    note_batch(table, batch)
+        table.end = self._end
+        self._producers.table.restore(table)
 
     def _limit_recovery(self, offset: int) -> None:
         save_recovery_limit(self._disk, self.directory, Offset(offset))
@@ -365,6 +406,7 @@ class Log:
         self._reader.forget()
         try:
             self._limit_recovery(min(offset, self.log_start_offset))
+            self._producers.clear(offset)
             self._segments.begin_anew(offset)
             self.log_start_offset = offset
             self._end = offset
@@ -398,6 +440,7 @@ class Log:
             # A full disk is where retention is needed most: the closed segments can go without a new active one.
             with suppress(DiskFullError):
                 segments.roll()
+                self._take_snapshot()
         count = retention.removable(
             segments, config, now_ms=now_ms, high_watermark=high_watermark, log_start_offset=self.log_start_offset
         )
@@ -410,11 +453,18 @@ class Log:
             self._reader.forget()
             self.advance_log_start(Offset(following.base_offset))
             segments.remove_first()
+            self._producers.drop_below(segments.first.base_offset)
         return count
 
+    def expire_producers(self, *, now_ms: TimestampMs, expiration_ms: int) -> int:
+        """Forget the idempotent producers that have been silent for `expiration_ms`; how many went."""
+        return self._producers.table.expire(now_ms=now_ms, expiration_ms=expiration_ms)
+
     def close(self) -> None:
-        """Write indexes and epochs and close the files. Syncing first is the caller's part (`files_to_sync`)."""
+        """Write indexes, epochs and producers, and close the files. Syncing first is the caller's part (`files_to_sync`)."""
         if self.offline is None:
             self._epoch_file.save()
+            self._take_snapshot()
         self._epoch_file.close()
+        self._producers.close()
         self._segments.close(write_indexes=self.offline is None)

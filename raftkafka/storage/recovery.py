@@ -9,7 +9,7 @@ synced, so it is kept, the log is marked corrupt from there, and somebody who kn
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from raftkafka.model.errors import CorruptionError
@@ -17,9 +17,11 @@ from raftkafka.model.ids import LeaderEpoch, Offset
 from raftkafka.ports.disk import Disk
 from raftkafka.record.header import HEADER_BYTES
 from raftkafka.replica.epochs import EpochHistory
+from raftkafka.replica.producers import ProducerTable
 from raftkafka.storage.batches import shape_at
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.epoch_file import EPOCHS_FILE, load_epochs
+from raftkafka.storage.producer_state import SNAPSHOT_SUFFIX, load, snapshot_offsets
 from raftkafka.storage.reading import load_indexes
 from raftkafka.storage.scan import Walk, valid_after, walk_segment
 from raftkafka.storage.segment import (
@@ -47,6 +49,9 @@ class Recovered:
     epochs: EpochHistory
     log_start_offset: Offset
     flushed_offset: Offset
+    producers: ProducerTable = field(default_factory=lambda: ProducerTable(0))
+    snapshots: list[int] = field(default_factory=list)
+    """The offsets of the producer snapshots that may be believed."""
     corruption: CorruptionError | None = None
     corrupt_from: int = _NOWHERE
     has_recovery_limit: bool = False
@@ -76,11 +81,13 @@ async def recover(
     epochs = load_epochs(disk, directory, names)
     if not segments:
         segments.append(_create(disk, directory, log_start_offset, config))
+        _drop_snapshots(disk, directory, names, above=-1)
         found = Recovered(
             segments=segments,
             epochs=EpochHistory(),
             log_start_offset=log_start_offset,
             flushed_offset=log_start_offset,
+            producers=ProducerTable(log_start_offset),
             has_recovery_limit=limit is not None,
             sparse=sparse,
             has_sparse_mark=has_sparse_mark,
@@ -104,11 +111,17 @@ async def recover(
     if clean and epochs is not None:
         await _resume_at_last_index_entry(disk, segments[-1], began)
     history.truncate_from_end(Offset(began.next_offset))
+    snapshots = snapshot_offsets(names)
+    if not clean:
+        snapshots = _drop_snapshots(disk, directory, names, above=segments[first].base_offset)
+    producers = await load(disk, directory, snapshots, segments, upto=began.next_offset)
     found = Recovered(
         segments=segments,
         epochs=history,
         log_start_offset=log_start_offset,
         flushed_offset=recovery_point,
+        producers=producers,
+        snapshots=snapshots,
         has_recovery_limit=limit is not None,
         sparse=sparse,
         has_sparse_mark=has_sparse_mark,
@@ -122,9 +135,15 @@ async def recover(
         for segment in segments:
             segment.delete()
         segments[:] = [_create(disk, directory, found.log_start_offset, config)]
+        found.snapshots = _drop_snapshots(disk, directory, names, above=-1)
+        found.producers = ProducerTable(found.log_start_offset)
         found.epochs.clear()
         found.flushed_offset = found.log_start_offset
         return found
+    if found.producers.end > end:
+        # An orderly stop left a snapshot above what is there now.
+        found.snapshots = _drop_snapshots(disk, directory, names, above=end)
+        found.producers = await load(disk, directory, found.snapshots, segments, upto=end)
     found.flushed_offset = Offset(end if clean else max(min(recovery_point, end), found.log_start_offset))
     found.epochs.truncate_from_start(found.log_start_offset)
     for segment in segments[first:]:
@@ -192,6 +211,17 @@ def _find_segments(disk: Disk, directory: str, names: list[str], config: LogConf
     ]
 
 
+def _drop_snapshots(disk: Disk, directory: str, names: list[str], *, above: int) -> list[int]:
+    """Remove the producer snapshots above an offset, durably; those that stay."""
+    offsets = snapshot_offsets(names)
+    outdated = [offset for offset in offsets if offset > above]
+    for offset in outdated:
+        disk.remove(f"{directory}/{file_name(offset, SNAPSHOT_SUFFIX)}")
+    if outdated:
+        disk.sync_dir(directory)
+    return [offset for offset in offsets if offset <= above]
+
+
 def _first_to_walk(segments: list[Segment], trusted_from: int, *, everything: bool) -> int:
     """The place of the first segment that reaches above the recovery point; the last one always counts."""
     if everything:
@@ -220,6 +250,7 @@ async def _walk_from(disk: Disk, found: Recovered, first: int, began: Walk, *, r
     while at < len(segments):
         segment = segments[at]
         walk = began if at == first else Walk(next_offset=segment.base_offset)
+        walk.producers = found.producers
         await walk_segment(disk, segment, walk, sparse=found.sparse)
         for epoch, offset in walk.epochs:
             found.epochs.assign(LeaderEpoch(epoch), Offset(offset))

@@ -10,7 +10,9 @@ from typing import Final
 
 from raftkafka.ports.disk import Disk
 from raftkafka.record.header import HEADER_BYTES
+from raftkafka.replica.producers import ProducerTable
 from raftkafka.storage.batches import BATCH_BYTES_MAX, Batch, content_ok, find_valid, shape_at
+from raftkafka.storage.producer_state import note_batch
 from raftkafka.storage.segment import Segment
 
 CHUNK_BYTES: Final = 4 << 20
@@ -26,6 +28,8 @@ class Walk:
     is_short: bool = False
     valid_follows: bool = False
     epochs: list[tuple[int, int]] = field(default_factory=list)
+    producers: ProducerTable | None = None
+    """Told of every sound batch, unless None."""
 
 
 async def walk_segment(disk: Disk, segment: Segment, walk: Walk, *, sparse: bool) -> None:
@@ -50,6 +54,8 @@ async def walk_segment(disk: Disk, segment: Segment, walk: Walk, *, sparse: bool
                 break
             assert batch is not None
             segment.note(batch, position + within)
+            if walk.producers is not None:
+                note_batch(walk.producers, batch)
             if not walk.epochs or walk.epochs[-1][0] != batch.leader_epoch:
                 walk.epochs.append((batch.leader_epoch, batch.base_offset))
             within += batch.size

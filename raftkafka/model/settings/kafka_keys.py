@@ -89,7 +89,7 @@ offset.metadata.max.bytes offsets.commit.required.acks offsets.commit.timeout.ms
 offsets.retention.check.interval.ms offsets.retention.minutes offsets.topic.compression.codec offsets.topic.num.partitions
 offsets.topic.replication.factor offsets.topic.segment.bytes password.encoder.cipher.algorithm password.encoder.iterations
 password.encoder.key.length password.encoder.keyfactory.algorithm password.encoder.old.secret password.encoder.secret
-principal.builder.class producer.id.expiration.check.interval.ms producer.id.expiration.ms
+principal.builder.class
 producer.purgatory.purge.interval.requests queued.max.request.bytes queued.max.requests quota.consumer.default
 quota.producer.default quota.window.num quota.window.size.seconds replica.fetch.response.min.bytes replica.selector.class
 replica.socket.receive.buffer.bytes replica.socket.timeout.ms replication.quota.window.num

@@ -149,6 +149,18 @@ KEYS: Final = (
         parsers.boolean,
         "let a replica lead that lacks acknowledged records",
     ),
+    _row(
+        "producer.id.expiration.ms",
+        "log.producer_id_expiration_ms",
+        _MS,
+        "silence after which a partition forgets an idempotent producer",
+    ),
+    _row(
+        "producer.id.expiration.check.interval.ms",
+        "log.producer_id_expiration_check_interval_ms",
+        _MS,
+        "time between two looks for such producers",
+    ),
     # Replication
     _row("replica.lag.time.max.ms", "replica.lag_time_max_ms", _MS, "how long a follower may lag and stay in sync"),
     _row("replica.fetch.max.bytes", "replica.fetch_max_bytes", integer(0), "fetched per partition and request"),

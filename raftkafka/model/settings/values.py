@@ -74,6 +74,8 @@ class LogSettings:
     flush_interval_ms: int = 1_000  # log.flush.interval.ms, under INTERVAL
     min_insync_replicas: int = 1  # min.insync.replicas
     unclean_leader_election_enable: bool = False  # unclean.leader.election.enable
+    producer_id_expiration_ms: int = 86_400_000  # producer.id.expiration.ms
+    producer_id_expiration_check_interval_ms: int = 600_000  # producer.id.expiration.check.interval.ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ import pytest
 from raftkafka.broker.purgatory import WAIT_MAX_S
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import PartitionIndex, TopicId, TopicPartition
+from raftkafka.record.build import encode_values
 
 
 @pytest.fixture
@@ -171,4 +172,46 @@ async def test_one_refused_partition_leaves_the_others_alone(world, orders):
     assert refused.error_code is ErrorCode.CORRUPT_MESSAGE
     answer = await world.send(TopicPartition(TopicId(b"x" * 16), PartitionIndex(0)), orders)
     assert [each.error_code for each in answer.partitions] == [ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.NONE]
+    assert orders.log.log_end_offset == 1
+
+
+def numbered(sequence: int, epoch: int = 0, producer_id: int = 7) -> memoryview:
+    return memoryview(
+        encode_values(
+            (b"value",), timestamp_ms=1_000, producer_id=producer_id, producer_epoch=epoch, base_sequence=sequence
+        )
+    )
+
+
+async def test_a_repeated_batch_gets_its_offset_and_appends_nothing(world, orders):
+    await world.send(orders)
+    await world.send(orders, records=numbered(0))
+    (again,) = world.send(orders, records=numbered(0)).partitions
+    assert (again.error_code, again.base_offset) == (ErrorCode.NONE, 1)
+    assert orders.log.log_end_offset == 2
+    assert orders.counters.records_in == 2
+
+
+async def test_a_repeated_batch_waits_for_the_commit_of_the_first(world, shared):
+    """The first answer was lost: the second must not promise what the first could not."""
+    first = world.send(shared, records=numbered(0), timeout_ms=100)
+    assert (await first).partitions[0].error_code is ErrorCode.REQUEST_TIMED_OUT
+    again = world.send(shared, records=numbered(0))
+    await asyncio.sleep(0.1)
+    assert not again.done()
+    follower_has(world, shared, 1)
+    (response,) = (await again).partitions
+    assert (response.error_code, response.base_offset) == (ErrorCode.NONE, 0)
+    assert shared.log.log_end_offset == 1
+
+
+async def test_wrong_numbers_are_refused_in_kafkas_words(world, orders):
+    await world.send(orders, records=numbered(0, epoch=1))
+    for records, code in (
+        (numbered(2, epoch=1), ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER),
+        (numbered(1, epoch=0), ErrorCode.INVALID_PRODUCER_EPOCH),
+        (numbered(1, epoch=2), ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER),
+    ):
+        (response,) = world.send(orders, records=records).partitions
+        assert response.error_code is code
     assert orders.log.log_end_offset == 1
