@@ -52,7 +52,7 @@ replicas, at least `min.insync.replicas` of them.
 | `os` (Kafka's default) | in the page caches of those machines | kept | kept by the others | may be lost |
 | `interval` | as `os`, and synced every `log.flush.interval.ms` | kept | kept by the others | the last interval may be lost |
 
-With one replica there are no others: `os` and `interval` may then lose records with the power of one machine.
+Cell by cell, with every `acks` and the test behind each: [durability.md](durability.md). With one replica there are no others: `os` and `interval` may then lose records with the power of one machine.
 
 ## Listeners beyond this machine
 
