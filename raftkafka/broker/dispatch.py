@@ -9,7 +9,7 @@ import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
@@ -29,6 +29,9 @@ from raftkafka.model.api.topics import CreateTopics, DeleteTopics
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.ports.probe import Probe
+
+_NONE: Final = ErrorCode.NONE
+"""To look a member up in its enum costs ten times what a global does."""
 
 Outcome = Response | Awaitable[Response] | None
 
@@ -81,12 +84,12 @@ class Dispatch:
         api, handler = row
         began = self._now()
         outcome = handler(context, request)
-        if isinstance(outcome, asyncio.Future):
+        if not hasattr(outcome, "__await__"):
+            self._probe.request(api, error_of(outcome), self._now() - began)
+        elif isinstance(outcome, asyncio.Future):
             outcome.add_done_callback(partial(self._answered_later, api, began))
         elif inspect.iscoroutine(outcome):
             return self._awaited(api, began, outcome)
-        else:
-            self._probe.request(api, error_of(outcome), self._now() - began)
         return outcome
 
     async def _awaited(self, api: str, began: float, outcome: Awaitable[Response]) -> Response:
@@ -101,10 +104,11 @@ class Dispatch:
 
 def error_of(response: object) -> ErrorCode:
     """The error that an answer stands for in the metrics: its own, else the first among its parts."""
-    own = getattr(response, "error_code", ErrorCode.NONE)
-    if own is not ErrorCode.NONE:
+    none = _NONE
+    own = getattr(response, "error_code", none)
+    if own is not none:
         return ErrorCode(own)
     for part in getattr(response, "partitions", ()) or getattr(response, "topics", ()) or ():
-        if part.error_code is not ErrorCode.NONE:
+        if part.error_code is not none:
             return ErrorCode(part.error_code)
-    return ErrorCode.NONE
+    return none

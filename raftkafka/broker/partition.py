@@ -184,7 +184,7 @@ class Partition:
             raise ApiError(ErrorCode.KAFKA_STORAGE_ERROR, str(self.offline))
         if self.leader is None:
             raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
-        if current_leader_epoch not in (NO_EPOCH, self.leader_epoch):
+        if current_leader_epoch not in (self.leader_epoch, NO_EPOCH):
             stale = current_leader_epoch < self.leader_epoch
             raise ApiError(ErrorCode.FENCED_LEADER_EPOCH if stale else ErrorCode.UNKNOWN_LEADER_EPOCH)
         return self.leader
@@ -302,13 +302,16 @@ class Partition:
         return self.log.flushed_offset if self._counts_flushed else self.log.log_end_offset
 
     def _local_progress(self) -> None:
-        if self.leader is not None and self.leader.on_local(
-            log_end_offset=self.log.log_end_offset, counted_offset=self._counted()
+        leader, log = self.leader, self.log
+        if leader is not None and leader.on_local(
+            log_end_offset=log.log_end_offset,
+            counted_offset=log.flushed_offset if self._counts_flushed else log.log_end_offset,
         ):
             self._watermark_moved()
 
     def _watermark_moved(self) -> None:
-        self.waiting_commits.complete(self.high_watermark)
+        if self.waiting_commits:
+            self.waiting_commits.complete(self.high_watermark)
         self.waiting_fetches.watermark_moved()
 
     # Following

@@ -77,7 +77,7 @@ class _Slot:
 
     def __init__(self, incoming: Incoming, waiting: asyncio.Future[Any] | None) -> None:
         self.incoming = incoming
-        self.parts = _parts(incoming)
+        self.parts = incoming.parts
         self.waiting = waiting
         self.frame: list[Buffer] | None = None
         self.bytes = 0
@@ -152,7 +152,7 @@ class ServerConnection(asyncio.BufferedProtocol):
         self._ring.written(nbytes)
         if not self._stalled:
             self._take()
-        if len(self._ring) >= LIGHT_BYTES:
+        if self._ring.unread_bytes >= LIGHT_BYTES:
             self._report_held()
 
     def pause_writing(self) -> None:
@@ -179,7 +179,7 @@ class ServerConnection(asyncio.BufferedProtocol):
     @property
     def held_bytes(self) -> int:
         unsent = 0 if self._transport is None else self._transport.get_write_buffer_size()
-        return len(self._ring) + self._held_bytes + self._out_bytes + unsent
+        return self._ring.unread_bytes + self._held_bytes + self._out_bytes + unsent
 
     def cut(self, reason: str) -> None:
         self._complain(logging.WARNING, reason)
@@ -208,27 +208,29 @@ class ServerConnection(asyncio.BufferedProtocol):
     def _take(self) -> None:
         """Hand out what has come, as far as the limits allow, then send what is ready and set reading on or off."""
         stalled, left = False, REQUESTS_PER_TURN
-        while len(self._ring) and not self._closing:
+        ring = self._ring
+        while ring.unread_bytes and not self._closing:
             if left <= 0 or self._full():
                 stalled = True
                 break
             try:
-                received = self._session.receive(self._ring.unread(), limit=1)
+                received = self._session.receive(ring.unread(), limit=1)
             except ProtocolError as error:
                 self._refuse(error)
                 return
             for incoming in received.requests:
                 # Before the bytes are given up: the views of a Produce are valid until dispatch returns.
-                left -= _parts(incoming)
+                left -= incoming.parts
                 self._answer(incoming)
             if received.consumed:
-                self._ring.consume(received.consumed)
+                ring.consume(received.consumed)
             if not received.requests and received.needed:
-                self._ring.reserve(received.needed)
+                ring.reserve(received.needed)
             if not received.consumed:
                 break
         self._flush()
-        self._set_stalled(stalled)
+        if stalled or self._stalled:
+            self._set_stalled(stalled)
 
     def _set_stalled(self, stalled: bool) -> None:
         if self._closing or self._transport is None:
@@ -261,10 +263,11 @@ class ServerConnection(asyncio.BufferedProtocol):
         self.close()
 
     def _answer(self, incoming: Incoming) -> None:
+        around = self._around
         self._active_at = self._loop.time()
         if incoming.client_id != self._context.client_id:
             self._context.client_id = incoming.client_id
-        if not self._around.authentication_required:
+        if not around.authentication_required:
             self._established = True
         request = incoming.request
         if request is None:
@@ -274,12 +277,12 @@ class ServerConnection(asyncio.BufferedProtocol):
         if incoming.api_key in _ANSWERED_HERE:
             self._answer_here(incoming, request)
             return
-        if self._around.authentication_required and not self._context.is_node:
+        if around.authentication_required and not self._context.is_node:
             self._ready(incoming, ApiError(ErrorCode.ILLEGAL_SASL_STATE, "this listener demands authentication"))
             self.close()
             return
         try:
-            response = self._around.dispatch(self._context, request)
+            response = around.dispatch(self._context, request)
         except ApiError as error:
             self._ready(incoming, error)
         except Exception:  # noqa: BLE001 - a bug in a handler must cost its own connection only, and be seen
@@ -305,10 +308,11 @@ class ServerConnection(asyncio.BufferedProtocol):
     # Responses
 
     def _on_response(self, incoming: Incoming, response: Response | Awaitable[Response]) -> None:
-        if not isinstance(response, Awaitable):
+        # Not isinstance(response, Awaitable): an abstract class is asked ten times as long.
+        if not hasattr(response, "__await__"):
             self._ready(incoming, response)
             return
-        future = asyncio.ensure_future(response, loop=self._loop)
+        future = asyncio.ensure_future(cast(Awaitable[Response], response), loop=self._loop)
         slot = _Slot(incoming, future)
         self._append(slot)
         future.add_done_callback(partial(self._on_done, slot))
@@ -386,7 +390,10 @@ class ServerConnection(asyncio.BufferedProtocol):
         if not out or self._transport is None:
             return
         out_bytes, self._out, self._out_bytes = self._out_bytes, [], 0
-        self._transport.writelines(out)
+        if len(out) == 1:
+            self._transport.write(out[0])
+        else:
+            self._transport.writelines(out)
         if out_bytes >= LIGHT_BYTES:
             self._report_held()
 
@@ -407,13 +414,9 @@ class ServerConnection(asyncio.BufferedProtocol):
         self._timer = self._loop.call_later(left_s, self._on_timer)
 
 
-def _parts(incoming: Incoming) -> int:
-    """How many partitions or topics a request asks about, 1 where it asks about none: what its answer costs."""
-    request = incoming.request
-    return len(getattr(request, "partitions", None) or getattr(request, "topics", None) or (1,))
-
-
 def _size(frame: list[Buffer]) -> int:
+    if len(frame) == 1:
+        return len(frame[0])
     size = 0
     for buffer in frame:
         size += len(buffer)

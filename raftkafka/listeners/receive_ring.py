@@ -10,18 +10,19 @@ import mmap
 
 
 class ReceiveRing:
-    """`unread()` is valid until the next `writable()`, which may move the tail to the front."""
+    """`unread()` is valid until the next `writable()`, which may move the tail to the front.
 
-    __slots__ = ("_end", "_ring", "_start", "_view")
+    `unread_bytes` is for reading: an attribute, because it is asked for several times for every request.
+    """
+
+    __slots__ = ("_end", "_ring", "_start", "_view", "unread_bytes")
 
     def __init__(self, ring_bytes: int) -> None:
         self._ring = memoryview(mmap.mmap(-1, ring_bytes))
         self._view = self._ring
         self._start = 0
         self._end = 0
-
-    def __len__(self) -> int:
-        return self._end - self._start
+        self.unread_bytes = 0
 
     def unread(self) -> memoryview:
         return self._view[self._start : self._end]
@@ -34,10 +35,12 @@ class ReceiveRing:
 
     def written(self, count: int) -> None:
         self._end += count
+        self.unread_bytes += count
 
     def consume(self, count: int) -> None:
         self._start += count
-        if self._start == self._end:
+        self.unread_bytes -= count
+        if not self.unread_bytes:
             # A small ping-pong stays in the first page; a frame's own buffer is dropped.
             self._start = self._end = 0
             self._view = self._ring
@@ -46,13 +49,13 @@ class ReceiveRing:
         """Make room for a frame that begins with the unread bytes; its length has been checked against the limit."""
         if frame_bytes > len(self._view):
             own = memoryview(mmap.mmap(-1, frame_bytes))
-            count = len(self)
+            count = self.unread_bytes
             own[:count] = self._view[self._start : self._end]
             self._view, self._start, self._end = own, 0, count
         elif frame_bytes > len(self._view) - self._start:
             self._to_front()
 
     def _to_front(self) -> None:
-        count = len(self)
+        count = self.unread_bytes
         self._view[:count] = self._view[self._start : self._end]
         self._start, self._end = 0, count

@@ -71,7 +71,8 @@ class Log:
         self._disk = disk
         self._segments = Segments(disk, directory, config, recovered.segments, sparse=recovered.sparse)
         self._has_sparse_mark = recovered.has_sparse_mark
-        self._end: int = self._segments.active.next_offset
+        self.log_end_offset: Offset = Offset(self._segments.active.next_offset)
+        """The offset that the next record gets; for reading. An attribute, because every request asks several times."""
         self._sync_limit = _NO_LIMIT
         self._has_recovery_limit = recovered.has_recovery_limit
         self._epoch_file = EpochFile(disk, directory, recovered.epochs)
@@ -114,11 +115,6 @@ class Log:
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.topic_partition.partition}"
-
-    @property
-    def log_end_offset(self) -> Offset:
-        """The offset that the next record gets."""
-        return Offset(self._end)
 
     @property
     def size_bytes(self) -> int:
@@ -187,7 +183,7 @@ class Log:
         batches, appended = stamp_produced(
             records,
             headers,
-            offset=self._end,
+            offset=self.log_end_offset,
             leader_epoch=leader_epoch,
             append_time_ms=now_ms if self.config.stamps_append_time else NO_TIMESTAMP,
         )
@@ -206,7 +202,7 @@ class Log:
             raise self._refusal()
         # The epoch of the last record, not the newest one: a leadership of our own that wrote nothing proves nothing.
         batches, appended, gaps = check_fetched(
-            records, offset=self._end, epoch=self.epochs.epoch_at(Offset(self._end - 1))
+            records, offset=self.log_end_offset, epoch=self.epochs.epoch_at(Offset(self.log_end_offset - 1))
         )
         if gaps:
             self._allow_gaps()
@@ -220,7 +216,7 @@ class Log:
         """This replica leads in `leader_epoch` from the log end on (KIP-101)."""
         if leader_epoch < self.epochs.latest:
             raise InvariantViolationError(f"{self}: epoch {leader_epoch} after epoch {self.epochs.latest}")
-        self._epoch_file.assign(leader_epoch, self._end)
+        self._epoch_file.assign(leader_epoch, self.log_end_offset)
 
     def recovery_point_saved(self) -> None:
         """A `recovery_point` taken just before is durable in the checkpoint, so no older, higher one can come back."""
@@ -240,7 +236,7 @@ class Log:
             self._failure = error
             raise
         self._producers.note(batches)
-        self._end = batches[-1].last_offset + 1
+        self.log_end_offset = Offset(batches[-1].last_offset + 1)
 
     def _take_snapshot(self) -> None:
         self._producers.take_snapshot([segment.base_offset for segment in self._segments])
@@ -291,15 +287,16 @@ class Log:
                 return result
 
     def _check_range(self, offset: Offset, end: Offset) -> Offset:
-        if not self.log_start_offset <= offset <= self._end:
+        if not self.log_start_offset <= offset <= self.log_end_offset:
             raise ApiError(
-                ErrorCode.OFFSET_OUT_OF_RANGE, f"{self}: {offset} is not in [{self.log_start_offset}, {self._end}]"
+                ErrorCode.OFFSET_OUT_OF_RANGE,
+                f"{self}: {offset} is not in [{self.log_start_offset}, {self.log_end_offset}]",
             )
         if self.corruption is not None and end > self._corrupt_from:
             if offset >= self._corrupt_from:
                 raise self.corruption
             return Offset(self._corrupt_from)
-        return Offset(min(end, self._end))
+        return min(end, self.log_end_offset)
 
     def offset_for_timestamp(self, timestamp_ms: TimestampMs, *, end: Offset) -> lookup.Found | None:
         """The first record below `end` whose timestamp is >= `timestamp_ms`; None when there is none.
@@ -311,7 +308,7 @@ class Log:
             if segment.max_timestamp >= timestamp_ms and segment.next_offset > self.log_start_offset:
                 self._segments.touch(segment)
                 found = lookup.offset_for_timestamp(
-                    segment, timestamp_ms, start=self.log_start_offset, end=min(end, self._end)
+                    segment, timestamp_ms, start=self.log_start_offset, end=min(end, self.log_end_offset)
                 )
                 if found is not None:
                     return found
@@ -323,7 +320,9 @@ class Log:
         for segment in self._segments:
             if best is None or segment.max_timestamp > best[0]:
                 self._segments.touch(segment)
-                found = lookup.max_timestamp_offset(segment, start=self.log_start_offset, end=min(end, self._end))
+                found = lookup.max_timestamp_offset(
+                    segment, start=self.log_start_offset, end=min(end, self.log_end_offset)
+                )
                 if found is not None and (best is None or found[0] > best[0]):
                     best = found
         return best
@@ -338,7 +337,7 @@ class Log:
 
     def mark_flushed(self, end: Offset, files: list[File]) -> None:
         """`files`, as `files_to_sync` gave them, were synced. A truncation in between takes back its part."""
-        flushed = min(end, self._sync_limit, self._end)
+        flushed = min(end, self._sync_limit, self.log_end_offset)
         if flushed > self.flushed_offset:
             self.flushed_offset = Offset(flushed)
         self._segments.end_sync(files)
@@ -358,11 +357,11 @@ class Log:
         Raises:
             StorageError: the disk refused; the log takes no more appends.
         """
-        if offset <= self.log_start_offset and offset < self._end:
+        if offset <= self.log_start_offset and offset < self.log_end_offset:
             self.truncate_fully_and_start_at(offset)
             return
         try:
-            if offset < self._end:
+            if offset < self.log_end_offset:
                 self._cut(offset)
             self._epoch_file.cut(self.log_end_offset)
         except StorageError as error:
@@ -379,7 +378,7 @@ class Log:
         self._limit_recovery(segment.base_offset)
         self._producers.drop_above(end)
         self._segments.cut(segment, position, end)
-        self._end = end
+        self.log_end_offset = Offset(end)
         if not self._producers.table.truncate(end):
             self._rebuild_producers()
         self.flushed_offset = Offset(min(self.flushed_offset, end))
@@ -389,12 +388,12 @@ class Log:
 
     def _rebuild_producers(self) -> None:
         """A deep cut: read the headers behind the newest snapshot, on the loop, because the next append needs them."""
-        table = self._producers.newest_table(self._end)
+        table = self._producers.newest_table(self.log_end_offset)
         for segment in self._segments:
             if segment.next_offset > table.end:
                 for _, batch in lookup.headers_from(segment, 0):
                     note_batch(table, batch)
-        table.end = self._end
+        table.end = self.log_end_offset
         self._producers.table.restore(table)
 
     def _limit_recovery(self, offset: int) -> None:
@@ -409,7 +408,7 @@ class Log:
             self._producers.clear(offset)
             self._segments.begin_anew(offset)
             self.log_start_offset = offset
-            self._end = offset
+            self.log_end_offset = offset
             self.flushed_offset = offset
             self._sync_limit = offset
             self.corruption = None
@@ -420,7 +419,7 @@ class Log:
 
     def advance_log_start(self, offset: Offset) -> bool:
         """Raise the log start to `offset`, at most the log end (I13: it never goes back); True when it moved."""
-        offset = Offset(min(offset, self._end))
+        offset = Offset(min(offset, self.log_end_offset))
         if offset <= self.log_start_offset:
             return False
         self.log_start_offset = offset
@@ -436,7 +435,7 @@ class Log:
             StorageError: the disk refused.
         """
         segments, config = self._segments, self.config
-        if self._end <= high_watermark and retention.is_expired(segments.active, config, now_ms):
+        if self.log_end_offset <= high_watermark and retention.is_expired(segments.active, config, now_ms):
             # A full disk is where retention is needed most: the closed segments can go without a new active one.
             with suppress(DiskFullError):
                 segments.roll()

@@ -130,7 +130,7 @@ class Segment:
 
         Up to `ahead_max_bytes` are reserved beyond the end of a segment that has grown large.
         """
-        file = self.opened()
+        file = self.file or self.opened()
         start = self.size
         if file.size != start:
             raise InvariantViolationError(f"{self.path} has {file.size} bytes, its log counts {start}")
@@ -147,12 +147,12 @@ class Segment:
 
     def note(self, batch: Batch, position: int) -> None:
         """Take a batch into account that stands at `position`, the end so far: at its append, or in a rebuild."""
-        relative = batch.last_offset - self.base_offset
-        self.note_timestamp(batch)
+        if batch.max_timestamp > self.max_timestamp:
+            self.note_timestamp(batch)
         if self._since_index_bytes >= self._index_interval_bytes:
             assert self.index is not None
             assert self.time_index is not None
-            self.index.add(relative, position)
+            self.index.add(batch.last_offset - self.base_offset, position)
             self.time_index.add(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
             self._since_index_bytes = 0
         self._since_index_bytes += batch.size

@@ -46,9 +46,12 @@ _STRANGERS: Final = (
 
 
 class Incoming:
-    """One request as it came. `error` is set, and `request` None, where the answer is clear before any handler runs."""
+    """One request as it came. `error` is set, and `request` None, where the answer is clear before any handler runs.
 
-    __slots__ = ("api", "api_key", "client_id", "correlation_id", "error", "request", "version")
+    `parts` is how many partitions or topics it asks about, 1 where it asks about none: what its answer costs.
+    """
+
+    __slots__ = ("api", "api_key", "client_id", "correlation_id", "error", "parts", "request", "version")
 
     def __init__(  # noqa: PLR0917 - positional, because it is made for every request
         self,
@@ -67,6 +70,7 @@ class Incoming:
         self.request = request
         self.error = error
         self.api = api
+        self.parts = len(getattr(request, "partitions", None) or getattr(request, "topics", None) or (1,))
 
 
 class Received:
@@ -169,16 +173,16 @@ class ServerSession:
 
     def _repeated(self, header: memoryview, records: memoryview) -> Incoming | None:
         """A request whose header was seen before, but for its correlation id and its byte count; None: look closer."""
-        size = len(header)
-        if size < _FIXED_MIN:
+        if not _FIXED_MIN <= len(header) <= SEEN_BYTES_MAX:
             return None
-        seen = self._seen.get(bytes(header[_START.size : -_END.size]))
+        whole = bytes(header)
+        seen = self._seen.get(whole[_START.size : -_END.size])
         if seen is None:
             return None
         began, client_id, key, api, before = seen
-        start, correlation_id = _START.unpack_from(header)
-        if start != began or _END.unpack_from(header, size - _END.size) != (0x1A, len(records)):
+        if not whole.startswith(began) or not whole.endswith(_END.pack(0x1A, len(records))):
             return None
+        correlation_id = int.from_bytes(whole[4:8], "big")
         assert api.repeat_request is not None
         return Incoming(correlation_id, key, api.max_version, client_id, api.repeat_request(before, records), None, api)
 

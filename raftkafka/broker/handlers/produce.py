@@ -59,12 +59,11 @@ class ProduceHandler:
         responses: list[ProducePartitionResponse] = []
         uncommitted: list[tuple[int, Partition]] = []
         for position, wanted in enumerate(request.partitions):
-            key = TopicPartition(wanted.topic_id, wanted.partition)
             try:
-                partition = self._replicas.require(key)
+                partition = self._replicas.require(wanted.topic_id, wanted.partition)
                 responses.append(self._append(partition, wanted, acks))
             except ApiError as error:
-                responses.append(self._refusal(key, error))
+                responses.append(self._refusal(TopicPartition(wanted.topic_id, wanted.partition), error))
                 continue
             if acks == ALL and partition.high_watermark < partition.log.log_end_offset:
                 uncommitted.append((position, partition))
