@@ -3,6 +3,9 @@
 Floor 3. What to do with an answer (append, truncate, start elsewhere) is decided in `replica.follower`; this file asks,
 carries out, and reports in the next request how far the log and its disk have come. Truncation happens only by leader
 epochs, never to the high watermark (KIP-101).
+
+Questions are incremental (KIP-227): only partitions that were touched since the last one are looked at, and all of them every
+`LOOK_AT_ALL_S`, so that thousands of idle partitions cost next to nothing.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from raftkafka.model.ids import BrokerEpoch, NodeId, TimestampMs, TopicPartition
 from raftkafka.model.settings.values import FlushPolicy, ReplicaSettings
 from raftkafka.ports.peer import Peers, PeerUnavailableError
 from raftkafka.replica import follower
+from raftkafka.replica.fetch_session import AskingSession
 
 _log = logging.getLogger("raftkafka.fetcher")
 
@@ -30,6 +34,11 @@ LANES: Final = 8
 request before may be parked at the leader for `replica.fetch.wait.max.ms`."""
 
 NEW_LEADER_PAUSE_S: Final = 0.02
+
+_ASK_WHOLE: Final = frozenset({ErrorCode.FETCH_SESSION_ID_NOT_FOUND, ErrorCode.INVALID_FETCH_SESSION_EPOCH})
+
+LOOK_AT_ALL_S: Final = 0.25
+"""How often partitions that nothing was fetched for are looked at: their log start may have moved, or they went offline."""
 
 
 class LeaderFetcher:
@@ -58,6 +67,11 @@ class LeaderFetcher:
         self._partitions: dict[TopicPartition, Partition] = {}
         self._pausing: dict[TopicPartition, float] = {}
         self._refusals: dict[TopicPartition, int] = {}  # in a row, of each partition
+        self._session = AskingSession()
+        self._touched: dict[TopicPartition, None] = {}
+        """Partitions that the next question has to look at; it looks at all of them when the last such look is too old."""
+        self._looked_at = float("-inf")
+        self._rows: list[FetchPartition] = []
         self._changed = asyncio.Event()
         self._lane = 0
         self._task: asyncio.Task[None] | None = None
@@ -71,6 +85,7 @@ class LeaderFetcher:
         self._partitions[partition.topic_partition] = partition
         self._pausing.pop(partition.topic_partition, None)
         self._refusals.pop(partition.topic_partition, None)
+        self._touched[partition.topic_partition] = None
         self._changed.set()
         if self._task is None:
             self._task = background.start(self._run(), name=f"fetcher of node {self._leader_id}")
@@ -79,6 +94,7 @@ class LeaderFetcher:
         self._partitions.pop(key, None)
         self._pausing.pop(key, None)
         self._refusals.pop(key, None)
+        self._touched[key] = None
 
     def stop(self) -> None:
         self._partitions.clear()
@@ -92,20 +108,23 @@ class LeaderFetcher:
         backoff_s = self._settings.fetch_backoff_ms / 1000
         while True:
             self._changed.clear()
-            asked = self._due()
-            if not asked:
+            unsynced = self._look()
+            if not self._session.rows:
                 await self._sleep(self._until_due(backoff_s))
                 continue
-            unsynced = self._unsynced(asked)
-            question = self._question(asked, wait=not unsynced)
+            question = self._question(wait=not unsynced)
+            rows = self._session.rows
             answer = await self._ask(question)
             if answer is None:
                 await self._sleep(backoff_s)
                 continue
-            appended = self._take(asked, question, answer)
+            if not self._session.answered(answer):
+                _log.debug("node %d: %s, asking whole", self._leader_id, answer.error_code.name)
+                continue
+            appended = self._take(rows, answer)
             # A large answer says that more is waiting: then the next fetch goes out at once and the sync runs beside it.
             if appended < self._settings.fetch_max_bytes // 2 and (appended or unsynced):
-                await self._synced(asked)
+                await self._synced()
 
     async def _sleep(self, seconds: float) -> None:
         """Rest, unless the set of partitions changes."""
@@ -115,25 +134,49 @@ class LeaderFetcher:
         except TimeoutError:
             return
 
-    def _due(self) -> dict[TopicPartition, Partition]:
-        now = asyncio.get_running_loop().time()
+    def _look(self) -> bool:
+        """Bring the session up to date with the partitions; True when something is not synced yet.
+
+        What is not synced stays touched, because the leader has to hear when it is.
+        """
+        session, now = self._session, asyncio.get_running_loop().time()
         if self._pausing:
-            self._pausing = {key: until for key, until in self._pausing.items() if until > now}
-        return {
-            key: partition
-            for key, partition in self._partitions.items()
-            if partition.offline is None and key not in self._pausing
-        }
+            for key in [key for key, until in self._pausing.items() if until <= now]:
+                del self._pausing[key]
+                self._touched[key] = None
+        if session.is_whole or now - self._looked_at >= LOOK_AT_ALL_S:
+            self._looked_at = now
+            for key in self._partitions:
+                self._touched[key] = None
+        touched, self._touched = self._touched, {}
+        self._rows = []
+        for key in touched:
+            partition = self._partitions.get(key)
+            if partition is None or partition.offline is not None or key in self._pausing:
+                session.forget(key)
+                continue
+            log, row = partition.log, session.rows.get(key)
+            if self._group and log.flushed_offset < log.log_end_offset:
+                self._touched[key] = None
+            if (
+                row is None
+                or row.fetch_offset != log.log_end_offset
+                or row.flushed_offset != log.flushed_offset
+                or row.log_start_offset != log.log_start_offset
+                or row.current_leader_epoch != partition.leader_epoch
+                or row.last_fetched_epoch != log.epochs.latest
+            ):
+                changed = self._position(partition)
+                session.ask(key, changed)
+                self._rows.append(changed)
+        return bool(self._touched)
 
     def _until_due(self, longest_s: float) -> float:
         """Seconds until the first paused partition may be asked for again."""
         now = asyncio.get_running_loop().time()
         return max(0.0, min([longest_s, *(until - now for until in self._pausing.values())]))
 
-    def _unsynced(self, asked: dict[TopicPartition, Partition]) -> bool:
-        return self._group and any(p.log.flushed_offset < p.log.log_end_offset for p in asked.values())
-
-    def _question(self, asked: dict[TopicPartition, Partition], *, wait: bool) -> Fetch:
+    def _question(self, *, wait: bool) -> Fetch:
         """`wait` False: the leader has yet to hear that what we hold is synced, so this question must not be parked."""
         settings = self._settings
         wait_ms = settings.fetch_wait_max_ms if wait else 0
@@ -146,7 +189,10 @@ class LeaderFetcher:
             max_wait_ms=wait_ms,
             min_bytes=settings.fetch_min_bytes,
             max_bytes=settings.fetch_response_max_bytes,
-            partitions=tuple(self._position(partition) for partition in asked.values()),
+            session_id=self._session.session_id,
+            session_epoch=self._session.epoch,
+            partitions=tuple(self._rows),
+            forgotten=self._session.take_forgotten(),
         )
 
     async def _ask(self, question: Fetch) -> FetchResponse | None:
@@ -168,18 +214,21 @@ class LeaderFetcher:
             await asyncio.wait({fetch, changed}, return_when=asyncio.FIRST_COMPLETED)
             if not fetch.done():
                 self._lane += 1
+                self._session.lost()
                 return None
             answer = fetch.result()
         except (PeerUnavailableError, ApiError) as error:
             _log.debug("fetch from node %d: %s", self._leader_id, error)
+            self._session.lost()
             return None
         finally:
             changed.cancel()
             if not fetch.done():
                 fetch.cancel()
         assert isinstance(answer, FetchResponse)
-        if answer.error_code is not ErrorCode.NONE:
+        if answer.error_code not in _ASK_WHOLE and answer.error_code is not ErrorCode.NONE:
             _log.info("node %d refuses our fetch: %s", self._leader_id, answer.error_code.name)
+            self._session.lost()
             return None
         return answer
 
@@ -198,22 +247,23 @@ class LeaderFetcher:
 
     # Answers
 
-    def _take(self, asked: dict[TopicPartition, Partition], question: Fetch, answer: FetchResponse) -> int:
-        """Carry out the answer; how many bytes were appended."""
+    def _take(self, rows: dict[TopicPartition, FetchPartition], answer: FetchResponse) -> int:
+        """Carry out the answer; `rows` is what was asked for, in all. How many bytes were appended."""
         appended = 0
-        for wanted, response in zip(question.partitions, answer.partitions, strict=True):
+        for response in answer.partitions:
             key = TopicPartition(response.topic_id, response.partition)
-            partition = asked.get(key)
-            # Removed, or moved to another leader or epoch, while the answer was under way.
-            if partition is None or self._partitions.get(key) is not partition or partition.is_leader:
+            partition, wanted = self._partitions.get(key), rows.get(key)
+            # Removed, or moved to another leader, while the answer was under way.
+            if partition is None or wanted is None or partition.is_leader or partition.offline is not None:
                 continue
+            self._touched[key] = None
             try:
                 count = self._take_partition(partition, wanted, response)
             except (CorruptionError, StorageError) as error:
                 partition.take_offline(error)
                 continue
             if count:
-                # Answers are filled in the order of the question: who was served goes behind those who were not.
+                # Whole questions are answered in their order: who was served goes behind those who were not.
                 self._partitions[key] = self._partitions.pop(key)
             appended += count
         return appended
@@ -295,12 +345,12 @@ class LeaderFetcher:
             pause_s = min(pause_s, NEW_LEADER_PAUSE_S * 2 ** min(refusals - 1, 10))
         self._pausing[key] = asyncio.get_running_loop().time() + pause_s
 
-    async def _synced(self, asked: dict[TopicPartition, Partition]) -> None:
+    async def _synced(self) -> None:
         """Wait until what was appended is durable, so that the next fetch tells the leader so."""
         if self._group:
             # A partition that was deleted while the answer was under way has no flusher any more.
-            kept = [partition for key, partition in asked.items() if self._partitions.get(key) is partition]
-            for flusher in dict.fromkeys(map(self._flusher_of, kept)):
+            touched = [each for key in self._touched if (each := self._partitions.get(key)) is not None]
+            for flusher in dict.fromkeys(map(self._flusher_of, touched)):
                 await flusher.next_sync()
 
 

@@ -189,6 +189,18 @@ class Partition:
             raise ApiError(ErrorCode.FENCED_LEADER_EPOCH if stale else ErrorCode.UNKNOWN_LEADER_EPOCH)
         return self.leader
 
+    def check_follower(self, current_leader_epoch: LeaderEpoch) -> None:
+        """Whether this replica, which does not lead, may serve a consumer (KIP-392).
+
+        Raises:
+            ApiError: KAFKA_STORAGE_ERROR, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH.
+        """
+        if self.offline is not None:
+            raise ApiError(ErrorCode.KAFKA_STORAGE_ERROR, str(self.offline))
+        if current_leader_epoch not in (NO_EPOCH, self.leader_epoch):
+            stale = current_leader_epoch < self.leader_epoch
+            raise ApiError(ErrorCode.FENCED_LEADER_EPOCH if stale else ErrorCode.UNKNOWN_LEADER_EPOCH)
+
     # Leading
 
     def append(self, records: memoryview, *, epoch: LeaderEpoch, needs_isr: bool, now_ms: TimestampMs) -> Appended:
@@ -246,6 +258,13 @@ class Partition:
         )
         if moved:
             self._watermark_moved()
+        if len(self.leader.isr) < len(self.leader.replicas):
+            self._isr_may_change(self)
+
+    def on_replica_waits(self, node_id: NodeId, *, broker_epoch: BrokerEpoch) -> None:
+        """A follower asks again from where it has asked before: it lives, and has come no further."""
+        assert self.leader is not None
+        self.leader.on_same_fetch(node_id, broker_epoch=broker_epoch, now=self._now())
         if len(self.leader.isr) < len(self.leader.replicas):
             self._isr_may_change(self)
 
@@ -321,6 +340,7 @@ class Partition:
         reachable = min(leader_watermark, self.log.log_end_offset)
         if reachable > self._high_watermark:
             self._high_watermark = Offset(reachable)
+            self.waiting_fetches.watermark_moved()
 
     def truncated(self) -> None:
         """The log was cut: what lay above its end was never committed."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import Offset
@@ -103,10 +103,11 @@ class Turns:
 class DelayedFetch:
     """A fetch that found too little; `attempt(final)` reads again and returns True once it has answered.
 
-    Wake-ups until its turn comes are one attempt, so that a burst of appends costs one read.
+    Wake-ups until its turn comes are one attempt, so that a burst of appends costs one read. `size` tells how many
+    partitions that attempt will look at.
     """
 
-    __slots__ = ("_attempt", "_done", "_leave", "_partitions", "_scheduled", "_timer", "_turns")
+    __slots__ = ("_attempt", "_done", "_leave", "_scheduled", "_size", "_timer", "_turns")
 
     def __init__(
         self,
@@ -115,39 +116,43 @@ class DelayedFetch:
         leave: Callable[[DelayedFetch], None],
         max_wait_s: float,
         turns: Turns,
-        partitions: int,
+        size: Callable[[], int],
     ) -> None:
         self._turns = turns
-        self._partitions = partitions
+        self._size = size
         self._attempt = attempt
         self._leave = leave
         self._done = False
         self._scheduled = False
-        self._timer = asyncio.get_running_loop().call_later(max_wait_s, turns.add, self._expire, partitions)
+        self._timer = asyncio.get_running_loop().call_later(max_wait_s, self._time_is_up)
 
     def wake(self) -> None:
         """Something changed on a partition that this fetch waits for."""
         if not self._scheduled and not self._done:
             self._scheduled = True
-            self._turns.add(self._try, self._partitions)
+            self._turns.add(self._try, self._size())
 
     def cancel(self) -> None:
         """Nobody wants the answer any more."""
         if not self._done:
             self._finish()
 
-    def _try(self) -> None:
-        self._scheduled = False
-        if not self._done and self._attempt(False):
-            self._finish()
-
-    def _expire(self) -> None:
+    def answer_now(self) -> None:
+        """Make the last attempt at once."""
         if not self._done:
-            # Whatever becomes of the last attempt, the wait is over.
+            # Whatever becomes of it, the wait is over.
             try:
                 self._attempt(True)
             finally:
                 self._finish()
+
+    def _time_is_up(self) -> None:
+        self._turns.add(self.answer_now, self._size())
+
+    def _try(self) -> None:
+        self._scheduled = False
+        if not self._done and self._attempt(False):
+            self._finish()
 
     def _finish(self) -> None:
         self._done = True
@@ -155,30 +160,43 @@ class DelayedFetch:
         self._leave(self)
 
 
+class Watcher(Protocol):
+    """Who wants to hear of one partition."""
+
+    def news(self, *, urgent: bool) -> None:
+        """Something that the next answer has to tell; `urgent`: one that waits may have to leave for it."""
+
+
 class FetchWaiters:
-    """The delayed fetches that want to hear of one partition: followers of its log end, consumers of its watermark."""
+    """Who wants to hear of one partition: followers of its log end (its watermark can wait for the next answer), consumers
+    of its watermark only."""
 
     __slots__ = ("_consumers", "_followers")
 
     def __init__(self) -> None:
-        self._followers: dict[DelayedFetch, None] = {}  # in order: one seed is one history
-        self._consumers: dict[DelayedFetch, None] = {}  # in order: one seed is one history
+        self._followers: dict[Watcher, None] = {}  # in order: one seed is one history
+        self._consumers: dict[Watcher, None] = {}  # in order: one seed is one history
 
-    def join(self, fetch: DelayedFetch, *, follower: bool) -> None:
-        (self._followers if follower else self._consumers)[fetch] = None
+    def __len__(self) -> int:
+        return len(self._followers) + len(self._consumers)
 
-    def leave(self, fetch: DelayedFetch) -> None:
-        self._followers.pop(fetch, None)
-        self._consumers.pop(fetch, None)
+    def join(self, watcher: Watcher, *, follower: bool) -> None:
+        (self._followers if follower else self._consumers)[watcher] = None
+
+    def leave(self, watcher: Watcher) -> None:
+        self._followers.pop(watcher, None)
+        self._consumers.pop(watcher, None)
 
     def log_end_moved(self) -> None:
-        for fetch in self._followers:
-            fetch.wake()
+        for watcher in self._followers:
+            watcher.news(urgent=True)
 
     def watermark_moved(self) -> None:
-        for fetch in self._consumers:
-            fetch.wake()
+        for watcher in self._consumers:
+            watcher.news(urgent=True)
+        for watcher in self._followers:
+            watcher.news(urgent=False)
 
     def role_changed(self) -> None:
-        self.log_end_moved()
-        self.watermark_moved()
+        for watcher in (*self._followers, *self._consumers):
+            watcher.news(urgent=True)

@@ -20,6 +20,7 @@ from raftkafka.broker.controller import Controller
 from raftkafka.broker.controller_channel import ControllerChannel
 from raftkafka.broker.controller_queue import ControllerQueue
 from raftkafka.broker.dispatch import Dispatch
+from raftkafka.broker.fetch_sessions import FetchSessions
 from raftkafka.broker.fetcher import Fetchers, LeaderFetcher
 from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
@@ -189,7 +190,11 @@ def assemble(
     )
     dispatch = Dispatch(
         produce=ProduceHandler(replicas=replicas, store=store, clock=clock, has_lease=membership.has_lease),
-        fetch=FetchHandler(replicas=replicas, store=store),
+        fetch=FetchHandler(
+            replicas=replicas,
+            store=store,
+            sessions=FetchSessions(slots=settings.fetch_session_slots, random=Random(random.getrandbits(64))),
+        ),
         offsets=OffsetsHandler(replicas=replicas, store=store),
         delete_records=DeleteRecordsHandler(
             replicas=replicas, store=store, save=log_dirs.save_log_starts, has_lease=membership.has_lease

@@ -39,6 +39,7 @@ class Follower:
         "fetch_offset",
         "last_fetch_at",
         "last_fetch_leader_end",
+        "told_watermark",
     )
 
     def __init__(self, *, caught_up_at: float) -> None:
@@ -48,6 +49,8 @@ class Follower:
         self.caught_up_at = caught_up_at
         self.last_fetch_at = _NEVER
         self.last_fetch_leader_end: Offset = NO_OFFSET
+        self.told_watermark: Offset = NO_OFFSET
+        """The high watermark in the last answer to it: up to there it can serve consumers, if the answer arrived."""
 
 
 class LeaderState:
@@ -164,6 +167,18 @@ class LeaderState:
         before = follower.counted_offset
         follower.counted_offset = min(counted_offset, fetch_offset)
         return before <= self.high_watermark < follower.counted_offset and self._advance()
+
+    def on_same_fetch(self, node_id: NodeId, *, broker_epoch: BrokerEpoch, now: float) -> None:
+        """A follower repeats its last fetch, which a fetch session spares it to spell out (KIP-227)."""
+        follower = self._followers.get(node_id)
+        if follower is not None and follower.fetch_offset >= 0:
+            self.on_fetch(
+                node_id,
+                fetch_offset=follower.fetch_offset,
+                counted_offset=follower.counted_offset,
+                broker_epoch=broker_epoch,
+                now=now,
+            )
 
     # ISR
 

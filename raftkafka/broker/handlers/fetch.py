@@ -1,14 +1,17 @@
 """Fetch: whole batches as they lie in the log, for consumers below the high watermark and for followers to the log end.
 
 Floor 3. Nothing is decoded; every batch's CRC is checked as it is read, and a partition with damaged bytes goes offline
-instead of serving them (I15). A fetch that finds less than `min_bytes` waits for `max_wait_ms`.
+instead of serving them (I15). A fetch that finds less than `min_bytes` waits for `max_wait_ms`. Only partitions with news are
+looked at (see `broker.fetch_sessions`), so that a follower of thousands of idle partitions costs next to nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
+from raftkafka.broker.fetch_sessions import FetchRow, FetchSession, FetchSessions
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
 from raftkafka.broker.purgatory import WAIT_MAX_S, DelayedFetch, Turns
@@ -16,7 +19,8 @@ from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, CorruptionError, ErrorCode, StorageError
-from raftkafka.model.ids import NO_NODE, TopicPartition
+from raftkafka.model.ids import NO_NODE, NO_OFFSET, NodeId, TopicPartition
+from raftkafka.replica.fetch_session import NO_SESSION
 
 MIN_BYTES_MAX: Final = 1 << 20
 """A fetch that waits is read again at every wake-up; what it waits for bounds what that costs."""
@@ -24,11 +28,30 @@ MIN_BYTES_MAX: Final = 1 << 20
 RESPONSE_MAX_BYTES: Final = 55 << 20
 """Kafka's `fetch.max.bytes` of a broker: no request is answered with more, whatever it asks for."""
 
+LOOK_AT_ALL_S: Final = 0.25
+"""How often the partitions of a session that are not spelled out are looked at: for the lag of their follower, and for a log
+start that moved."""
+
+SelectsReplica = Callable[[Partition, FetchPartition, str], NodeId]
+"""Where a consumer in that rack should read this partition; NO_NODE: from the leader."""
+
 
 class FetchHandler:
-    def __init__(self, *, replicas: ReplicaTable, store: MetadataStore) -> None:
+    """`select_replica` is None where consumers read from leaders only (no `replica.selector.class`)."""
+
+    def __init__(
+        self,
+        *,
+        replicas: ReplicaTable,
+        store: MetadataStore,
+        sessions: FetchSessions,
+        select_replica: SelectsReplica | None = None,
+    ) -> None:
         self._replicas = replicas
         self._store = store
+        self._sessions = sessions
+        self._now = asyncio.get_running_loop().time
+        self.select_replica = select_replica
         self.turns = Turns()
 
     def __call__(self, context: RequestContext, request: Fetch) -> FetchResponse | asyncio.Future[FetchResponse]:
@@ -36,8 +59,18 @@ class FetchHandler:
             refused = self._why_no_replica(context, request)
             if refused is not ErrorCode.NONE:
                 return FetchResponse(error_code=refused, partitions=())
-            self._note_progress(request)
-        read = _Read(self, request)
+        now = self._now()
+        try:
+            session = self._sessions.open(request, now)
+        except ApiError as error:
+            return FetchResponse(error_code=error.code, partitions=())
+        whole = request.session_epoch <= 0
+        if request.replica_id != NO_NODE:
+            self._note_progress(session, request)
+        if not whole and now - session.looked_at >= LOOK_AT_ALL_S:
+            session.looked_at = now
+            self._look_at_all(session, request)
+        read = _Read(self, request, session, whole=whole)
         if read.attempt() or request.max_wait_ms <= 0:
             return read.answer()
         return read.wait()
@@ -51,10 +84,11 @@ class FetchHandler:
             return ErrorCode.STALE_BROKER_EPOCH
         return ErrorCode.NONE
 
-    def _note_progress(self, request: Fetch) -> None:
+    def _note_progress(self, session: FetchSession, request: Fetch) -> None:
         """What the question itself tells: how far the follower has come. Only where the logs agree up to there."""
         for wanted in request.partitions:
-            partition = self._replicas.get(TopicPartition(wanted.topic_id, wanted.partition))
+            key = TopicPartition(wanted.topic_id, wanted.partition)
+            partition = self._replicas.get(key)
             if partition is None or partition.offline is not None or partition.leader is None:
                 continue
             if (
@@ -64,6 +98,7 @@ class FetchHandler:
                 continue
             if wanted.fetch_offset > partition.log.log_end_offset or diverging(partition, wanted) is not None:
                 continue
+            session.rows[key].noted_epoch = partition.leader_epoch
             partition.on_replica_fetch(
                 request.replica_id,
                 fetch_offset=wanted.fetch_offset,
@@ -72,12 +107,20 @@ class FetchHandler:
                 log_start_offset=wanted.log_start_offset,
             )
 
+    def _look_at_all(self, session: FetchSession, request: Fetch) -> None:
+        """What a request does not spell out it repeats: the follower is where it was, and alive."""
+        for row in session.rows.values():
+            partition = row.partition
+            if partition is None:
+                continue
+            if partition.log.log_start_offset != row.sent_log_start:
+                session.due[row] = None
+            if partition.leader is not None and row.noted_epoch == partition.leader_epoch:
+                partition.on_replica_waits(request.replica_id, broker_epoch=request.replica_epoch)
+
     # One partition
 
-    def partition_of(self, wanted: FetchPartition) -> Partition | None:
-        return self._replicas.get(TopicPartition(wanted.topic_id, wanted.partition))
-
-    def check(self, wanted: FetchPartition, *, replica: bool) -> Partition:
+    def check(self, wanted: FetchPartition, *, replica: bool, rack_id: str) -> Partition:
         """The partition to read, or why not.
 
         Raises:
@@ -88,6 +131,12 @@ class FetchHandler:
         if partition is None:
             known = self._store.image.partition(key) is not None
             raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER if known else ErrorCode.UNKNOWN_TOPIC_ID)
+        if rack_id and not replica and partition.leader is None:
+            # KIP-392: a consumer that asked for the nearest replica gets what this one knows to be committed.
+            partition.check_follower(wanted.current_leader_epoch)
+            if partition.high_watermark < wanted.fetch_offset <= partition.log.log_end_offset:
+                raise ApiError(ErrorCode.OFFSET_NOT_AVAILABLE)
+            return partition
         leader = partition.check_leader(wanted.current_leader_epoch)
         if replica:
             return partition
@@ -109,6 +158,13 @@ class FetchHandler:
             current_leader_epoch=state.leader_epoch if state is not None else wanted.current_leader_epoch,
         )
 
+    def told(self, row: FetchRow, node_id: NodeId) -> None:
+        """The answer that goes out now tells the follower `row.sent_watermark`."""
+        if self.select_replica is not None and row.partition is not None and row.partition.leader is not None:
+            follower = row.partition.leader.follower(node_id)
+            if follower is not None:
+                follower.told_watermark = row.sent_watermark
+
 
 def diverging(partition: Partition, wanted: FetchPartition) -> EpochEndOffset | None:
     """Where the follower's log leaves the leader's, None where it does not (KIP-595)."""
@@ -125,6 +181,7 @@ class _Read:
     """One request on its way to an answer: read, perhaps wait, read again."""
 
     __slots__ = (
+        "_answers",
         "_cold",
         "_delayed",
         "_full",
@@ -132,33 +189,36 @@ class _Read:
         "_handler",
         "_replica",
         "_request",
-        "_responses",
-        "_waited_on",
+        "_session",
+        "_whole",
     )
 
-    def __init__(self, handler: FetchHandler, request: Fetch) -> None:
+    def __init__(self, handler: FetchHandler, request: Fetch, session: FetchSession, *, whole: bool) -> None:
         self._handler = handler
         self._request = request
-        self._replica = request.replica_id != NO_NODE
-        self._responses: list[FetchPartitionResponse] = []
-        self._cold: list[tuple[int, Partition, int]] = []
+        self._session = session
+        self._whole = whole
+        self._replica = session.is_follower
+        self._answers: dict[FetchRow, FetchPartitionResponse] = {}
+        self._cold: list[tuple[FetchRow, Partition, int]] = []
         self._full = False
-        self._waited_on: list[Partition] = []
         self._future: asyncio.Future[FetchResponse] | None = None
         self._delayed: DelayedFetch | None = None
 
     def attempt(self) -> bool:
-        """Read every partition; True when the answer should go out now: enough bytes, an error, or news for a follower."""
-        request = self._request
+        """Read what is due; True when the answer should go out now: enough bytes, an error, or news for a follower."""
+        session, request = self._session, self._request
         budget = min(request.max_bytes, RESPONSE_MAX_BYTES)
-        self._responses = []
+        answers = self._answers = {}
         self._cold = []
         self._full = False
         total = 0
         urgent = False
-        for position, wanted in enumerate(request.partitions):
-            response, count = self._one(position, wanted, budget, first=total == 0)
-            self._responses.append(response)
+        for row in list(session.due):
+            response, count = self._one(row, budget, first=total == 0)
+            if response is None:
+                continue
+            answers[row] = response
             total += count
             budget -= count
             urgent = (
@@ -166,24 +226,36 @@ class _Read:
                 or response.error_code is not ErrorCode.NONE
                 or response.diverging_epoch is not None
                 # A follower takes a new log start over at once: DeleteRecords waits for it.
-                or (self._replica and 0 <= wanted.log_start_offset < response.log_start_offset)
+                or (self._replica and 0 <= row.asked.log_start_offset < response.log_start_offset)
+                or response.preferred_read_replica != NO_NODE
+                or (session.hurries and not self._whole and not count)
             )
         return urgent or self._full or bool(self._cold) or total >= min(request.min_bytes, MIN_BYTES_MAX)
 
-    def _one(
-        self, position: int, wanted: FetchPartition, budget: int, *, first: bool
-    ) -> tuple[FetchPartitionResponse, int]:
+    def _one(self, row: FetchRow, budget: int, *, first: bool) -> tuple[FetchPartitionResponse | None, int]:
+        """The answer for one partition, None where there is nothing to tell; how many bytes it has."""
+        wanted = row.asked
+        rack_id = self._request.rack_id
         try:
-            partition = self._handler.check(wanted, replica=self._replica)
+            partition = self._handler.check(wanted, replica=self._replica, rack_id=rack_id)
+            row.hear_of(partition)
             if self._replica:
                 cut = diverging(partition, wanted)
                 if cut is not None:
-                    return self._response(partition, wanted, b"", cut), 0
-            end = partition.log.log_end_offset if self._replica else partition.high_watermark
-            max_bytes = min(wanted.max_bytes, budget)
+                    return _response(partition, wanted, b"", cut=cut), 0
+                end = partition.log.log_end_offset
+            else:
+                if rack_id and self._handler.select_replica is not None and partition.leader is not None:
+                    nearer = self._handler.select_replica(partition, wanted, rack_id)
+                    if nearer != NO_NODE:
+                        return _response(partition, wanted, b"", preferred=nearer), 0
+                end = partition.high_watermark
             # Between the watermark and the log end there is nothing to show yet, but nothing is wrong either.
-            if end <= wanted.fetch_offset <= partition.log.log_end_offset or (max_bytes <= 0 and not first):
-                return self._response(partition, wanted, b"", None), 0
+            if end <= wanted.fetch_offset <= partition.log.log_end_offset:
+                return self._nothing_to_read(row, partition), 0
+            max_bytes = min(wanted.max_bytes, budget)
+            if max_bytes <= 0 and not first:
+                return None, 0
             read = partition.log.read(wanted.fetch_offset, max_bytes=max_bytes, end=end, min_one=first)
         except ApiError as error:
             return self._handler.refusal(wanted, error.code), 0
@@ -191,75 +263,97 @@ class _Read:
             partition.take_offline(error)
             return self._handler.refusal(wanted, ErrorCode.KAFKA_STORAGE_ERROR), 0
         if read is None:
-            self._cold.append((position, partition, max_bytes))
-            return self._response(partition, wanted, b"", None), max_bytes
+            self._cold.append((row, partition, max_bytes))
+            return _response(partition, wanted, b""), max_bytes
         # More is there than fits: to wait longer would not make this answer any larger.
         self._full = self._full or read.next_offset < end
-        return self._response(partition, wanted, read.records, None), len(read.records)
+        return _response(partition, wanted, read.records), len(read.records)
 
-    def _response(
-        self, partition: Partition, wanted: FetchPartition, records: bytes | memoryview, cut: EpochEndOffset | None
-    ) -> FetchPartitionResponse:
-        return FetchPartitionResponse(
-            topic_id=wanted.topic_id,
-            partition=wanted.partition,
-            high_watermark=partition.high_watermark,
-            last_stable_offset=partition.high_watermark,
-            log_start_offset=partition.log.log_start_offset,
-            diverging_epoch=cut,
-            records=records,
-        )
+    def _nothing_to_read(self, row: FetchRow, partition: Partition) -> FetchPartitionResponse | None:
+        """Then a session hears of a watermark or a log start that it does not know yet, and of nothing else."""
+        log_start = partition.log.log_start_offset
+        if self._whole:
+            told = not self._replica or not 0 <= row.asked.log_start_offset < log_start
+        else:
+            told = (row.sent_watermark, row.sent_log_start) == (partition.high_watermark, log_start)
+        if not told:
+            return _response(partition, row.asked, b"")
+        self._session.due.pop(row, None)
+        return None
 
     # Answering
 
     def answer(self) -> FetchResponse | asyncio.Future[FetchResponse]:
+        """Settles in this turn what each row has told, so that news from now on belong to the next answer."""
+        session = self._session
+        rows = list(session.rows.values()) if self._whole else list(self._answers)
+        responses = [self._settle(row) for row in rows]
+        if session.session_id == NO_SESSION:
+            for row in rows:
+                row.hear_no_more()
         if self._cold:
-            return asyncio.ensure_future(self._read_cold())
-        self._count()
-        return FetchResponse(partitions=tuple(self._responses))
+            return asyncio.ensure_future(self._read_cold(rows, responses))
+        return FetchResponse(partitions=tuple(responses), session_id=session.session_id)
 
-    def _count(self) -> None:
-        for wanted, response in zip(self._request.partitions, self._responses, strict=True):
-            if len(response.records):
-                partition = self._handler.partition_of(wanted)
-                if partition is not None:
-                    partition.counters.bytes_out += len(response.records)
+    def _settle(self, row: FetchRow) -> FetchPartitionResponse:
+        response = self._answers.get(row)
+        due = self._session.due
+        if response is None:
+            # In a whole answer everybody has a place. Its row is off the list, or did not find room and stays there.
+            if row.partition is None:
+                return self._handler.refusal(row.asked, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+            response = _response(row.partition, row.asked, b"")
+        elif response.error_code is not ErrorCode.NONE:
+            row.sent_watermark = NO_OFFSET  # the row stays on the list until it is asked for differently
+            return response
+        elif len(response.records):
+            assert row.partition is not None
+            row.partition.counters.bytes_out += len(response.records)
+            del due[row]
+            due[row] = None
+        elif response.diverging_epoch is None and response.preferred_read_replica == NO_NODE and not self._is_cold(row):
+            del due[row]
+        row.sent_watermark = response.high_watermark
+        row.sent_log_start = response.log_start_offset
+        if self._replica:
+            self._handler.told(row, self._request.replica_id)
+        return response
 
-    async def _read_cold(self) -> FetchResponse:
+    def _is_cold(self, row: FetchRow) -> bool:
+        return any(row is cold for cold, _, _ in self._cold)
+
+    async def _read_cold(self, rows: list[FetchRow], responses: list[FetchPartitionResponse]) -> FetchResponse:
         """Bytes that are not in the page cache are read off the loop, so that the others need not wait for the disk."""
         first = True
-        for position, partition, max_bytes in self._cold:
-            wanted = self._request.partitions[position]
+        places = {row: place for place, row in enumerate(rows)}
+        for row, partition, max_bytes in self._cold:
+            wanted = row.asked
             end = partition.log.log_end_offset if self._replica else partition.high_watermark
             try:
                 read = await partition.log.read_cold(wanted.fetch_offset, max_bytes=max_bytes, end=end, min_one=first)
-                self._responses[position] = self._response(partition, wanted, read.records, None)
+                responses[places[row]] = _response(partition, wanted, read.records)
+                partition.counters.bytes_out += len(read.records)
                 first = False
             except ApiError as error:
-                self._responses[position] = self._handler.refusal(wanted, error.code)
+                responses[places[row]] = self._handler.refusal(wanted, error.code)
             except (CorruptionError, StorageError) as error:
                 partition.take_offline(error)
-                self._responses[position] = self._handler.refusal(wanted, ErrorCode.KAFKA_STORAGE_ERROR)
+                responses[places[row]] = self._handler.refusal(wanted, ErrorCode.KAFKA_STORAGE_ERROR)
         self._cold = []
-        self._count()
-        return FetchResponse(partitions=tuple(self._responses))
+        return FetchResponse(partitions=tuple(responses), session_id=self._session.session_id)
 
     # Waiting
 
     def wait(self) -> asyncio.Future[FetchResponse]:
+        session = self._session
         self._future = asyncio.get_running_loop().create_future()
-        self._delayed = DelayedFetch(
+        self._delayed = session.delayed = DelayedFetch(
             attempt=self._again,
             leave=self._leave,
             max_wait_s=min(self._request.max_wait_ms / 1000, WAIT_MAX_S),
             turns=self._handler.turns,
-            partitions=len(self._request.partitions),
+            size=session.due.__len__,
         )
-        for wanted in self._request.partitions:
-            partition = self._handler.partition_of(wanted)
-            if partition is not None:
-                partition.waiting_fetches.join(self._delayed, follower=self._replica)
-                self._waited_on.append(partition)
         # A connection that is closed cancels the future: then nobody waits any more.
         self._future.add_done_callback(self._abandoned)
         return self._future
@@ -299,6 +393,29 @@ class _Read:
             self._delayed.cancel()
 
     def _leave(self, delayed: DelayedFetch) -> None:
-        for partition in self._waited_on:
-            partition.waiting_fetches.leave(delayed)
-        self._waited_on = []
+        session = self._session
+        if session.delayed is delayed:
+            session.delayed = None
+        if session.session_id == NO_SESSION:
+            for row in session.rows.values():
+                row.hear_no_more()
+
+
+def _response(
+    partition: Partition,
+    wanted: FetchPartition,
+    records: bytes | memoryview,
+    *,
+    cut: EpochEndOffset | None = None,
+    preferred: NodeId = NO_NODE,
+) -> FetchPartitionResponse:
+    return FetchPartitionResponse(
+        topic_id=wanted.topic_id,
+        partition=wanted.partition,
+        high_watermark=partition.high_watermark,
+        last_stable_offset=partition.high_watermark,
+        log_start_offset=partition.log.log_start_offset,
+        diverging_epoch=cut,
+        preferred_read_replica=preferred,
+        records=records,
+    )

@@ -80,7 +80,7 @@ log.flush.offset.checkpoint.interval.ms log.flush.start.offset.checkpoint.interv
 log.local.retention.bytes log.local.retention.ms log.message.downconversion.enable log.max.id.map.snapshots log.message.format.version
 
 log.preallocate log.segment.delete.delay.ms max.connection.creation.rate
-max.connections.per.ip.overrides max.incremental.fetch.session.cache.slots max.request.partition.size.limit
+max.connections.per.ip.overrides max.request.partition.size.limit
 metadata.log.max.record.bytes.between.snapshots metadata.log.max.snapshot.interval.ms metadata.log.segment.bytes
 metadata.log.segment.min.bytes metadata.log.segment.ms metadata.max.idle.interval.ms metadata.max.retention.bytes
 metadata.max.retention.ms metric.reporters metrics.num.samples metrics.recording.level metrics.sample.window.ms

@@ -91,6 +91,12 @@ KEYS: Final = (
     _row("default.replication.factor", "default_replication_factor", integer(1, 32_767), "replicas of such a topic"),
     _row("auto.create.topics.enable", "auto_create_topics_enable", parsers.boolean, "create a topic at its first use"),
     _row("delete.topic.enable", "delete_topic_enable", parsers.boolean, "allow topics to be deleted"),
+    _row(
+        "max.incremental.fetch.session.cache.slots",
+        "fetch_session_slots",
+        integer(0),
+        "fetch sessions kept; 0: none",
+    ),
     # The log
     _row("log.segment.bytes", "log.segment_bytes", integer(14), "size at which a segment is closed"),
     _row("log.roll.ms", "log.segment_ms", _MS, "age at which a segment is closed"),

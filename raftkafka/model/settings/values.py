@@ -134,6 +134,7 @@ class Settings:
     default_replication_factor: int = 1  # default.replication.factor
     auto_create_topics_enable: bool = True  # auto.create.topics.enable
     delete_topic_enable: bool = True  # delete.topic.enable
+    fetch_session_slots: int = 1_000  # max.incremental.fetch.session.cache.slots
     log: LogSettings = LogSettings()
     replica: ReplicaSettings = ReplicaSettings()
     controller: ControllerSettings = ControllerSettings()

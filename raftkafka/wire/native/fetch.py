@@ -8,7 +8,14 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
+from raftkafka.model.api.fetch import (
+    EpochEndOffset,
+    Fetch,
+    FetchPartition,
+    FetchPartitionResponse,
+    FetchResponse,
+    ForgottenPartition,
+)
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import BrokerEpoch, LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId
 from raftkafka.wire.native.fields import (
@@ -19,6 +26,7 @@ from raftkafka.wire.native.fields import (
     INT32_MAX,
     INT64_MAX,
     OFFSET,
+    STRING,
     UUID,
     UUID_BYTES,
     Buffer,
@@ -40,6 +48,8 @@ FETCH_PARTITION: Final = Shape(
     flushed_offset=OFFSET,
     max_bytes=COUNT,
 )
+FORGOTTEN: Final = Shape(ForgottenPartition, topic_id=UUID, partition=COUNT)
+_FORGOTTEN_ALL: Final = array(FORGOTTEN.field)
 FETCH_REQUEST: Final = Shape(
     Fetch,
     replica_id=ID,
@@ -48,16 +58,31 @@ FETCH_REQUEST: Final = Shape(
     min_bytes=COUNT,
     max_bytes=COUNT,
     isolation_level=INT8,
+    session_id=COUNT,
+    session_epoch=ID,
     partitions=array(FETCH_PARTITION.field),
+    forgotten=_FORGOTTEN_ALL,
+    rack_id=STRING,
 )
 EPOCH_END_OFFSET: Final = Shape(EpochEndOffset, epoch=ID, end_offset=OFFSET)
 _DIVERGING: Final = nullable(EPOCH_END_OFFSET.field)
 
 # The frame's header of an answer for one partition that went well; the records follow as a buffer of their own.
-_HEADER: Final = struct.Struct(">2sI4s16sBIsBQBQBQ3sBI2s")
+_HEADER: Final = struct.Struct(">2sI4s16sBIsBQBQBQ4sBI3sI")
 _ONE: Final = struct.Struct(">II" + _HEADER.format[1:])
 _HEADER_BYTES: Final = _HEADER.size
-_FIXED: Final = (b"\x82\x1a", b"\x83\x81\x8a\x50", 0x1A, b"\x00", 0x1B, 0x1B, 0x1B, b"\xf6\x20\x20", 0x1A, b"\x00\x00")
+_FIXED: Final = (
+    b"\x82\x1a",
+    b"\x84\x81\x8b\x50",
+    0x1A,
+    b"\x00",
+    0x1B,
+    0x1B,
+    0x1B,
+    b"\xf6\x20\x20\x20",
+    0x1A,
+    b"\x00\x00\x1a",
+)
 
 
 def encode_fetch(request: Fetch) -> tuple[object, list[Buffer]]:
@@ -67,7 +92,7 @@ def encode_fetch(request: Fetch) -> tuple[object, list[Buffer]]:
 def decode_fetch(body: object, records: memoryview) -> Fetch:
     if len(records):
         malformed("Fetch carries no records")
-    if type(body) is not list or len(body) != 7 or type(body[6]) is not list:
+    if type(body) is not list or len(body) != 11 or type(body[8]) is not list:
         malformed("expected Fetch")
     return Fetch(
         replica_id=NodeId(ID.decode(body[0])),
@@ -76,7 +101,11 @@ def decode_fetch(body: object, records: memoryview) -> Fetch:
         min_bytes=COUNT.decode(body[3]),
         max_bytes=COUNT.decode(body[4]),
         isolation_level=INT8.decode(body[5]),
-        partitions=tuple([_decode_fetch_partition(item) for item in body[6]]),
+        session_id=COUNT.decode(body[6]),
+        session_epoch=ID.decode(body[7]),
+        partitions=tuple([_decode_fetch_partition(item) for item in body[8]]),
+        forgotten=_FORGOTTEN_ALL.decode(body[9]),
+        rack_id=STRING.decode(body[10]),
     )
 
 
@@ -117,7 +146,7 @@ def _decode_fetch_partition(item: object) -> FetchPartition:
 
 
 def encode_fetch_response(response: FetchResponse) -> tuple[object, list[Buffer]]:
-    """Body `[partitions, error_code, throttle_time_ms]`; the last field of a partition is its byte count."""
+    """Body `[partitions, error_code, throttle_time_ms, session_id]`; the last field of a partition is its byte count."""
     partitions = [
         [
             bytes(p.topic_id),
@@ -129,26 +158,28 @@ def encode_fetch_response(response: FetchResponse) -> tuple[object, list[Buffer]
             _DIVERGING.encode(p.diverging_epoch),
             int(p.current_leader),
             int(p.current_leader_epoch),
+            int(p.preferred_read_replica),
             len(p.records),
         ]
         for p in response.partitions
     ]
-    body = [partitions, int(response.error_code), response.throttle_time_ms]
+    body = [partitions, int(response.error_code), response.throttle_time_ms, response.session_id]
     return body, [p.records for p in response.partitions if len(p.records)]
 
 
 def decode_fetch_response(body: object, records: memoryview) -> FetchResponse:
-    if type(body) is not list or len(body) != 3 or type(body[0]) is not list:
+    if type(body) is not list or len(body) != 4 or type(body[0]) is not list:
         malformed("expected FetchResponse")
     items = body[0]
     for item in items:
-        if type(item) is not list or len(item) != 10:
+        if type(item) is not list or len(item) != 11:
             malformed("expected FetchPartitionResponse")
-    views = split_records(records, [COUNT.decode(item[9]) for item in items])
+    views = split_records(records, [COUNT.decode(item[10]) for item in items])
     return FetchResponse(
         partitions=tuple([_decode_partition(item, view) for item, view in zip(items, views, strict=True)]),
         error_code=ERROR.decode(body[1]),
         throttle_time_ms=COUNT.decode(body[2]),
+        session_id=COUNT.decode(body[3]),
     )
 
 
@@ -163,6 +194,7 @@ def _decode_partition(item: list[object], records: memoryview) -> FetchPartition
         diverging_epoch=_DIVERGING.decode(item[6]),
         current_leader=NodeId(ID.decode(item[7])),
         current_leader_epoch=LeaderEpoch(ID.decode(item[8])),
+        preferred_read_replica=NodeId(ID.decode(item[9])),
         records=records,
     )
 
@@ -177,6 +209,7 @@ def pack_fetch_response(correlation_id: int, response: FetchResponse) -> list[Bu
         or one.diverging_epoch is not None
         or one.current_leader != -1
         or one.current_leader_epoch != -1
+        or one.preferred_read_replica != -1
         or not 0 <= one.high_watermark <= INT64_MAX
         or not 0 <= one.last_stable_offset <= INT64_MAX
         or not 0 <= one.log_start_offset <= INT64_MAX
@@ -188,7 +221,7 @@ def pack_fetch_response(correlation_id: int, response: FetchResponse) -> list[Bu
         _HEADER_BYTES,
         b"\x82\x1a",
         correlation_id,
-        b"\x83\x81\x8a\x50",
+        b"\x84\x81\x8b\x50",
         one.topic_id,
         0x1A,
         one.partition,
@@ -199,10 +232,11 @@ def pack_fetch_response(correlation_id: int, response: FetchResponse) -> list[Bu
         one.last_stable_offset,
         0x1B,
         one.log_start_offset,
-        b"\xf6\x20\x20",
+        b"\xf6\x20\x20\x20",
         0x1A,
         count,
-        b"\x00\x00",
+        b"\x00\x00\x1a",
+        response.session_id,
     )
     return [header, one.records] if count else [header]
 
@@ -210,14 +244,31 @@ def pack_fetch_response(correlation_id: int, response: FetchResponse) -> list[Bu
 def unpack_fetch_response(header: memoryview, records: memoryview, correlation_id: int) -> FetchResponse | None:
     if len(header) != _HEADER.size:
         return None
-    a, correlation, b, topic_id, c, partition, d, e, high_watermark, f, stable, g, log_start, h, i, count, j = (
-        _HEADER.unpack(header)
-    )
+    (
+        a,
+        correlation,
+        b,
+        topic_id,
+        c,
+        partition,
+        d,
+        e,
+        high_watermark,
+        f,
+        stable,
+        g,
+        log_start,
+        h,
+        i,
+        count,
+        j,
+        session,
+    ) = _HEADER.unpack(header)
     if (
         (a, b, c, d, e, f, g, h, i, j) != _FIXED
         or correlation != correlation_id
         or count != len(records)
-        or partition > INT32_MAX
+        or max(partition, session) > INT32_MAX
         or max(high_watermark, stable, log_start) > INT64_MAX
     ):
         return None
@@ -229,7 +280,7 @@ def unpack_fetch_response(header: memoryview, records: memoryview, correlation_i
         log_start_offset=log_start,
         records=records,
     )
-    return FetchResponse(partitions=(one,))
+    return FetchResponse(partitions=(one,), session_id=session)
 
 
 FETCH: Final = Api(

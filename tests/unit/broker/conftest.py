@@ -15,6 +15,7 @@ from raftkafka.adapters.disk import OsDisk
 from raftkafka.broker.controller import Controller
 from raftkafka.broker.controller_channel import ControllerChannel
 from raftkafka.broker.controller_queue import ControllerQueue
+from raftkafka.broker.fetch_sessions import FetchSessions
 from raftkafka.broker.fetcher import Fetchers, LeaderFetcher
 from raftkafka.broker.handlers.fetch import FetchHandler
 from raftkafka.broker.handlers.produce import ProduceHandler
@@ -253,7 +254,8 @@ class World:
         self.produce = ProduceHandler(
             replicas=self.replicas, store=self.store, clock=self.clock, has_lease=lambda: self.lease
         )
-        self.fetch = FetchHandler(replicas=self.replicas, store=self.store)
+        self.sessions = FetchSessions(slots=settings.fetch_session_slots, random=Random(2))
+        self.fetch = FetchHandler(replicas=self.replicas, store=self.store, sessions=self.sessions)
 
     def open_log_dirs(self) -> LogDirs:
         ids = iter(range(1, 1 << 30))

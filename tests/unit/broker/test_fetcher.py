@@ -24,9 +24,12 @@ class Leader:
         self.lanes: list[str] = []
         self.rows: dict[bytes, Callable] = {}
         self.whole: FetchResponse | Exception | None = None
+        self.once: list[FetchResponse] = []
         self.records: dict[bytes, bytes] = {}
         self.watermark = 0
         world.peers.answer = self.answer
+        self.session: dict[tuple, object] | None = None
+        """With a dict, the rows of the follower's session."""
 
     async def answer(self, node: int, request: Fetch) -> FetchResponse:
         assert node == 2
@@ -37,11 +40,28 @@ class Leader:
             raise self.whole
         if self.whole is not None:
             return self.whole
+        if self.once:
+            return self.once.pop()
+        if self.session is not None:
+            return await self.answer_in_session(request)
         rows = [self.row(each) for each in request.partitions]
         if all(row.error_code is ErrorCode.NONE and not row.records and not row.diverging_epoch for row in rows):
             await asyncio.sleep(request.max_wait_ms / 1000)
             rows = [self.row(each) for each in request.partitions]
         return FetchResponse(partitions=tuple(rows))
+
+    async def answer_in_session(self, request: Fetch) -> FetchResponse:
+        if request.session_epoch == 0:
+            self.session.clear()
+        for gone in request.forgotten:
+            del self.session[gone.topic_id]
+        self.session.update({each.topic_id: each for each in request.partitions})
+        deadline = asyncio.get_running_loop().time() + request.max_wait_ms / 1000
+        while True:
+            rows = [row for each in self.session.values() if (row := self.row(each)).records or row.error_code]
+            if rows or asyncio.get_running_loop().time() >= deadline:
+                return FetchResponse(partitions=tuple(rows), session_id=9)
+            await asyncio.sleep(0.001)
 
     def row(self, wanted) -> FetchPartitionResponse:
         special = self.rows.get(wanted.topic_id)
@@ -306,3 +326,70 @@ async def test_a_question_that_fails_while_the_fetcher_stops_is_no_news(world, o
         await asyncio.sleep(0)
     gc.collect()
     assert complaints == []
+
+
+# Sessions
+
+
+async def test_in_a_session_only_what_has_changed_is_asked_for(world, leader, orders):
+    leader.session = {}
+    other = await following(world, "other")
+    await world.until(lambda: leader.asked[-1].session_epoch > 2)
+    assert leader.asked[-1].partitions == leader.asked[-1].forgotten == ()
+    before = len(leader.asked)
+    leader.append(other, epoch=0)
+    await world.until(lambda: other.log.flushed_offset == 1 and not leader.asked[-1].partitions)
+    spelled_out = [row for each in leader.asked[before:] for row in each.partitions]
+    assert {row.topic_id for row in spelled_out} == {other.topic_partition.topic_id}
+    assert (spelled_out[-1].fetch_offset, spelled_out[-1].flushed_offset) == (1, 1)
+    assert leader.session[orders.topic_partition.topic_id].fetch_offset == 0
+
+
+async def test_every_sync_and_every_log_start_is_reported_in_a_session(world, leader, orders):
+    leader.session = {}
+    await world.until(lambda: leader.asked[-1].session_epoch > 1)
+    world.disk.gate.clear()
+    leader.append(orders, epoch=0, size=600_000)
+    row = lambda: leader.session[orders.topic_partition.topic_id]  # noqa: E731
+    await world.until(lambda: row().fetch_offset == 1)
+    assert (row().flushed_offset, leader.asked[-1].max_wait_ms) == (0, 0)
+    world.disk.gate.set()
+    await world.until(lambda: row().flushed_offset == 1, timeout_s=0.1)
+    orders.set_follower_watermark(1)
+    orders.log.advance_log_start(1)
+    await world.until(lambda: row().log_start_offset == 1, timeout_s=2)
+
+
+async def test_who_pauses_or_goes_offline_leaves_the_session_and_who_pauses_comes_back(world, leader, orders):
+    leader.session = {}
+    other = await following(world, "other")
+    topic = orders.topic_partition.topic_id
+    leader.rows[topic] = lambda wanted: {"error_code": ErrorCode.KAFKA_STORAGE_ERROR}
+    await world.until(lambda: topic not in leader.session and other.topic_partition.topic_id in leader.session)
+    del leader.rows[topic]
+    await world.until(lambda: topic in leader.session)
+    orders.take_offline(StorageError("EIO"))
+    await world.until(lambda: topic not in leader.session)
+
+
+@pytest.mark.parametrize("code", [ErrorCode.FETCH_SESSION_ID_NOT_FOUND, ErrorCode.INVALID_FETCH_SESSION_EPOCH])
+async def test_a_lost_session_costs_one_whole_question_and_no_pause(world, leader, orders, code):
+    leader.session = {}
+    await world.until(lambda: leader.asked[-1].session_epoch > 2)
+    leader.once.append(FetchResponse(error_code=code, partitions=()))
+    before = len(leader.asked)
+    await world.until(lambda: not leader.once)
+    await world.until(lambda: any(each.session_epoch == 0 for each in leader.asked[before:]), timeout_s=0.05)
+    (again,) = [each for each in leader.asked[before:] if each.session_epoch == 0]
+    assert len(again.partitions) == 1
+    assert again.session_id == (0 if code is ErrorCode.FETCH_SESSION_ID_NOT_FOUND else 9)
+
+
+async def test_a_session_ends_with_its_connection(world, leader, orders):
+    leader.session = {}
+    await world.until(lambda: leader.asked[-1].session_epoch > 2)
+    leader.whole = PeerUnavailableError("lost")
+    await world.until(lambda: leader.asked[-1].session_epoch == 0)
+    leader.whole = None
+    leader.append(orders, epoch=0)
+    await world.until(lambda: orders.log.log_end_offset == 1)

@@ -56,7 +56,9 @@ class Attempts:
         self.left += 1
 
     def fetch(self, max_wait_s: float = 1.0) -> DelayedFetch:
-        return DelayedFetch(attempt=self.attempt, leave=self.leave, max_wait_s=max_wait_s, turns=Turns(), partitions=1)
+        return DelayedFetch(
+            attempt=self.attempt, leave=self.leave, max_wait_s=max_wait_s, turns=Turns(), size=lambda: 1
+        )
 
 
 async def test_wake_ups_of_one_turn_are_one_attempt():
@@ -104,7 +106,7 @@ async def test_many_that_are_woken_at_once_share_the_loop_with_others():
             leave=lambda fetch: None,
             max_wait_s=60,
             turns=turns,
-            partitions=PARTITIONS_PER_TURN // 2,
+            size=lambda: PARTITIONS_PER_TURN // 2,
         )
         fetch.wake()
     progress = []
@@ -123,29 +125,36 @@ async def test_a_last_attempt_that_fails_still_leaves():
     def broken(final: bool) -> bool:
         raise ZeroDivisionError
 
-    DelayedFetch(attempt=broken, leave=attempts.leave, max_wait_s=0.1, turns=Turns(), partitions=1)
+    DelayedFetch(attempt=broken, leave=attempts.leave, max_wait_s=0.1, turns=Turns(), size=lambda: 1)
     await asyncio.sleep(1)
     assert [type(error) for error in errors] == [ZeroDivisionError]
     assert attempts.left == 1
 
 
+class Heard:
+    def __init__(self) -> None:
+        self.urgent: list[bool] = []
+
+    def news(self, *, urgent: bool) -> None:
+        self.urgent.append(urgent)
+
+
 @pytest.mark.parametrize(
-    ("news", "woken"),
-    [("log_end_moved", [1, 0]), ("watermark_moved", [0, 1]), ("role_changed", [1, 1])],
+    ("news", "heard"),
+    [
+        ("log_end_moved", [[True], []]),
+        ("watermark_moved", [[False], [True]]),
+        ("role_changed", [[True], [True]]),
+    ],
 )
-async def test_followers_hear_of_the_log_end_and_consumers_of_the_watermark(news, woken):
+def test_followers_hear_of_the_log_end_and_consumers_of_the_watermark(news, heard):
     waiters = FetchWaiters()
-    both = [Attempts(), Attempts()]
-    fetches = [attempts.fetch() for attempts in both]
-    waiters.join(fetches[0], follower=True)
-    waiters.join(fetches[1], follower=False)
+    both = [Heard(), Heard()]
+    waiters.join(both[0], follower=True)
+    waiters.join(both[1], follower=False)
     getattr(waiters, news)()
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)
-    assert [len(attempts.finals) for attempts in both] == woken
-    for fetch in fetches:
-        waiters.leave(fetch)
-        fetch.cancel()
+    assert [each.urgent for each in both] == heard
+    for each in both:
+        waiters.leave(each)
     waiters.role_changed()
-    await asyncio.sleep(0.01)
-    assert [len(attempts.finals) for attempts in both] == woken
+    assert [each.urgent for each in both] == heard
