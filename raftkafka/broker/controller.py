@@ -19,7 +19,7 @@ from raftkafka.broker.controller_queue import ControllerQueue, Decide
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.sessions import Sessions
 from raftkafka.metadata.decide import Decision, brokers, partitions, topics
-from raftkafka.metadata.image import Broker, Image
+from raftkafka.metadata.image import Broker, Defaults, Image
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.broker_lifecycle import (
     AlterPartition,
@@ -147,8 +147,7 @@ class Controller:
         self._sessions.begin(self._unfenced(), now)
         self._next_tick = now
         self._tick()
-        if not image.cluster_id:
-            self._spawn(self._initialize())
+        self._spawn(self._initialize())
         # The link to a broker that died before this moment is down already and will not be news again.
         for broker in image.brokers.values():
             if not broker.fenced and broker.node_id != self._consensus.node_id and not self._linked(broker.node_id):
@@ -163,23 +162,25 @@ class Controller:
         self._queue.fail_all(ApiError(ErrorCode.NOT_CONTROLLER, "this node is no longer the controller"))
 
     async def _initialize(self) -> None:
-        """Name the cluster; repeated until it has a name, by this controller or another."""
+        """Name the cluster, and make it agree on this controller's settings; repeated until that is so."""
         cluster_id = self._new_cluster_id()
-        while self.active and not self._store.image.cluster_id:
+        log = self._settings.log
+        defaults = Defaults(
+            min_insync_replicas=log.min_insync_replicas, unclean_leader_election=log.unclean_leader_election_enable
+        )
+        while self.active and (not self._store.image.cluster_id or self._store.image.defaults != defaults):
             try:
                 await self._submit(lambda image: brokers.decide_initialize_cluster(image, cluster_id))
+                await self._submit(lambda image: brokers.decide_defaults(image, defaults))
             except ApiError as error:
-                _log.info("the cluster has no id yet: %s", error)
+                _log.info("the cluster has no id yet, or other settings than these: %s", error)
                 await asyncio.sleep(INITIALIZE_RETRY_S)
 
     # Brokers
 
     async def _register(self, request: BrokerRegistration) -> Response:
         alive = await self._earlier_incarnation_lives(request)
-        unclean = self._settings.log.unclean_leader_election_enable
-        answer = await self._submit(
-            lambda image: brokers.decide_register(image, request, alive=alive, unclean_default=unclean)
-        )
+        answer = await self._submit(lambda image: brokers.decide_register(image, request, alive=alive))
         self._sessions.touch(request.broker_id, self._now())
         return answer
 
@@ -200,9 +201,8 @@ class Controller:
         if broker.epoch != request.broker_epoch:
             return BrokerHeartbeatResponse(error_code=ErrorCode.STALE_BROKER_EPOCH)
         self._sessions.touch(request.broker_id, self._now())
-        if any(partitions.leaves_isr(self._store.image, lost, broker.node_id) for lost in request.offline_replicas):
-            unclean = self._settings.log.unclean_leader_election_enable
-            await self._submit(lambda image: partitions.decide_lose_replicas(image, request, unclean_default=unclean))
+        if any(True for _ in partitions.losses(self._store.image, request)):
+            await self._submit(lambda image: partitions.decide_lose_replicas(image, request))
         if request.want_shut_down and not broker.in_controlled_shutdown:
             await self._submit(lambda image: brokers.decide_controlled_shutdown(image, request.broker_id))
         elif broker.fenced and request.applied_index >= broker.epoch and not request.want_shut_down:
@@ -210,21 +210,15 @@ class Controller:
         return brokers.heartbeat_response(self._store.image, request.broker_id, request.broker_epoch)
 
     async def _unfence(self, broker: Broker) -> None:
-        unclean = self._settings.log.unclean_leader_election_enable
-        await self._submit(
-            lambda image: brokers.decide_unfence(image, broker.node_id, broker.epoch, unclean_default=unclean)
-        )
+        await self._submit(lambda image: brokers.decide_unfence(image, broker.node_id, broker.epoch))
 
     async def _fence(self, broker: Broker, reason: str) -> bool:
         """Fence this registration of a broker, not one that came after it; True when nothing is left to do."""
         node_id = broker.node_id
         _log.warning("fencing broker %d: %s", node_id, reason)
-        unclean = self._settings.log.unclean_leader_election_enable
         led = sum(1 for _ in self._store.image.led_by(node_id))
         try:
-            await self._submit(
-                lambda image: brokers.decide_fence(image, node_id, broker.epoch, unclean_default=unclean)
-            )
+            await self._submit(lambda image: brokers.decide_fence(image, node_id, broker.epoch))
         except ApiError as error:
             _log.warning("broker %d could not be fenced: %s", node_id, error)
             return False

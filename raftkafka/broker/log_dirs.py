@@ -14,9 +14,19 @@ from dataclasses import dataclass, field, replace
 from raftkafka.broker.flusher import Flusher
 from raftkafka.broker.partition import Partition
 from raftkafka.metadata.image import Image, Topic
+from raftkafka.model.api.broker_lifecycle import HeldLogs
 from raftkafka.model.errors import StartupError, StorageError
-from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, NodeId, Offset, TopicPartition
-from raftkafka.model.settings.values import Settings
+from raftkafka.model.ids import (
+    NO_BROKER_EPOCH,
+    BrokerEpoch,
+    DirectoryId,
+    NodeId,
+    Offset,
+    PartitionIndex,
+    TopicId,
+    TopicPartition,
+)
+from raftkafka.model.settings.values import FlushPolicy, Settings
 from raftkafka.ports.clock import Clock
 from raftkafka.ports.disk import Disk
 from raftkafka.ports.probe import Probe
@@ -90,7 +100,12 @@ class LogDirs:
 
     def _open_directory(self, path: str, node_id: NodeId) -> _OpenDirectory:
         directory = LogDirectory.open(
-            self._disk, path, cluster_id=self.cluster_id, broker_id=node_id, new_directory_id=self._new_id()
+            self._disk,
+            path,
+            cluster_id=self.cluster_id,
+            broker_id=node_id,
+            new_directory_id=DirectoryId(self._new_id()),
+            acknowledges_unsynced=self._settings.log.flush_policy is not FlushPolicy.GROUP,
         )
         self.cluster_id = self.cluster_id or directory.identity.cluster_id
         opened = _OpenDirectory(
@@ -101,15 +116,46 @@ class LogDirs:
             watermarks=directory.read_offsets(checkpoint.HIGH_WATERMARK_FILE),
             log_starts=directory.read_offsets(checkpoint.LOG_START_FILE),
         )
-        for key in opened.found:
-            self._dir_of[key] = opened
+        for key, topic in opened.found.items():
+            other = self._dir_of.setdefault(key, opened)
+            if other is not opened:
+                # One of them is stale, and nothing here says which.
+                opened.directory.close()
+                raise StartupError(
+                    f"the log of {topic}-{key.partition} is in two log directories, {other.directory.path} and {path}: "
+                    f"remove the one that is out of date"
+                )
         return opened
 
     @property
     def previous_broker_epoch(self) -> BrokerEpoch:
-        """The epoch of the last clean stop; -1 when any directory was not closed in order."""
+        """The epoch of the last clean stop; -1 when any directory was not closed in order. Of several, an old copy of a
+        disk among them, the oldest."""
         epochs = {opened.directory.previous_broker_epoch for opened in self._dirs}
-        return epochs.pop() if len(epochs) == 1 else NO_BROKER_EPOCH
+        stops = epochs - {NO_BROKER_EPOCH}
+        return min(stops) if stops and (len(stops) > 1 or len(epochs) == 1) else NO_BROKER_EPOCH
+
+    @property
+    def were_synced(self) -> bool:
+        """True when everything that was acknowledged before this start was synced first, or by an orderly stop."""
+        return all(opened.directory.was_synced for opened in self._dirs)
+
+    @property
+    def directory_ids(self) -> tuple[DirectoryId, ...]:
+        return tuple([opened.directory.identity.directory_id for opened in self._dirs])
+
+    def held(self) -> tuple[HeldLogs, ...]:
+        """The logs that were here at the start, topic by topic."""
+        topics: dict[TopicId, list[PartitionIndex]] = {}
+        for key in sorted(key for opened in self._dirs for key in opened.found):
+            topics.setdefault(key.topic_id, []).append(key.partition)
+        return tuple(
+            [HeldLogs(topic_id=topic_id, partitions=tuple(partitions)) for topic_id, partitions in topics.items()]
+        )
+
+    def holds(self, key: TopicPartition) -> bool:
+        """True for a partition whose log is here."""
+        return key in self._dir_of
 
     def stamp(self, cluster_id: str) -> None:
         """The cluster has told its id: directories that did not know it carry it from now on.
@@ -142,6 +188,8 @@ class LogDirs:
             raise StorageError(f"the log directory {opened.directory.path} is offline: {opened.failed}")
         settings = self._settings
         self._forget_displaced(opened, key, topic.name)
+        # From here on something may be there, so another try must not choose another directory.
+        self._dir_of[key] = opened
         path = await opened.directory.create(topic.name, key)
         name = (topic.name, int(key.partition))
         existed = key in opened.found
@@ -170,7 +218,6 @@ class LogDirs:
             isr_may_change=self._isr_may_change,
             went_offline=self._went_offline,
         )
-        self._dir_of[key] = opened
         opened.partitions[key] = partition
         if log.flushed_offset < log.log_end_offset:
             # Recovered bytes may still be in the page cache only.

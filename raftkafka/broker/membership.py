@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 from raftkafka.broker import background
 from raftkafka.broker.controller_channel import ControllerChannel
@@ -21,11 +22,12 @@ from raftkafka.model.api.broker_lifecycle import (
     BrokerHeartbeatResponse,
     BrokerRegistration,
     BrokerRegistrationResponse,
+    HeldLogs,
     ListenerEndpoint,
     OfflineReplica,
 )
 from raftkafka.model.errors import ApiError, ErrorCode, StartupError
-from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, NodeId
+from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, DirectoryId, NodeId
 from raftkafka.model.settings.values import ControllerSettings
 
 _log = logging.getLogger("raftkafka.membership")
@@ -40,6 +42,21 @@ _FATAL = frozenset(
 )
 
 
+class Disks(Protocol):
+    """What this start found on the disks, as the registration tells it (see `model.api.broker_lifecycle`)."""
+
+    @property
+    def previous_broker_epoch(self) -> BrokerEpoch: ...
+
+    @property
+    def were_synced(self) -> bool: ...
+
+    @property
+    def directory_ids(self) -> tuple[DirectoryId, ...]: ...
+
+    def held(self) -> tuple[HeldLogs, ...]: ...
+
+
 class Membership:
     """Keeps this broker registered. `on_fatal` is told when the cluster will not have it."""
 
@@ -50,7 +67,7 @@ class Membership:
         cluster_id: str,
         incarnation_id: bytes,
         rack: str | None,
-        previous_broker_epoch: BrokerEpoch,
+        disks: Disks,
         channel: ControllerChannel,
         store: MetadataStore,
         settings: ControllerSettings,
@@ -62,7 +79,8 @@ class Membership:
         self._cluster_id = cluster_id
         self._incarnation_id = incarnation_id
         self._rack = rack
-        self._previous_broker_epoch = previous_broker_epoch
+        self._disks = disks
+        self._names_held = False
         self._channel = channel
         self._store = store
         self._heartbeat_s = settings.broker_heartbeat_interval_ms / 1000
@@ -149,7 +167,10 @@ class Membership:
             incarnation_id=self._incarnation_id,
             listeners=listeners,
             rack=self._rack,
-            previous_broker_epoch=self._previous_broker_epoch,
+            previous_broker_epoch=self._disks.previous_broker_epoch,
+            logs_synced=self._disks.were_synced,
+            directories=self._disks.directory_ids,
+            held=self._disks.held() if self._names_held else None,
         )
         began = self._now()
         try:
@@ -164,6 +185,7 @@ class Membership:
             )
             return False
         if answer.error_code is not ErrorCode.NONE:
+            self._names_held = answer.error_code is ErrorCode.LOG_DIR_NOT_FOUND
             self._note(answer.error_message or answer.error_code.name)
             return False
         self.broker_epoch = answer.broker_epoch

@@ -108,7 +108,7 @@ class Partition:
         self.min_insync_replicas = min_insync_replicas
         if self.leader is not None and state.leader_epoch == self.leader_epoch:
             self.state = state
-            if self.leader.on_isr_committed(state.isr, state.partition_epoch):
+            if self.leader.on_isr_committed(state.isr, state.partition_epoch, state.elr):
                 self._watermark_moved()
             self._isr_may_change(self)
             return
@@ -124,6 +124,7 @@ class Partition:
             partition_epoch=state.partition_epoch,
             replicas=state.replicas,
             isr=state.isr,
+            elr=state.elr,
             epoch_start_offset=self.log.log_end_offset,
             log_end_offset=self.log.log_end_offset,
             counted_offset=self._counted(),

@@ -15,10 +15,11 @@ from raftkafka.broker import background
 from raftkafka.broker.fetcher import Fetchers
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
-from raftkafka.broker.replicas import ReplicaTable
+from raftkafka.broker.replicas import OFFLINE_MAX, ReplicaTable
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.image import Image, Topic
 from raftkafka.metadata.image import Partition as PartitionState
+from raftkafka.model.api.broker_lifecycle import OfflineReplica
 from raftkafka.model.errors import CorruptionError, ErrorCode, InvariantViolationError, StorageError
 from raftkafka.model.ids import NO_NODE, NodeId, TopicPartition
 
@@ -28,12 +29,15 @@ LOGS_PER_TURN = 8
 """Logs opened or deleted in one turn of the loop, at some milliseconds each."""
 
 
-RETRY_S = 10.0
-"""Between tries to open what could not be opened, for example on a full disk."""
+RETRY_MIN_S = 0.5
+RETRY_MAX_S = 30.0
+"""Between tries to open what could not be opened, for example on a full disk; the pause doubles from try to try."""
 
 
 class OpensPartitions(Protocol):
     """Where logs live, as the reconciler sees it."""
+
+    def holds(self, key: TopicPartition) -> bool: ...
 
     async def open(self, key: TopicPartition, topic: Topic) -> Partition: ...
 
@@ -69,7 +73,7 @@ class Reconciler:
         self._strays_wanted = False
         self._may_lead = False
         self.failed: dict[TopicPartition, str] = {}
-        """Partitions that cannot be opened, and why; they are tried again at the next change, and every RETRY_S."""
+        """Partitions that cannot be opened, and why; they are tried again at the next change, and after a pause."""
         store.subscribe(self._on_change)
 
     def start(self) -> None:
@@ -89,10 +93,17 @@ class Reconciler:
             image = self._store.image
             for key, state in image.partitions():
                 held = self._replicas.get(key)
-                waits = state.leader == self._node_id or (held is not None and held.offline is not None)
+                if self._node_id not in state.replicas:
+                    continue
+                waits = held is None or state.leader == self._node_id or held.offline is not None
                 if waits and not self._reconcile_open(image, key):
                     self._dirty[key] = None
         self._work.set()
+
+    def offline(self) -> tuple[OfflineReplica, ...]:
+        """What this broker cannot serve, for the controller; at most OFFLINE_MAX at a time."""
+        unopened = [OfflineReplica(topic_id=key.topic_id, partition=key.partition) for key in self.failed]
+        return (*self._replicas.offline(), *unopened)[:OFFLINE_MAX]
 
     @property
     def is_current(self) -> bool:
@@ -165,16 +176,20 @@ class Reconciler:
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
+        pause_s = RETRY_MIN_S
         retry_at: float | None = None
         while True:
-            retry_at = (retry_at or loop.time() + RETRY_S) if self.failed else None
+            if not self.failed:
+                pause_s, retry_at = RETRY_MIN_S, None
+            elif retry_at is None:
+                retry_at = loop.time() + pause_s
             try:
                 async with asyncio.timeout_at(retry_at):
                     await self._work.wait()
             except TimeoutError:
                 # A full disk has space again some day, and nothing else would tell.
                 self._dirty.update(dict.fromkeys(self.failed))
-                retry_at = None
+                pause_s, retry_at = min(2 * pause_s, RETRY_MAX_S), None
             self._work.clear()
             done = 0
             while self._dirty:
@@ -215,7 +230,9 @@ class Reconciler:
                 if partition is not None and self._is_to_be_rebuilt(partition, state):
                     await self._set_aside(partition)
                     partition = None
-                if partition is None:
+                if partition is None and (self._may_lead or self._logs.holds(key)):
+                    # An empty log in place of one that went with its disk is made only when the controller has heard of
+                    # the loss, because at the next start it would pass for the lost one.
                     self._replicas.add(await self._logs.open(key, image.topics[key.topic_id]))
             self.failed.pop(key, None)
         except (CorruptionError, StorageError) as error:
@@ -225,17 +242,18 @@ class Reconciler:
         # The image may have moved on while the disk worked; what is open now takes the newest role. A log that has to go
         # again stays first in line: the next topic of its name takes over its directory.
         del self._dirty[key]
-        if key not in self.failed and not self._reconcile_open(self._store.image, key):
+        waits = not self._may_lead and self._replicas.get(key) is None
+        if key not in self.failed and not waits and not self._reconcile_open(self._store.image, key):
             self._dirty = {key: None, **self._dirty}
 
     def _is_to_be_rebuilt(self, partition: Partition, state: PartitionState) -> bool:
         """A damaged log is fetched again from the leader (I15), once it counts for nothing any more: as long as this
-        replica is in the ISR, an empty log in its place could be elected (I4). An image of before the start is no witness:
-        this replica may have become the last member of the ISR since."""
+        replica is eligible, an empty log in its place could be elected (I4). An image of before the start is no witness:
+        this replica may have become the last one that is since."""
         return (
             self._may_lead
             and isinstance(partition.offline, CorruptionError)
-            and self._node_id not in state.isr
+            and self._node_id not in (*state.isr, *state.elr)
             and state.leader not in (NO_NODE, self._node_id)
         )
 

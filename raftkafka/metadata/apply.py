@@ -24,10 +24,12 @@ from raftkafka.metadata.commands import (
     InitializeCluster,
     LoseReplica,
     RegisterBroker,
+    SetDefaults,
     UnfenceBroker,
 )
 from raftkafka.metadata.draft import Draft
-from raftkafka.metadata.image import Broker, Image, Partition, Topic
+from raftkafka.metadata.election import Log, Rules
+from raftkafka.metadata.image import Broker, Defaults, Image, Partition, Topic
 from raftkafka.model import topics
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import (
@@ -38,6 +40,7 @@ from raftkafka.model.ids import (
     NodeId,
     PartitionIndex,
     RaftIndex,
+    TopicPartition,
 )
 
 
@@ -93,10 +96,25 @@ def _register(draft: Draft, index: RaftIndex, command: RegisterBroker) -> ErrorC
             incarnation_id=command.incarnation_id,
             listeners=command.listeners,
             rack=command.rack,
+            directories=command.directories,
         )
     )
-    _withdraw(draft, command.node_id, unclean_default=command.unclean_default)
+    _withdraw(draft, command.node_id, _what_is_left(known, command))
     return ErrorCode.NONE
+
+
+def _what_is_left(known: Broker | None, command: RegisterBroker) -> Callable[[TopicPartition], Log]:
+    """The state of each log of a broker that has started again."""
+    if known is None:
+        return lambda _: Log.GONE
+    # A clean shutdown in another epoch than the last one: an old copy of a disk has been put back.
+    clean = command.previous_broker_epoch == known.epoch
+    kept = clean or (command.previous_broker_epoch == NO_BROKER_EPOCH and command.logs_synced)
+    there = Log.INTACT if kept else Log.DOUBTFUL
+    if set(known.directories) <= set(command.directories):
+        return lambda _: there
+    held = {TopicPartition(logs.topic_id, each) for logs in command.held or () for each in logs.partitions}
+    return lambda key: there if key in held else Log.GONE
 
 
 def _fence(draft: Draft, _: RaftIndex, command: FenceBroker) -> ErrorCode:
@@ -104,7 +122,7 @@ def _fence(draft: Draft, _: RaftIndex, command: FenceBroker) -> ErrorCode:
     if broker is None or broker.fenced:
         return error
     draft.set_broker(replace(broker, fenced=True))
-    _withdraw(draft, command.node_id, unclean_default=command.unclean_default)
+    _withdraw(draft, command.node_id)
     return ErrorCode.NONE
 
 
@@ -117,10 +135,10 @@ def _unfence(draft: Draft, _: RaftIndex, command: UnfenceBroker) -> ErrorCode:
         return ErrorCode.INVALID_REQUEST
     draft.set_broker(replace(broker, fenced=False))
     for topic_id, topic in draft.topics.items():
-        unclean = election.allows_unclean(topic.configs, command.unclean_default)
+        rules = Rules.of(topic.configs, draft.defaults)
         for partition in draft.partitions(topic_id):
             if partition.leader == NO_NODE and command.node_id in partition.replicas:
-                _set(draft, topic, partition, election.elected(partition, draft.active, unclean=unclean))
+                _set(draft, topic, partition, election.elected(partition, rules, draft.active))
     return ErrorCode.NONE
 
 
@@ -129,8 +147,7 @@ def _begin_shutdown(draft: Draft, _: RaftIndex, command: BeginControlledShutdown
     if broker is None or broker.in_controlled_shutdown:
         return error
     draft.set_broker(replace(broker, in_controlled_shutdown=True))
-    # An orderly stop is no emergency: nothing is elected uncleanly for it, whatever the default says.
-    _withdraw(draft, command.node_id, unclean_default=False)
+    _withdraw(draft, command.node_id)
     return ErrorCode.NONE
 
 
@@ -146,25 +163,35 @@ def _create_topic(draft: Draft, _: RaftIndex, command: CreateTopic) -> ErrorCode
     for replicas in command.partitions:
         if not replicas or len(set(replicas)) != len(replicas) or any(each not in draft.brokers for each in replicas):
             return ErrorCode.INVALID_REPLICA_ASSIGNMENT
+    rules = Rules.of(command.configs, draft.defaults)
     draft.add_topic(
         Topic(
             name=command.name,
             topic_id=command.topic_id,
             configs=MappingProxyType(dict(command.configs)),
             partitions=tuple(
-                [_new_partition(draft, PartitionIndex(at), replicas) for at, replicas in enumerate(command.partitions)]
+                [
+                    _new_partition(draft, rules, PartitionIndex(at), replicas)
+                    for at, replicas in enumerate(command.partitions)
+                ]
             ),
         )
     )
     return ErrorCode.NONE
 
 
-def _new_partition(draft: Draft, index: PartitionIndex, replicas: tuple[NodeId, ...]) -> Partition:
-    # All logs are empty, so every active replica is in sync; with none, the preferred leader waits to be unfenced.
+def _new_partition(draft: Draft, rules: Rules, index: PartitionIndex, replicas: tuple[NodeId, ...]) -> Partition:
+    # All logs are empty: every active replica is in sync, and while those are too few to commit, all others are eligible.
     active = tuple([each for each in replicas if each in draft.active])
+    few = len(active) < rules.min_insync_replicas
     leader = active[0] if active else NO_NODE
     return Partition(
-        index=index, replicas=replicas, isr=active or replicas[:1], leader=leader, last_known_leader=leader
+        index=index,
+        replicas=replicas,
+        isr=active,
+        leader=leader,
+        elr=tuple([each for each in replicas if each not in active]) if few else (),
+        last_known_leader=leader,
     )
 
 
@@ -189,12 +216,13 @@ def _change_partition(draft: Draft, _: RaftIndex, command: ChangePartition) -> E
             return error
     leader = partition.leader if command.leader is None else command.leader
     # A new leader comes from the ISR in force: membership that only this command gives is no proof of having the records.
-    if leader not in (NO_NODE, partition.leader) and not (leader in partition.isr and leader in draft.active):
+    if leader != partition.leader and not (leader in partition.isr and leader in draft.active):
         return ErrorCode.INELIGIBLE_REPLICA
     if leader != NO_NODE and leader not in isr:
         return ErrorCode.INVALID_REQUEST
-    after = election.changed(partition, isr=isr, leader=leader, elr=partition.elr)
-    _set(draft, draft.topics[command.topic_id], partition, after)
+    topic = draft.topics[command.topic_id]
+    rules = Rules.of(topic.configs, draft.defaults)
+    _set(draft, topic, partition, election.changed(partition, rules, isr=isr, leader=leader))
     return ErrorCode.NONE
 
 
@@ -206,10 +234,27 @@ def _lose_replica(draft: Draft, _: RaftIndex, command: LoseReplica) -> ErrorCode
     if partition is None:
         return ErrorCode.UNKNOWN_TOPIC_ID
     topic = draft.topics[command.topic_id]
-    unclean = election.allows_unclean(topic.configs, command.unclean_default)
-    after = election.replica_lost(partition, command.node_id, draft.active, unclean=unclean)
-    _set(draft, topic, partition, after)
+    rules = Rules.of(topic.configs, draft.defaults)
+    _set(draft, topic, partition, election.replica_lost(partition, command.node_id, rules, draft.active))
     return ErrorCode.NONE
+
+
+def _set_defaults(draft: Draft, _: RaftIndex, command: SetDefaults) -> ErrorCode:
+    if command.min_insync_replicas < 1:
+        return ErrorCode.INVALID_REQUEST
+    draft.defaults = Defaults(
+        min_insync_replicas=command.min_insync_replicas, unclean_leader_election=command.unclean_leader_election
+    )
+    for topic in draft.topics.values():
+        _review(draft, topic)
+    return ErrorCode.NONE
+
+
+def _review(draft: Draft, topic: Topic) -> None:
+    """The rules of this topic may have changed."""
+    rules = Rules.of(topic.configs, draft.defaults)
+    for partition in draft.partitions(topic.topic_id):
+        _set(draft, topic, partition, election.reviewed(partition, rules, draft.active))
 
 
 def _why_not_isr(draft: Draft, partition: Partition, command: ChangePartition) -> ErrorCode:
@@ -241,13 +286,17 @@ def _broker(draft: Draft, node_id: NodeId, epoch: BrokerEpoch) -> tuple[Broker |
     return broker, ErrorCode.NONE
 
 
-def _withdraw(draft: Draft, node_id: NodeId, *, unclean_default: bool) -> None:
+def _withdraw(draft: Draft, node_id: NodeId, log_of: Callable[[TopicPartition], Log] | None = None) -> None:
     """A broker that is not active any more leaves every ISR and every leadership: a scan, O(partitions)."""
     for topic_id, topic in draft.topics.items():
-        unclean = election.allows_unclean(topic.configs, unclean_default)
+        rules = Rules.of(topic.configs, draft.defaults)
         for partition in draft.partitions(topic_id):
-            if node_id in partition.isr:
-                _set(draft, topic, partition, election.without(partition, node_id, draft.active, unclean=unclean))
+            if log_of is None:
+                if node_id in partition.isr:
+                    _set(draft, topic, partition, election.without(partition, node_id, Log.INTACT, rules, draft.active))
+            elif node_id in partition.replicas:
+                log = log_of(TopicPartition(topic_id, partition.index))
+                _set(draft, topic, partition, election.without(partition, node_id, log, rules, draft.active))
 
 
 def _set(draft: Draft, topic: Topic, before: Partition, after: Partition) -> None:
@@ -265,4 +314,5 @@ _APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorC
     DeleteTopic: _delete_topic,
     ChangePartition: _change_partition,
     LoseReplica: _lose_replica,
+    SetDefaults: _set_defaults,
 }

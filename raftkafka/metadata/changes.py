@@ -18,7 +18,8 @@ class Changes:
     """False when nothing differs.
 
     `partitions` names every partition that appeared, went or differs, those of created and deleted topics included.
-    `brokers` names every broker that appeared, went or differs. `cluster` is True when cluster id or feature level differ.
+    `brokers` names every broker that appeared, went or differs. `cluster` is True when cluster id, feature level
+    or defaults differ.
     """
 
     topics_created: AbstractSet[TopicId] = frozenset()
@@ -55,7 +56,8 @@ class Changes:
                 for node_id in old.brokers.keys() | new.brokers.keys()
                 if old.brokers.get(node_id) != new.brokers.get(node_id)
             },
-            cluster=(old.cluster_id, old.feature_level) != (new.cluster_id, new.feature_level),
+            cluster=(old.cluster_id, old.feature_level, old.defaults)
+            != (new.cluster_id, new.feature_level, new.defaults),
         )
 
 

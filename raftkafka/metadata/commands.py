@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from raftkafka.model import cbor
-from raftkafka.model.api.broker_lifecycle import IsrMember, ListenerEndpoint
+from raftkafka.model.api.broker_lifecycle import HeldLogs, IsrMember, ListenerEndpoint
 from raftkafka.model.errors import CorruptionError, ProtocolError, RaftKafkaError
 from raftkafka.model.ids import (
     NO_BROKER_EPOCH,
     BrokerEpoch,
+    DirectoryId,
     NodeId,
     PartitionEpoch,
     PartitionIndex,
@@ -50,6 +51,7 @@ class RegisterBroker:
 
     `replaces` is the broker epoch of the registration that was in force when this was decided, -1 for none: refused as
     DUPLICATE_BROKER_REGISTRATION when it is another one by now. The earlier incarnation is dead: it leaves the ISRs.
+    The last four say what its logs are still good for, as in `model.api.broker_lifecycle.BrokerRegistration`.
     """
 
     node_id: NodeId
@@ -57,17 +59,18 @@ class RegisterBroker:
     listeners: tuple[ListenerEndpoint, ...]
     rack: str | None = None
     replaces: BrokerEpoch = NO_BROKER_EPOCH
-    unclean_default: bool = False
-    """`unclean.leader.election.enable` of the controller that decided; a topic's own config goes first."""
+    previous_broker_epoch: BrokerEpoch = NO_BROKER_EPOCH
+    logs_synced: bool = False
+    directories: tuple[DirectoryId, ...] = ()
+    held: tuple[HeldLogs, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FenceBroker:
-    """A broker is not to be reckoned with any more: it leads nothing, and stays in an ISR only as the last member."""
+    """A broker is not to be reckoned with any more: it leads nothing and is in no ISR, though perhaps still eligible."""
 
     node_id: NodeId
     epoch: BrokerEpoch
-    unclean_default: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +79,6 @@ class UnfenceBroker:
 
     node_id: NodeId
     epoch: BrokerEpoch
-    unclean_default: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +109,7 @@ class ChangePartition:
     """Compare and set of one partition: refused unless `partition_epoch` is the one in force.
 
     `isr` None keeps the ISR. A member with a broker epoch other than the registered one is refused (KIP-903). `leader`
-    None keeps the leader and its epoch; NO_NODE leaves the partition without one.
+    None keeps the leader and its epoch; another one has to be a member of the ISR in force.
     """
 
     topic_id: TopicId
@@ -119,14 +121,25 @@ class ChangePartition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoseReplica:
-    """The replica on `node_id` is damaged or out of reach, though its broker is well: it leaves the ISR unless it is the
-    last member, and whatever it has reported so far counts no more."""
+    """The replica on `node_id` is damaged or out of reach, though its broker is well: it is eligible no more unless it is
+    the last one that is, and whatever it has reported so far counts no more."""
 
     node_id: NodeId
     epoch: BrokerEpoch
     topic_id: TopicId
     partition: PartitionIndex
-    unclean_default: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetDefaults:
+    """What holds for topics that do not say otherwise; a new controller makes the cluster agree on its own settings.
+
+    Part of the image, so that a partition is judged by the same rules whoever the controller is. Leaderless partitions that
+    may be led under the new rules are.
+    """
+
+    min_insync_replicas: int
+    unclean_leader_election: bool
 
 
 Command = (
@@ -139,6 +152,7 @@ Command = (
     | DeleteTopic
     | ChangePartition
     | LoseReplica
+    | SetDefaults
 )
 
 
@@ -234,11 +248,22 @@ def _topic_id(value: Any) -> TopicId:
 
 def _pack_register(each: RegisterBroker) -> tuple[object, ...]:
     listeners = [(endpoint.name, endpoint.host, endpoint.port) for endpoint in each.listeners]
-    return each.node_id, each.incarnation_id, listeners, each.rack, each.replaces, each.unclean_default
+    held = None if each.held is None else [(logs.topic_id, logs.partitions) for logs in each.held]
+    return (
+        each.node_id,
+        each.incarnation_id,
+        listeners,
+        each.rack,
+        each.replaces,
+        each.previous_broker_epoch,
+        each.logs_synced,
+        each.directories,
+        held,
+    )
 
 
 def _unpack_register(*fields: Any) -> RegisterBroker:
-    node_id, incarnation_id, listeners, rack, replaces, unclean = fields
+    node_id, incarnation_id, listeners, rack, replaces, previous, logs_synced, directories, held = fields
     return RegisterBroker(
         node_id=_int(node_id),
         incarnation_id=_bytes(incarnation_id),
@@ -247,7 +272,17 @@ def _unpack_register(*fields: Any) -> RegisterBroker:
         ),
         rack=None if rack is None else _str(rack),
         replaces=_int(replaces),
-        unclean_default=_bool(unclean),
+        previous_broker_epoch=_int(previous),
+        logs_synced=_bool(logs_synced),
+        directories=tuple([_bytes(each) for each in directories]),
+        held=None
+        if held is None
+        else tuple(
+            [
+                HeldLogs(topic_id=_topic_id(topic_id), partitions=tuple([_int(each) for each in partitions]))
+                for topic_id, partitions in held
+            ]
+        ),
     )
 
 
@@ -295,38 +330,38 @@ _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     DeleteTopic: (7, 1),
     ChangePartition: (8, 1),
     LoseReplica: (9, 1),
+    SetDefaults: (10, 1),
 }
 
 _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     InitializeCluster: lambda each: (each.cluster_id, each.feature_level),
     RegisterBroker: _pack_register,
-    FenceBroker: lambda each: (each.node_id, each.epoch, each.unclean_default),
-    UnfenceBroker: lambda each: (each.node_id, each.epoch, each.unclean_default),
+    FenceBroker: lambda each: (each.node_id, each.epoch),
+    UnfenceBroker: lambda each: (each.node_id, each.epoch),
     BeginControlledShutdown: lambda each: (each.node_id, each.epoch),
     CreateTopic: lambda each: (each.name, each.topic_id, each.partitions, dict(each.configs)),
     DeleteTopic: lambda each: (each.topic_id,),
     ChangePartition: _pack_change,
-    LoseReplica: lambda each: (each.node_id, each.epoch, each.topic_id, each.partition, each.unclean_default),
+    LoseReplica: lambda each: (each.node_id, each.epoch, each.topic_id, each.partition),
+    SetDefaults: lambda each: (each.min_insync_replicas, each.unclean_leader_election),
 }
 
 _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
     (1, 1): lambda cluster_id, level: InitializeCluster(cluster_id=_str(cluster_id), feature_level=_int(level)),
     (2, 1): _unpack_register,
-    (3, 1): lambda node, epoch, unclean: FenceBroker(
-        node_id=_int(node), epoch=_int(epoch), unclean_default=_bool(unclean)
-    ),
-    (4, 1): lambda node, epoch, unclean: UnfenceBroker(
-        node_id=_int(node), epoch=_int(epoch), unclean_default=_bool(unclean)
-    ),
+    (3, 1): lambda node, epoch: FenceBroker(node_id=_int(node), epoch=_int(epoch)),
+    (4, 1): lambda node, epoch: UnfenceBroker(node_id=_int(node), epoch=_int(epoch)),
     (5, 1): lambda node, epoch: BeginControlledShutdown(node_id=_int(node), epoch=_int(epoch)),
     (6, 1): _unpack_create,
     (7, 1): lambda topic_id: DeleteTopic(topic_id=_topic_id(topic_id)),
     (8, 1): _unpack_change,
-    (9, 1): lambda node, epoch, topic_id, partition, unclean: LoseReplica(
+    (9, 1): lambda node, epoch, topic_id, partition: LoseReplica(
         node_id=_int(node),
         epoch=_int(epoch),
         topic_id=_topic_id(topic_id),
         partition=_int(partition),
-        unclean_default=_bool(unclean),
+    ),
+    (10, 1): lambda least, unclean: SetDefaults(
+        min_insync_replicas=_int(least), unclean_leader_election=_bool(unclean)
     ),
 }

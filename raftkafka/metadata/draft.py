@@ -22,6 +22,7 @@ class Draft:
         self._base = base
         self.cluster_id = base.cluster_id
         self.feature_level = base.feature_level
+        self.defaults = base.defaults
         self.brokers = base.brokers
         self.topics = base.topics
         self.topic_ids = base.topic_ids
@@ -90,7 +91,8 @@ class Draft:
             topics_deleted=frozenset(self._deleted),
             partitions=frozenset(self._touched),
             brokers=frozenset(self._touched_brokers),
-            cluster=(self.cluster_id, self.feature_level) != (self._base.cluster_id, self._base.feature_level),
+            cluster=(self.cluster_id, self.feature_level, self.defaults)
+            != (self._base.cluster_id, self._base.feature_level, self._base.defaults),
         )
         if not changes:
             return self._base, changes
@@ -100,6 +102,7 @@ class Draft:
             brokers=self.brokers if self._brokers is None else MappingProxyType(self._brokers),
             topics=self.topics if self._topics is None else MappingProxyType(self._topics),
             topic_ids=self.topic_ids if self._topic_ids is None else MappingProxyType(self._topic_ids),
+            defaults=self.defaults,
         )
         return image, changes
 

@@ -1,6 +1,9 @@
-"""Who leads a partition: the ISR in replica order, else the eligible leader replicas, else nobody.
+"""Who is eligible and who leads: the ISR in replica order, else the eligible leader replicas, else nobody.
 
-Floor 1, pure. A replica outside both sets may lack committed records (I1); it is elected only where
+Floor 1, pure. The eligible leader replicas (ELR, KIP-966) are outside the ISR and have every committed record all the same:
+they left the ISR when it fell below `min.insync.replicas`, and since then nothing is committed (a leader's high watermark
+stands still while there is an ELR, see `replica.leader`). Invariants: I4, every member of ISR and ELR has all committed
+records, so a clean election loses nothing (I1). A replica outside both is elected only where
 `unclean.leader.election.enable` says that being available is worth more. Every change of the leader bumps leader epoch and
 partition epoch, every other change the partition epoch only.
 """
@@ -9,34 +12,165 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from enum import Enum
 from typing import Final
 
-from raftkafka.metadata.image import Partition
+from raftkafka.metadata.image import Defaults, Partition
 from raftkafka.model.ids import NO_NODE, LeaderEpoch, NodeId, PartitionEpoch
 
 UNCLEAN_CONFIG: Final = "unclean.leader.election.enable"
+MIN_INSYNC_CONFIG: Final = "min.insync.replicas"
 
 
-def allows_unclean(configs: Mapping[str, str], default: bool) -> bool:
-    """The topic's own config goes before the cluster's default."""
-    own = configs.get(UNCLEAN_CONFIG)
-    return default if own is None else own == "true"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a topic says about eligibility."""
+
+    min_insync_replicas: int = 1
+    unclean: bool = False
+
+    @staticmethod
+    def of(configs: Mapping[str, str], defaults: Defaults) -> Rules:
+        """The topic's own configs go before the cluster's defaults; a value that is none counts as not set."""
+        least, unclean = configs.get(MIN_INSYNC_CONFIG, ""), configs.get(UNCLEAN_CONFIG)
+        valid = least.isascii() and least.isdigit() and len(least) <= _DIGITS_MAX
+        return Rules(
+            min_insync_replicas=int(least) if valid else defaults.min_insync_replicas,
+            unclean=defaults.unclean_leader_election if unclean is None else unclean == "true",
+        )
+
+    def clean(self) -> Rules:
+        """The same, for an occasion that justifies no unclean election."""
+        return replace(self, unclean=False)
+
+
+_DIGITS_MAX: Final = 10
+
+
+class Log(Enum):
+    """What is known of the log of a replica that stops being in sync."""
+
+    INTACT = "intact"
+    """Everything that it has ever reported is there."""
+    DOUBTFUL = "doubtful"
+    """It may lack records that it has reported: eligible only if nobody else is."""
+    GONE = "gone"
+    """It has lost everything: never eligible."""
 
 
 def choose_leader(partition: Partition, active: AbstractSet[NodeId]) -> NodeId:
     """The clean choice: the first replica, in order of preference, of the ISR that is active, else of the ELR, else NO_NODE."""
     for eligible in (partition.isr, partition.elr):
-        for replica in partition.replicas:
-            if replica in eligible and replica in active:
-                return replica
+        for each in partition.replicas:
+            if each in eligible and each in active:
+                return each
     return NO_NODE
 
 
-def changed(
-    partition: Partition, *, isr: tuple[NodeId, ...], leader: NodeId, elr: tuple[NodeId, ...] = ()
+def changed(partition: Partition, rules: Rules, *, isr: tuple[NodeId, ...], leader: NodeId) -> Partition:
+    """The partition with this ISR and leader, and the ELR that follows; the same object where nothing differs."""
+    return _made(partition, isr=isr, elr=_eligible(partition, rules, isr), leader=leader)
+
+
+def elected(partition: Partition, rules: Rules, active: AbstractSet[NodeId]) -> Partition:
+    """A leaderless partition with the leader that it may have; with none, and one that has a leader, as it was."""
+    if partition.leader != NO_NODE:
+        return partition
+    return _settled(partition, rules, active, isr=partition.isr, elr=partition.elr, leader=NO_NODE)
+
+
+def reviewed(partition: Partition, rules: Rules, active: AbstractSet[NodeId]) -> Partition:
+    """The partition under rules that are new: unclean election may be allowed now, or the ISR large enough to commit."""
+    elr = _eligible(partition, rules, partition.isr)
+    return _settled(partition, rules, active, isr=partition.isr, elr=elr, leader=partition.leader)
+
+
+def without(partition: Partition, node_id: NodeId, log: Log, rules: Rules, active: AbstractSet[NodeId]) -> Partition:
+    """The partition after `node_id`, which is not in `active` (any more), has left its ISR and its leadership.
+
+    An intact log is eligible from then on where the ISR is too small to commit anything. One that is in doubt is not,
+    unless it is the last: then nobody is known to hold more of the committed records.
+    """
+    if not _concerns(partition, node_id, log):
+        return partition
+    isr = tuple([each for each in partition.isr if each != node_id])
+    elr = _eligible(partition, rules, isr)
+    if log is not Log.INTACT and (log is Log.GONE or isr or elr != (node_id,)):
+        elr = tuple([each for each in elr if each != node_id])
+    leader = NO_NODE if partition.leader == node_id else partition.leader
+    after = _settled(partition, rules, active, isr=isr, elr=elr, leader=leader)
+    if log is not Log.GONE or after.last_known_leader != node_id:
+        return after
+    # Whoever decides to lose records should not be led to the replica that has none.
+    epoch = PartitionEpoch(partition.partition_epoch + 1)
+    return replace(after, last_known_leader=NO_NODE, partition_epoch=epoch)
+
+
+def _concerns(partition: Partition, node_id: NodeId, log: Log) -> bool:
+    if node_id in partition.isr:
+        return True
+    if log is Log.INTACT:
+        return False
+    return node_id in partition.elr or (log is Log.GONE and partition.last_known_leader == node_id)
+
+
+def replica_lost(partition: Partition, node_id: NodeId, rules: Rules, active: AbstractSet[NodeId]) -> Partition:
+    """The partition after the replica on `node_id`, which is active itself, has turned out to be damaged or out of reach.
+
+    It is eligible no more, unless it is the last: nobody else is known to hold the committed records. The leader epoch
+    moves even where the leader stays, so that nothing the damaged log has ever reported counts for the one built anew.
+    """
+    eligible = {*partition.isr, *partition.elr}
+    if node_id not in eligible:
+        return partition
+    others = active - {node_id}
+    if len(eligible) == 1 and not (rules.unclean and not others.isdisjoint(partition.replicas)):
+        return partition
+    after = without(partition, node_id, Log.GONE, rules, others)
+    if after.leader_epoch != partition.leader_epoch:
+        return after
+    return replace(after, leader_epoch=LeaderEpoch(partition.leader_epoch + 1))
+
+
+def _eligible(partition: Partition, rules: Rules, isr: tuple[NodeId, ...]) -> tuple[NodeId, ...]:
+    """The ELR beside a new ISR: who was in the old one or eligible already, while the new one is too small to commit."""
+    if len(isr) >= rules.min_insync_replicas:
+        return ()
+    return tuple(
+        [each for each in partition.replicas if (each in partition.isr or each in partition.elr) and each not in isr]
+    )
+
+
+def _settled(
+    partition: Partition,
+    rules: Rules,
+    active: AbstractSet[NodeId],
+    *,
+    isr: tuple[NodeId, ...],
+    elr: tuple[NodeId, ...],
+    leader: NodeId,
 ) -> Partition:
-    """The partition with this ISR and leader, its epochs bumped as the rule says; the same object where nothing differs."""
+    """One step to this ISR and ELR, and to a leader if there may be one: no state in between is ever in force."""
+    if leader != NO_NODE:
+        return _made(partition, isr=isr, elr=elr, leader=leader)
+    choices = [each for each in partition.replicas if each in active]
+    leader = next((each for each in choices if each in isr), NO_NODE)
+    if leader != NO_NODE:
+        return _made(partition, isr=isr, elr=elr, leader=leader)
+    leader = next((each for each in choices if each in elr), NO_NODE)
+    if leader != NO_NODE:
+        few = rules.min_insync_replicas > 1
+        rest = [each for each in partition.replicas if (each in isr or each in elr) and each != leader]
+        return _made(partition, isr=(leader,), elr=tuple(rest) if few else (), leader=leader)
+    if not rules.unclean or not choices:
+        return _made(partition, isr=isr, elr=elr, leader=NO_NODE)
+    # From here on this log is the truth: whoever was eligible has to truncate to it and catch up.
+    leader = partition.last_known_leader if partition.last_known_leader in choices else choices[0]
+    return _made(partition, isr=(leader,), elr=(), leader=leader)
+
+
+def _made(partition: Partition, *, isr: tuple[NodeId, ...], elr: tuple[NodeId, ...], leader: NodeId) -> Partition:
     moved = leader != partition.leader
     if not moved and isr == partition.isr and elr == partition.elr:
         return partition
@@ -53,53 +187,3 @@ def changed(
         elr=elr,
         last_known_leader=leader if leader != NO_NODE else partition.last_known_leader,
     )
-
-
-def elected(partition: Partition, active: AbstractSet[NodeId], *, unclean: bool) -> Partition:
-    """A leaderless partition with the leader that it may have; with none, and one that has a leader, as it was."""
-    if partition.leader != NO_NODE:
-        return partition
-    leader = choose_leader(partition, active)
-    if leader == NO_NODE and unclean:
-        leader = next((replica for replica in partition.replicas if replica in active), NO_NODE)
-    if leader == NO_NODE:
-        return partition
-    if leader in partition.isr:
-        return changed(partition, isr=partition.isr, leader=leader, elr=partition.elr)
-    # The new leader's log is the truth from here on: whoever else was in the ISR has to truncate to it and catch up.
-    return changed(partition, isr=(leader,), leader=leader)
-
-
-def without(partition: Partition, node_id: NodeId, active: AbstractSet[NodeId], *, unclean: bool) -> Partition:
-    """The partition after `node_id`, which is not active any more, has left its ISR and its leadership.
-
-    The last member stays in the ISR, because nobody else is known to hold the committed records; then nobody leads.
-    """
-    if node_id not in partition.isr:
-        return partition
-    isr = tuple([each for each in partition.isr if each != node_id]) or partition.isr
-    if partition.leader not in (node_id, NO_NODE):
-        return changed(partition, isr=isr, leader=partition.leader, elr=partition.elr)
-    leader = next((replica for replica in partition.replicas if replica in isr and replica in active), NO_NODE)
-    after = changed(partition, isr=isr, leader=leader, elr=partition.elr)
-    if leader != NO_NODE:
-        return after
-    substitute = elected(after, active, unclean=unclean)
-    if substitute is after:
-        return after
-    # One step, not two: the epochs of the leaderless state in between were never in force.
-    return changed(partition, isr=substitute.isr, leader=substitute.leader, elr=substitute.elr)
-
-
-def replica_lost(partition: Partition, node_id: NodeId, active: AbstractSet[NodeId], *, unclean: bool) -> Partition:
-    """The partition after the replica on `node_id`, which is active itself, has turned out to be damaged or out of reach.
-
-    It leaves the ISR, unless it is the last member: nobody else is known to hold the committed records. The leader epoch
-    moves even where the leader stays, so that nothing the damaged log has ever reported counts for the one built anew.
-    """
-    if node_id not in partition.isr or partition.isr == (node_id,):
-        return partition
-    after = without(partition, node_id, active - {node_id}, unclean=unclean)
-    if after.leader_epoch != partition.leader_epoch:
-        return after
-    return replace(after, leader_epoch=LeaderEpoch(partition.leader_epoch + 1))

@@ -1,9 +1,13 @@
 """The image: everything the cluster has agreed on through Raft, as one immutable value.
 
 Floor 1, pure. A new image shares with its predecessor whatever did not change, so a reader may keep one for as long as it
-likes. Invariants that every image reachable by `apply` keeps: an ISR is never empty and a subset of the replicas, a leader
-is in the ISR and its broker is neither fenced nor shutting down, and a fenced broker is in an ISR only where it is the last
-member.
+likes. Invariants that every image reachable by `apply` keeps, for each partition:
+- ISR and ELR are disjoint subsets of the replicas;
+- every member of the ISR is active: its broker is neither fenced nor shutting down;
+- a leader is in the ISR; an ISR is empty only while nobody leads;
+- there is an ELR only while the ISR is smaller than `min.insync.replicas`;
+- while nobody leads, nobody in ISR or ELR is active, and nobody at all where unclean elections are allowed.
+Both ISR and ELR are empty only where the last eligible replica has lost its disk: then somebody has to decide what to lose.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
 from raftkafka.model.ids import (
     NO_NODE,
     BrokerEpoch,
+    DirectoryId,
     LeaderEpoch,
     NodeId,
     PartitionEpoch,
@@ -30,14 +35,24 @@ FEATURE_LEVEL: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What holds for topics that do not say otherwise, as the controller is configured."""
+
+    min_insync_replicas: int = 1  # min.insync.replicas
+    unclean_leader_election: bool = False  # unclean.leader.election.enable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """A registration in force. `epoch` is the Raft index of it, `incarnation_id` the 16 bytes of that start."""
+    """A registration in force. `epoch` is the Raft index of it, `incarnation_id` the 16 bytes of that start, `directories`
+    are its log directories."""
 
     node_id: NodeId
     epoch: BrokerEpoch
     incarnation_id: bytes
     listeners: tuple[ListenerEndpoint, ...]
     rack: str | None = None
+    directories: tuple[DirectoryId, ...] = ()
     fenced: bool = True
     in_controlled_shutdown: bool = False
 
@@ -53,7 +68,7 @@ class Broker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
-    """`leader` is NO_NODE while nobody may lead. `elr` are the eligible leader replicas of KIP-966."""
+    """`leader` is NO_NODE while nobody may lead. `elr` are the eligible leader replicas of KIP-966, see `election`."""
 
     index: PartitionIndex
     replicas: tuple[NodeId, ...]
@@ -93,6 +108,7 @@ class Image:
     brokers: Mapping[NodeId, Broker]
     topics: Mapping[TopicId, Topic]
     topic_ids: Mapping[str, TopicId]
+    defaults: Defaults = Defaults()
 
     @staticmethod
     def empty() -> Image:
@@ -111,6 +127,10 @@ class Image:
         """True for a broker that is registered, unfenced and not shutting down."""
         broker = self.brokers.get(node_id)
         return broker is not None and broker.active
+
+    def active(self) -> frozenset[NodeId]:
+        """All brokers of which `is_active` is true."""
+        return frozenset([each.node_id for each in self.brokers.values() if each.active])
 
     def partitions(self) -> Iterator[tuple[TopicPartition, Partition]]:
         """Every partition of every topic: a scan, O(partitions)."""

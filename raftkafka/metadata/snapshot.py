@@ -1,7 +1,7 @@
 """The image as bytes, whole: what a Raft snapshot carries.
 
-Floor 1, pure. The round trip is exact. `[version, cluster id, feature level, [broker...], [topic...]]` in CBOR; a version that
-is not known stops the node, as an unknown command does.
+Floor 1, pure. The round trip is exact. `[version, cluster id, feature level, defaults, [broker...], [topic...]]` in CBOR; a
+version that is not known stops the node, as an unknown command does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from raftkafka.metadata.commands import UnknownCommandError
-from raftkafka.metadata.image import Broker, Image, Partition, Topic
+from raftkafka.metadata.image import Broker, Defaults, Image, Partition, Topic
 from raftkafka.model import cbor
 from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
 from raftkafka.model.errors import CorruptionError, ProtocolError
@@ -32,7 +32,8 @@ def encode(image: Image) -> bytes:
 
 def pieces(image: Image) -> Iterator[bytes]:
     """The bytes of `encode`, a piece at a time: whoever shares an event loop gives it back in between."""
-    yield _array_header(5) + b"".join(map(cbor.encode, (VERSION, image.cluster_id, image.feature_level)))
+    defaults = (image.defaults.min_insync_replicas, image.defaults.unclean_leader_election)
+    yield _array_header(6) + b"".join(map(cbor.encode, (VERSION, image.cluster_id, image.feature_level, defaults)))
     yield cbor.encode([_packed_broker(broker) for broker in image.brokers.values()])
     gathered = [_array_header(len(image.topics))]
     count = 0
@@ -65,7 +66,7 @@ def decode(data: bytes | memoryview) -> Image:
         version, *fields = cbor.decode(data, size_max=SNAPSHOT_BYTES_MAX)
         if version != VERSION:
             raise UnknownCommandError(f"metadata snapshot version {version} is unknown here: upgrade this node")
-        cluster_id, feature_level, packed_brokers, packed_topics = fields
+        cluster_id, feature_level, (min_insync_replicas, unclean), packed_brokers, packed_topics = fields
         brokers = [_broker(*each) for each in packed_brokers]
         topics = [_topic(*each) for each in packed_topics]
     except (ProtocolError, ValueError, TypeError) as error:
@@ -76,6 +77,7 @@ def decode(data: bytes | memoryview) -> Image:
         brokers=MappingProxyType({broker.node_id: broker for broker in brokers}),
         topics=MappingProxyType({topic.topic_id: topic for topic in topics}),
         topic_ids=MappingProxyType({topic.name: topic.topic_id for topic in topics}),
+        defaults=Defaults(min_insync_replicas=min_insync_replicas, unclean_leader_election=unclean),
     )
 
 
@@ -86,19 +88,21 @@ def _packed_broker(broker: Broker) -> tuple[object, ...]:
         broker.incarnation_id,
         [(endpoint.name, endpoint.host, endpoint.port) for endpoint in broker.listeners],
         broker.rack,
+        broker.directories,
         broker.fenced,
         broker.in_controlled_shutdown,
     )
 
 
 def _broker(*fields: Any) -> Broker:
-    node_id, epoch, incarnation_id, listeners, rack, fenced, in_controlled_shutdown = fields
+    node_id, epoch, incarnation_id, listeners, rack, directories, fenced, in_controlled_shutdown = fields
     return Broker(
         node_id=node_id,
         epoch=epoch,
         incarnation_id=incarnation_id,
         listeners=tuple([ListenerEndpoint(name=name, host=host, port=port) for name, host, port in listeners]),
         rack=rack,
+        directories=tuple(directories),
         fenced=fenced,
         in_controlled_shutdown=in_controlled_shutdown,
     )

@@ -17,6 +17,9 @@ BrokerEpoch = NewType("BrokerEpoch", int)
 TopicId = NewType("TopicId", bytes)
 """16 bytes of a UUID; a topic that is deleted and created again has another one (KIP-516)."""
 
+DirectoryId = NewType("DirectoryId", bytes)
+"""16 random bytes of a log directory, drawn when it is first used: a disk that was replaced has another one (KIP-858)."""
+
 PartitionIndex = NewType("PartitionIndex", int)
 Offset = NewType("Offset", int)
 LeaderEpoch = NewType("LeaderEpoch", int)

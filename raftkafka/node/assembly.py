@@ -154,8 +154,8 @@ def assemble(
         channel=channel,
         store=store,
         settings=settings.controller,
-        previous_broker_epoch=log_dirs.previous_broker_epoch,
-        offline_replicas=replicas.offline,
+        disks=log_dirs,
+        offline_replicas=lambda: reconciler.offline(),  # noqa: PLW0108
         on_registered=on_registered,
         on_fatal=on_fatal,
     )

@@ -4,7 +4,8 @@ Floor 1, pure. Invariants kept here:
 - I5: the set that the high watermark waits for contains the committed ISR, and the ISR that is proposed but not committed
   yet. So neither an expansion nor a shrink that the controller may or may not have made can lose a committed record.
 - I4: a follower is proposed for the ISR only when it has reached the high watermark and the start of this leader's epoch.
-- I1: below `min.insync.replicas` the high watermark is frozen.
+- I1: below `min.insync.replicas` the high watermark is frozen, and so it is while the controller counts on eligible leader
+  replicas (KIP-966): they have what was committed when they left the ISR, and must not come to lack anything (I4).
 - I7: the high watermark never goes back, and consumers are not served until it has reached the start of this epoch.
 
 Times are seconds of one monotonic clock. "Counted" is the offset below which a replica's records count for the high
@@ -62,6 +63,7 @@ class LeaderState:
         "_in_sync",
         "_lag_time_max_s",
         "_min_insync_replicas",
+        "elr",
         "epoch_start_offset",
         "high_watermark",
         "isr",
@@ -88,12 +90,14 @@ class LeaderState:
         min_insync_replicas: int,
         now: float,
         lag_time_max_s: float,
+        elr: tuple[NodeId, ...] = (),
     ) -> None:
         self.node_id = node_id
         self.leader_epoch = leader_epoch
         self.partition_epoch = partition_epoch
         self.replicas = replicas
         self.isr = isr
+        self.elr = elr
         self.proposed_isr: tuple[NodeId, ...] | None = None
         self.epoch_start_offset = epoch_start_offset
         self.log_end_offset = log_end_offset
@@ -112,8 +116,9 @@ class LeaderState:
 
     @property
     def can_commit(self) -> bool:
-        """False while the committed ISR is smaller than `min.insync.replicas`: acks=all is refused."""
-        return len(self.isr) >= self._min_insync_replicas
+        """False while the committed ISR is too small, by the reckoning of this node or of the controller: acks=all is
+        refused, and the high watermark stands still."""
+        return len(self.isr) >= self._min_insync_replicas and not self.elr
 
     @property
     def counted_offset(self) -> Offset:
@@ -200,8 +205,10 @@ class LeaderState:
         self.proposed_isr = tuple([member.node_id for member in isr])
         self._choose_in_sync()
 
-    def on_isr_committed(self, isr: tuple[NodeId, ...], partition_epoch: PartitionEpoch) -> bool:
-        """The controller's ISR in this leader epoch, by its answer or by the image. True when the watermark moved.
+    def on_isr_committed(
+        self, isr: tuple[NodeId, ...], partition_epoch: PartitionEpoch, elr: tuple[NodeId, ...] = ()
+    ) -> bool:
+        """The controller's ISR and ELR in this leader epoch, by its answer or by the image. True when the watermark moved.
 
         Both tell, in any order: an epoch that is not newer says nothing new, and does not end a proposal either, because it
         may have been on its way since before that.
@@ -210,6 +217,7 @@ class LeaderState:
             return False
         self.partition_epoch = partition_epoch
         self.isr = isr
+        self.elr = elr
         # A proposal was for an older epoch: by now it has been committed, or never will be.
         self.proposed_isr = None
         self._choose_in_sync()
@@ -259,7 +267,7 @@ class LeaderState:
         self._in_sync = tuple([follower for node_id, follower in self._followers.items() if node_id in members])
 
     def _advance(self) -> bool:
-        if len(self.isr) < self._min_insync_replicas:
+        if not self.can_commit:
             return False
         lowest = self._counted
         for follower in self._in_sync:

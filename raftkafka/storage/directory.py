@@ -10,12 +10,21 @@ import base64
 import binascii
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from raftkafka.model import topics
 from raftkafka.model.errors import StartupError, StorageError
-from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, NodeId, Offset, PartitionIndex, TopicId, TopicPartition
+from raftkafka.model.ids import (
+    NO_BROKER_EPOCH,
+    BrokerEpoch,
+    DirectoryId,
+    NodeId,
+    Offset,
+    PartitionIndex,
+    TopicId,
+    TopicPartition,
+)
 from raftkafka.ports.disk import Disk, Lock
 from raftkafka.storage import checkpoint
 from raftkafka.storage.checkpoint import Offsets
@@ -42,33 +51,54 @@ class FoundLog:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryIdentity:
-    """`meta.properties`. `directory_id` is 16 bytes, drawn when the directory is first used (KIP-858)."""
+    """`meta.properties`. `directory_id` is 16 bytes, drawn when the directory is first used (KIP-858). `unsynced`: since the
+    last orderly stop, records may have been acknowledged here before they were synced."""
 
     cluster_id: str
     broker_id: NodeId
-    directory_id: bytes
+    directory_id: DirectoryId
+    unsynced: bool = False
 
 
 class LogDirectory:
-    """One entry of `log.dirs`, locked by this process until `close`."""
+    """One entry of `log.dirs`, locked by this process until `close`.
+
+    `was_synced`: when this start found it, everything that was ever acknowledged here had been synced.
+    """
 
     def __init__(
-        self, disk: Disk, path: str, lock: Lock, identity: DirectoryIdentity, clean_epoch: BrokerEpoch | None
+        self,
+        disk: Disk,
+        path: str,
+        lock: Lock,
+        *,
+        identity: DirectoryIdentity,
+        clean_epoch: BrokerEpoch | None,
+        was_synced: bool,
     ) -> None:
         self.path = path
         self.identity = identity
         self.clean_epoch = clean_epoch
+        self.was_synced = was_synced
         self._disk = disk
         self._lock = lock
 
     @classmethod
     def open(
-        cls, disk: Disk, path: str, *, cluster_id: str, broker_id: NodeId, new_directory_id: bytes
+        cls,
+        disk: Disk,
+        path: str,
+        *,
+        cluster_id: str,
+        broker_id: NodeId,
+        new_directory_id: DirectoryId,
+        acknowledges_unsynced: bool = False,
     ) -> LogDirectory:
         """Lock and identify the directory, making it when it is missing; the clean mark is taken and removed.
 
         `new_directory_id`: 16 random bytes, used when the directory is new. An empty `cluster_id` accepts that of the
-        directory (a node that has not yet learnt its cluster's).
+        directory (a node that has not yet learnt its cluster's). `acknowledges_unsynced`: from now on, what is acknowledged
+        here need not be synced (`log.flush.policy` is not `group`).
 
         Raises:
             StartupError: in use by another process, or another broker's or cluster's, or unreadable.
@@ -79,12 +109,18 @@ class LogDirectory:
             try:
                 identity = _identify(disk, path, cluster_id, broker_id, new_directory_id)
                 clean_epoch = _take_clean_mark(disk, path)
+                was_synced = clean_epoch is not None or not identity.unsynced
+                # Before anything is written here. Once in doubt it stays so until an orderly stop.
+                unsynced = acknowledges_unsynced or not was_synced
+                if unsynced != identity.unsynced:
+                    identity = replace(identity, unsynced=unsynced)
+                    write_identity(disk, path, identity)
             except BaseException:
                 lock.release()
                 raise
         except StorageError as error:
             raise StartupError(f"the log directory {path} cannot be used: {error}") from error
-        return cls(disk, path, lock, identity, clean_epoch)
+        return cls(disk, path, lock, identity=identity, clean_epoch=clean_epoch, was_synced=was_synced)
 
     @property
     def was_clean(self) -> bool:
@@ -205,7 +241,9 @@ def decode_topic_id(text: str) -> TopicId | None:
     return TopicId(raw) if len(raw) == 16 else None
 
 
-def _identify(disk: Disk, path: str, cluster_id: str, broker_id: NodeId, new_directory_id: bytes) -> DirectoryIdentity:
+def _identify(
+    disk: Disk, path: str, cluster_id: str, broker_id: NodeId, new_directory_id: DirectoryId
+) -> DirectoryIdentity:
     meta = f"{path}/{META_FILE}"
     if not disk.exists(meta):
         identity = DirectoryIdentity(cluster_id=cluster_id, broker_id=broker_id, directory_id=new_directory_id)
@@ -224,7 +262,10 @@ def _identify(disk: Disk, path: str, cluster_id: str, broker_id: NodeId, new_dir
             f"the log directory {path} belongs to cluster {stored_cluster}, this is cluster {cluster_id}"
         )
     identity = DirectoryIdentity(
-        cluster_id=stored_cluster or cluster_id, broker_id=broker_id, directory_id=bytes(directory_id)
+        cluster_id=stored_cluster or cluster_id,
+        broker_id=broker_id,
+        directory_id=DirectoryId(directory_id),
+        unsynced=fields.get("unsynced") == "true",
     )
     if identity.cluster_id != stored_cluster:
         write_identity(disk, path, identity)
@@ -233,12 +274,14 @@ def _identify(disk: Disk, path: str, cluster_id: str, broker_id: NodeId, new_dir
 
 def write_identity(disk: Disk, path: str, identity: DirectoryIdentity) -> None:
     """Write `meta.properties` of the directory at `path`, durably."""
-    lines = (
+    lines = [
         "version=1",
         f"cluster.id={identity.cluster_id}",
         f"broker.id={identity.broker_id}",
         f"directory.id={encode_topic_id(TopicId(identity.directory_id))}",
-    )
+    ]
+    if identity.unsynced:
+        lines.append("unsynced=true")
     disk.write_atomic(f"{path}/{META_FILE}", ("\n".join(lines) + "\n").encode("utf-8"))
 
 

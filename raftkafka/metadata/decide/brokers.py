@@ -13,10 +13,11 @@ from raftkafka.metadata.commands import (
     FenceBroker,
     InitializeCluster,
     RegisterBroker,
+    SetDefaults,
     UnfenceBroker,
 )
 from raftkafka.metadata.decide import Decision
-from raftkafka.metadata.image import FEATURE_LEVEL, Broker, Image
+from raftkafka.metadata.image import FEATURE_LEVEL, Broker, Defaults, Image
 from raftkafka.model.api.broker_lifecycle import (
     BrokerHeartbeatResponse,
     BrokerRegistration,
@@ -24,13 +25,16 @@ from raftkafka.model.api.broker_lifecycle import (
     ListenerEndpoint,
 )
 from raftkafka.model.errors import ErrorCode
-from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, NodeId
+from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, DirectoryId, NodeId
 
 BROKERS_MAX: Final = 1_000
 LISTENERS_MAX: Final = 16
 NAME_CHARS_MAX: Final = 255
 """Of a listener's name, a host (RFC 1035), a rack."""
 INCARNATION_ID_BYTES: Final = 16
+DIRECTORIES_MAX: Final = 256
+HELD_MAX: Final = 150_000
+"""Of the partitions and, at four each, the topics that a registration names: keeps its command below the cap of a Raft entry."""
 
 
 def decide_initialize_cluster(image: Image, cluster_id: str) -> Decision:
@@ -39,14 +43,26 @@ def decide_initialize_cluster(image: Image, cluster_id: str) -> Decision:
     return Decision(commands=commands, respond=lambda after: BrokerRegistrationResponse(cluster_id=after.cluster_id))
 
 
-def decide_register(
-    image: Image, request: BrokerRegistration, *, alive: bool, unclean_default: bool = False
-) -> Decision:
+def decide_defaults(image: Image, defaults: Defaults) -> Decision:
+    """Make the cluster agree on the settings of a new controller."""
+    commands: tuple[SetDefaults, ...] = ()
+    if image.defaults != defaults:
+        commands = (
+            SetDefaults(
+                min_insync_replicas=defaults.min_insync_replicas,
+                unclean_leader_election=defaults.unclean_leader_election,
+            ),
+        )
+    return Decision(commands=commands, respond=lambda after: BrokerRegistrationResponse(cluster_id=after.cluster_id))
+
+
+def decide_register(image: Image, request: BrokerRegistration, *, alive: bool) -> Decision:
     """Register a broker that has started.
 
     `alive`: the earlier incarnation of this id is known to run still, then nobody else gets the id. Answers with
-    INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, INVALID_REQUEST, and INVALID_UPDATE_VERSION where another start
-    came between: ask again. The same incarnation again is answered as before.
+    INCONSISTENT_CLUSTER_ID, DUPLICATE_BROKER_REGISTRATION, INVALID_REQUEST, and with INVALID_UPDATE_VERSION where another
+    start came between, LOG_DIR_NOT_FOUND where it matters what is held: ask again. The same incarnation again is answered
+    as before.
     """
     known = image.brokers.get(request.broker_id)
     refusal = _why_not_register(image, request, known, alive=alive)
@@ -60,26 +76,29 @@ def decide_register(
         listeners=request.listeners,
         rack=request.rack,
         replaces=NO_BROKER_EPOCH if known is None else known.epoch,
-        unclean_default=unclean_default,
+        previous_broker_epoch=request.previous_broker_epoch,
+        logs_synced=request.logs_synced,
+        directories=request.directories,
+        held=request.held,
     )
     return Decision(commands=(command,), respond=lambda after: _registered(after, request))
 
 
-def decide_fence(image: Image, node_id: NodeId, epoch: BrokerEpoch, *, unclean_default: bool = False) -> Decision:
+def decide_fence(image: Image, node_id: NodeId, epoch: BrokerEpoch) -> Decision:
     """Fence the registration `epoch` of a broker that has not been heard of; a later one, or a fenced one, stays as it is."""
     broker = image.brokers.get(node_id)
     commands: tuple[FenceBroker, ...] = ()
     if broker is not None and broker.epoch == epoch and not broker.fenced:
-        commands = (FenceBroker(node_id=node_id, epoch=epoch, unclean_default=unclean_default),)
+        commands = (FenceBroker(node_id=node_id, epoch=epoch),)
     return Decision(commands=commands, respond=lambda after: heartbeat_response(after, node_id, epoch))
 
 
-def decide_unfence(image: Image, node_id: NodeId, epoch: BrokerEpoch, *, unclean_default: bool = False) -> Decision:
+def decide_unfence(image: Image, node_id: NodeId, epoch: BrokerEpoch) -> Decision:
     """Unfence a broker whose heartbeat has shown that it has applied its own registration (`applied_index` >= `epoch`)."""
     broker = image.brokers.get(node_id)
     commands: tuple[UnfenceBroker, ...] = ()
     if broker is not None and broker.epoch == epoch and broker.fenced and not broker.in_controlled_shutdown:
-        commands = (UnfenceBroker(node_id=node_id, epoch=epoch, unclean_default=unclean_default),)
+        commands = (UnfenceBroker(node_id=node_id, epoch=epoch),)
     return Decision(commands=commands, respond=lambda after: heartbeat_response(after, node_id, epoch))
 
 
@@ -126,6 +145,16 @@ def _why_not_register(
             f"a rack, listener or host is longer than {NAME_CHARS_MAX} characters, or a port is none",
             image,
         )
+    if len(request.directories) > DIRECTORIES_MAX:
+        return _refused(ErrorCode.INVALID_REQUEST, f"at most {DIRECTORIES_MAX} log directories are possible", image)
+    if request.held is not None and sum(len(each.partitions) + 4 for each in request.held) > HELD_MAX:
+        return _refused(ErrorCode.INVALID_REQUEST, f"more than {HELD_MAX} logs cannot be named", image)
+    if known is not None and request.held is None and _some_are_missing(known.directories, request.directories):
+        return _refused(
+            ErrorCode.LOG_DIR_NOT_FOUND,
+            f"broker {request.broker_id} had other log directories before: it has to name the logs that it holds",
+            image,
+        )
     if known is None and len(image.brokers) >= BROKERS_MAX:
         return _refused(ErrorCode.POLICY_VIOLATION, f"the cluster takes at most {BROKERS_MAX} brokers", image)
     if known is not None and known.incarnation_id != request.incarnation_id and alive:
@@ -146,6 +175,11 @@ def _why_not_register(
                     image,
                 )
     return None
+
+
+def _some_are_missing(before: tuple[DirectoryId, ...], now: tuple[DirectoryId, ...]) -> bool:
+    """False also where all are missing: then nothing is held that anybody would have to name."""
+    return not set(before) <= set(now) and not set(before).isdisjoint(now)
 
 
 def _registered(image: Image, request: BrokerRegistration) -> BrokerRegistrationResponse:

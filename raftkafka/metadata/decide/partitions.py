@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from raftkafka.metadata.commands import ChangePartition, LoseReplica
 from raftkafka.metadata.decide import Decision
 from raftkafka.metadata.decide.brokers import heartbeat_response
+from raftkafka.metadata.election import Rules, replica_lost
 from raftkafka.metadata.image import Broker, Image, Partition
 from raftkafka.model.api.broker_lifecycle import (
     AlteredPartition,
@@ -21,7 +22,7 @@ from raftkafka.model.api.broker_lifecycle import (
     OfflineReplica,
 )
 from raftkafka.model.errors import ErrorCode
-from raftkafka.model.ids import NO_BROKER_EPOCH, NO_NODE, NodeId, TopicPartition
+from raftkafka.model.ids import NO_BROKER_EPOCH, NO_NODE, TopicPartition
 
 
 def decide_alter_partition(image: Image, request: AlterPartition) -> Decision:
@@ -55,22 +56,17 @@ def decide_alter_partition(image: Image, request: AlterPartition) -> Decision:
     return Decision(commands=commands, respond=respond)
 
 
-def decide_lose_replicas(image: Image, request: BrokerHeartbeat, *, unclean_default: bool = False) -> Decision:
-    """A broker cannot serve some of its replicas: they leave their ISRs, those that are the last member excepted."""
+def decide_lose_replicas(image: Image, request: BrokerHeartbeat) -> Decision:
+    """A broker cannot serve some of its replicas: they are eligible no more, those that are the last one excepted."""
     broker = image.brokers.get(request.broker_id)
     commands: tuple[LoseReplica, ...] = ()
     if broker is not None and broker.epoch == request.broker_epoch:
         commands = tuple(
             [
                 LoseReplica(
-                    node_id=broker.node_id,
-                    epoch=broker.epoch,
-                    topic_id=lost.topic_id,
-                    partition=lost.partition,
-                    unclean_default=unclean_default,
+                    node_id=broker.node_id, epoch=broker.epoch, topic_id=lost.topic_id, partition=lost.partition
                 )
-                for lost in request.offline_replicas
-                if leaves_isr(image, lost, broker.node_id)
+                for lost in losses(image, request)
             ]
         )
     return Decision(
@@ -78,10 +74,19 @@ def decide_lose_replicas(image: Image, request: BrokerHeartbeat, *, unclean_defa
     )
 
 
-def leaves_isr(image: Image, lost: OfflineReplica, node_id: NodeId) -> bool:
-    """True when losing this replica changes anything: it is in an ISR, and not alone there."""
-    partition = image.partition(TopicPartition(lost.topic_id, lost.partition))
-    return partition is not None and node_id in partition.isr and partition.isr != (node_id,)
+def losses(image: Image, request: BrokerHeartbeat) -> Iterator[OfflineReplica]:
+    """Those of the offline replicas in `request` whose loss changes anything."""
+    if not request.offline_replicas:
+        return
+    active = image.active()
+    for lost in request.offline_replicas:
+        topic = image.topics.get(lost.topic_id)
+        partition = None if topic is None else topic.partition(lost.partition)
+        if topic is None or partition is None:
+            continue
+        rules = Rules.of(topic.configs, image.defaults)
+        if replica_lost(partition, request.broker_id, rules, active) is not partition:
+            yield lost
 
 
 def preferred_leader_changes(image: Image) -> Iterator[ChangePartition]:

@@ -12,6 +12,7 @@ from raftkafka.model.ids import (
     NO_EPOCH,
     NO_NODE,
     BrokerEpoch,
+    DirectoryId,
     LeaderEpoch,
     NodeId,
     PartitionEpoch,
@@ -31,11 +32,22 @@ class ListenerEndpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HeldLogs:
+    """Partitions of one topic whose logs a broker has on its disks."""
+
+    topic_id: TopicId
+    partitions: tuple[PartitionIndex, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerRegistration:
     """A broker that has started asks to be known.
 
-    `incarnation_id` is 16 random bytes drawn at each start. `previous_broker_epoch` is the epoch under which the broker
-    last shut down cleanly, -1 after an unclean stop (KIP-966): then the broker leaves every ISR.
+    `incarnation_id` is 16 random bytes drawn at each start. The broker leaves every ISR; which of its replicas stay eligible
+    to lead depends on what its disks say: `previous_broker_epoch` is the epoch under which it last shut down cleanly, -1
+    after an unclean stop (KIP-966); `logs_synced` that everything it has ever acknowledged was synced first, so that an
+    unclean stop has lost nothing either; `directories` are the ids of its log directories (KIP-858): with one of an earlier
+    registration missing, the logs in it are lost. `held` are then the logs that the others have; None says nothing of them.
     """
 
     api_key: ClassVar[ApiKey] = ApiKey.BROKER_REGISTRATION
@@ -47,11 +59,15 @@ class BrokerRegistration:
     listeners: tuple[ListenerEndpoint, ...]
     rack: str | None = None
     previous_broker_epoch: BrokerEpoch = NO_BROKER_EPOCH
+    logs_synced: bool = False
+    directories: tuple[DirectoryId, ...] = ()
+    held: tuple[HeldLogs, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerRegistrationResponse:
-    """DUPLICATE_BROKER_REGISTRATION while another live incarnation holds the id; `error_message` names its address."""
+    """DUPLICATE_BROKER_REGISTRATION while another live incarnation holds the id; `error_message` names its address.
+    LOG_DIR_NOT_FOUND: some log directories are missing; ask again and name the logs that are held."""
 
     error_code: ErrorCode = ErrorCode.NONE
     error_message: str | None = None

@@ -13,6 +13,7 @@ from raftkafka.model.api.broker_lifecycle import (
     BrokerHeartbeatResponse,
     BrokerRegistration,
     BrokerRegistrationResponse,
+    HeldLogs,
     IsrMember,
     ListenerEndpoint,
     OfflineReplica,
@@ -42,6 +43,9 @@ BROKER_REGISTRATION: Final = without_records(
         listeners=array(_LISTENER_ENDPOINT.field),
         rack=nullable(STRING),
         previous_broker_epoch=OFFSET,
+        logs_synced=BOOL,
+        directories=array(UUID),
+        held=nullable(array(Shape(HeldLogs, topic_id=UUID, partitions=array(COUNT)).field)),
     ),
     Shape(
         BrokerRegistrationResponse,

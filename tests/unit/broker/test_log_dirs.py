@@ -109,9 +109,7 @@ async def test_a_topic_made_again_while_the_broker_was_down_keeps_its_log(world,
     world.delete(orders.topic_partition)
     key = world.create("orders", 1, mark=9)
     await start(world, run=False)
-    world.reconciler.start()
-    await world.until(lambda: world.replicas.get(key))
-    world.reconciler.image_is_current()
+    world.run()
     new = await reopened(world, key)
     (response,) = (await world.send(new)).partitions
     assert response.base_offset == 0

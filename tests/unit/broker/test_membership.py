@@ -13,11 +13,12 @@ from raftkafka.model.api.broker_lifecycle import (
     BrokerHeartbeatResponse,
     BrokerRegistration,
     BrokerRegistrationResponse,
+    HeldLogs,
     ListenerEndpoint,
     OfflineReplica,
 )
 from raftkafka.model.errors import ApiError, ErrorCode
-from raftkafka.model.ids import BrokerEpoch, NodeId
+from raftkafka.model.ids import BrokerEpoch, NodeId, PartitionIndex, TopicId
 from raftkafka.model.settings.values import ControllerSettings
 
 LISTENERS = (ListenerEndpoint(name="PLAINTEXT", host="127.0.0.1", port=9_092),)
@@ -44,6 +45,9 @@ class Channel:
         return sum(isinstance(each, kind) for each in self.asked)
 
 
+HELD = (HeldLogs(topic_id=TopicId(bytes(16)), partitions=(PartitionIndex(0),)),)
+
+
 @pytest.fixture
 def channel() -> Channel:
     return Channel()
@@ -67,7 +71,9 @@ async def membership(channel, told, store):
         cluster_id="",
         incarnation_id=bytes(16),
         rack="r1",
-        previous_broker_epoch=BrokerEpoch(3),
+        disks=SimpleNamespace(
+            previous_broker_epoch=BrokerEpoch(3), were_synced=True, directory_ids=(bytes(16),), held=lambda: HELD
+        ),
         channel=channel,
         store=store,
         settings=ControllerSettings(),

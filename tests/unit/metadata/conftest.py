@@ -17,14 +17,14 @@ from raftkafka.metadata.commands import (
     InitializeCluster,
     LoseReplica,
     RegisterBroker,
+    SetDefaults,
     UnfenceBroker,
 )
 from raftkafka.metadata.image import Image
-from raftkafka.model.api.broker_lifecycle import IsrMember, ListenerEndpoint
+from raftkafka.model.api.broker_lifecycle import HeldLogs, IsrMember, ListenerEndpoint
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import (
     NO_BROKER_EPOCH,
-    NO_NODE,
     BrokerEpoch,
     NodeId,
     PartitionEpoch,
@@ -32,19 +32,41 @@ from raftkafka.model.ids import (
     RaftIndex,
     TopicId,
 )
+from tests.unit.metadata.soundness import check
 
 
 def endpoint(node_id: int) -> ListenerEndpoint:
     return ListenerEndpoint(name="PLAINTEXT", host="127.0.0.1", port=9_000 + node_id)
 
 
-def register(node_id: int, *, incarnation: int = 0, replaces: int = NO_BROKER_EPOCH, rack: str | None = None):
+def register(
+    node_id: int,
+    *,
+    incarnation: int = 0,
+    replaces: int = NO_BROKER_EPOCH,
+    rack: str | None = None,
+    previous: int = NO_BROKER_EPOCH,
+    synced: bool = False,
+    disks: tuple[int, ...] | None = None,
+    held: dict[TopicId, tuple[int, ...]] | None = None,
+):
+    """`disks` are numbers that stand for directory ids; a broker has one of its own unless said otherwise."""
+    logs = None
+    if held is not None:
+        logs = tuple(
+            HeldLogs(topic_id=topic_id, partitions=tuple(PartitionIndex(each) for each in partitions))
+            for topic_id, partitions in held.items()
+        )
     return RegisterBroker(
         node_id=NodeId(node_id),
         incarnation_id=bytes([incarnation]) * 16,
         listeners=(endpoint(node_id),),
         rack=rack,
         replaces=BrokerEpoch(replaces),
+        previous_broker_epoch=BrokerEpoch(previous),
+        logs_synced=synced,
+        directories=tuple(bytes([each]) * 16 for each in ((node_id,) if disks is None else disks)),
+        held=logs,
     )
 
 
@@ -66,16 +88,41 @@ class Cluster:
         return self.image.brokers[NodeId(node_id)].epoch
 
     def start(self, node_id: int, *, incarnation: int = 0, rack: str | None = None) -> None:
-        known = self.image.brokers.get(NodeId(node_id))
-        replaces = NO_BROKER_EPOCH if known is None else known.epoch
-        self.apply(register(node_id, incarnation=incarnation, replaces=replaces, rack=rack))
+        self.register(node_id, incarnation=incarnation, rack=rack)
         self.unfence(node_id)
 
-    def unfence(self, node_id: int, *, unclean: bool = False):
-        return self.apply(UnfenceBroker(node_id=NodeId(node_id), epoch=self.epoch(node_id), unclean_default=unclean))
+    def register(self, node_id: int, **facts):
+        """A new start of a broker that was killed, with the same disks, unless `facts` say otherwise."""
+        known = self.image.brokers.get(NodeId(node_id))
+        replaces = NO_BROKER_EPOCH if known is None else known.epoch
+        facts = {"incarnation": self.index % 256, "synced": True, "replaces": replaces, **facts}
+        return self.apply(register(node_id, **facts))
 
-    def fence(self, node_id: int, *, unclean: bool = False):
-        return self.apply(FenceBroker(node_id=NodeId(node_id), epoch=self.epoch(node_id), unclean_default=unclean))
+    def unfence(self, node_id: int):
+        return self.apply(UnfenceBroker(node_id=NodeId(node_id), epoch=self.epoch(node_id)))
+
+    def fence(self, node_id: int):
+        return self.apply(FenceBroker(node_id=NodeId(node_id), epoch=self.epoch(node_id)))
+
+    def defaults(self, *, min_insync_replicas: int = 1, unclean: bool = False):
+        return self.apply(SetDefaults(min_insync_replicas=min_insync_replicas, unclean_leader_election=unclean))
+
+    def lose(self, name: str, node_id: int, index: int = 0):
+        topic = self.image.topic_by_name(name)
+        assert topic is not None
+        return self.apply(
+            LoseReplica(
+                node_id=NodeId(node_id),
+                epoch=self.epoch(node_id),
+                topic_id=topic.topic_id,
+                partition=PartitionIndex(index),
+            )
+        )
+
+    def eligible(self, name: str, index: int = 0):
+        """Leader, ISR and ELR."""
+        partition = self.partition(name, index)
+        return partition.leader, partition.isr, partition.elr
 
     def shut_down(self, node_id: int):
         return self.apply(BeginControlledShutdown(node_id=NodeId(node_id), epoch=self.epoch(node_id)))
@@ -118,20 +165,6 @@ def cluster() -> Cluster:
     return cluster
 
 
-def check(image: Image) -> None:
-    """The invariants that `image` names."""
-    assert {topic.name: topic.topic_id for topic in image.topics.values()} == dict(image.topic_ids)
-    for _, partition in image.partitions():
-        assert partition.isr
-        assert len(set(partition.isr)) == len(partition.isr)
-        assert set(partition.isr) <= set(partition.replicas)
-        if partition.leader != NO_NODE:
-            assert partition.leader in partition.isr
-            assert image.is_active(partition.leader)
-        if len(partition.isr) > 1:
-            assert all(image.is_active(member) for member in partition.isr)
-
-
 @pytest.fixture(scope="session")
 def check_image() -> Callable[[Image], None]:
     return check
@@ -140,6 +173,7 @@ def check_image() -> Callable[[Image], None]:
 _nodes = st.integers(-1, 4).map(NodeId)
 _epochs = st.integers(-1, 12).map(BrokerEpoch)
 _topic_ids = st.integers(0, 4).map(lambda each: TopicId(bytes([each]) * 16))
+_partitions = st.integers(-2, 4).map(PartitionIndex)
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _members = st.builds(IsrMember, node_id=_nodes, broker_epoch=_epochs)
 
@@ -152,10 +186,19 @@ commands = st.one_of(
         listeners=st.lists(st.integers(0, 5).map(endpoint), max_size=2).map(tuple),
         rack=st.none() | _text,
         replaces=_epochs,
-        unclean_default=st.booleans(),
+        previous_broker_epoch=_epochs,
+        logs_synced=st.booleans(),
+        directories=st.lists(st.integers(0, 2).map(lambda each: bytes([each]) * 16), max_size=2, unique=True).map(
+            tuple
+        ),
+        held=st.none()
+        | st.lists(
+            st.builds(HeldLogs, topic_id=_topic_ids, partitions=st.lists(_partitions, max_size=2).map(tuple)),
+            max_size=2,
+        ).map(tuple),
     ),
-    st.builds(FenceBroker, node_id=_nodes, epoch=_epochs, unclean_default=st.booleans()),
-    st.builds(UnfenceBroker, node_id=_nodes, epoch=_epochs, unclean_default=st.booleans()),
+    st.builds(FenceBroker, node_id=_nodes, epoch=_epochs),
+    st.builds(UnfenceBroker, node_id=_nodes, epoch=_epochs),
     st.builds(BeginControlledShutdown, node_id=_nodes, epoch=_epochs),
     st.builds(
         CreateTopic,
@@ -164,13 +207,14 @@ commands = st.one_of(
         partitions=st.lists(st.lists(_nodes, max_size=3).map(tuple), max_size=3).map(tuple),
         configs=st.dictionaries(_text, _text, max_size=2)
         | st.just({"unclean.leader.election.enable": "true"})
-        | st.just({"unclean.leader.election.enable": "false"}),
+        | st.just({"unclean.leader.election.enable": "false"})
+        | st.sampled_from(["1", "2", "3", "x"]).map(lambda each: {"min.insync.replicas": each}),
     ),
     st.builds(DeleteTopic, topic_id=_topic_ids),
     st.builds(
         ChangePartition,
         topic_id=_topic_ids,
-        partition=st.integers(-2, 4).map(PartitionIndex),
+        partition=_partitions,
         partition_epoch=st.integers(-1, 6).map(PartitionEpoch),
         isr=st.none() | st.lists(_members, max_size=4).map(tuple),
         leader=st.none() | _nodes,
@@ -180,9 +224,9 @@ commands = st.one_of(
         node_id=_nodes,
         epoch=_epochs,
         topic_id=_topic_ids,
-        partition=st.integers(-2, 4).map(PartitionIndex),
-        unclean_default=st.booleans(),
+        partition=_partitions,
     ),
+    st.builds(SetDefaults, min_insync_replicas=st.integers(-1, 3), unclean_leader_election=st.booleans()),
 )
 
 

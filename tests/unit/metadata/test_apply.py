@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ from raftkafka.metadata.commands import (
     FenceBroker,
     InitializeCluster,
     RegisterBroker,
+    SetDefaults,
     UnfenceBroker,
     decode,
     encode,
@@ -104,7 +106,7 @@ def test_a_fenced_broker_leads_nothing_and_nobody_outside_the_isr_takes_over(clu
     assert cluster.partition("a").isr == (1,)
     cluster.fence(1)
     partition = cluster.partition("a")
-    assert (partition.leader, partition.isr, partition.leader_epoch) == (NO_NODE, (1,), 1)
+    assert (*cluster.eligible("a"), partition.leader_epoch) == (NO_NODE, (), (1,), 1)
     assert partition.last_known_leader == 1
     cluster.unfence(1)
     assert (cluster.partition("a").leader, cluster.partition("a").leader_epoch) == (1, 2)
@@ -114,12 +116,153 @@ def test_an_unclean_election_starts_a_new_isr(cluster):
     cluster.create("a", (1, 2), configs={UNCLEAN: "true"})
     cluster.create("b", (1, 2), configs={UNCLEAN: "false"})
     cluster.create("c", (1, 2))
+    cluster.defaults(unclean=True)
     cluster.fence(2)
     cluster.unfence(2)
-    cluster.fence(1, unclean=True)
-    assert (cluster.partition("a").leader, cluster.partition("a").isr) == (2, (2,))
-    assert (cluster.partition("b").leader, cluster.partition("b").isr) == (NO_NODE, (1,))
-    assert (cluster.partition("c").leader, cluster.partition("c").isr) == (2, (2,))
+    cluster.fence(1)
+    assert cluster.eligible("a") == (2, (2,), ())
+    assert cluster.eligible("b") == (NO_NODE, (), (1,))
+    assert cluster.eligible("c") == (2, (2,), ())
+
+
+def test_unclean_elections_that_are_allowed_later_help_an_offline_partition(cluster):
+    cluster.create("a", (1, 2))
+    cluster.create("b", (1, 2), configs={UNCLEAN: "false"})
+    cluster.fence(2)
+    cluster.unfence(2)
+    cluster.fence(1)
+    assert cluster.eligible("a") == (NO_NODE, (), (1,))
+    cluster.defaults(unclean=True)
+    assert cluster.eligible("a") == (2, (2,), ())
+    assert cluster.eligible("b") == (NO_NODE, (), (1,))
+    cluster.unfence(1)
+    assert cluster.eligible("b") == (1, (1,), ())
+
+
+def test_defaults_that_cannot_be_change_nothing(cluster):
+    before = cluster.image
+    command = SetDefaults(min_insync_replicas=0, unclean_leader_election=True)
+    cluster.apply(command, expect=ErrorCode.INVALID_REQUEST)
+    assert cluster.image is before
+    assert cluster.defaults(min_insync_replicas=2).changes.cluster
+    assert not cluster.defaults(min_insync_replicas=2).changes
+
+
+# Eligible leader replicas, and disks that come back otherwise
+
+
+@pytest.fixture
+def promising(cluster):
+    """A cluster that commits nothing with fewer than two in sync, and a topic whose ISR has shrunk to broker 1."""
+    cluster.defaults(min_insync_replicas=2)
+    cluster.create("a", (1, 2, 3))
+    cluster.fence(3)
+    cluster.fence(2)
+    assert cluster.eligible("a") == (1, (1,), (2,))
+    return cluster
+
+
+def test_the_topics_own_least_isr_goes_first(cluster):
+    cluster.defaults(min_insync_replicas=2)
+    cluster.create("a", (1, 2, 3), configs={"min.insync.replicas": "3"})
+    cluster.create("b", (1, 2, 3), configs={"min.insync.replicas": "1"})
+    cluster.fence(3)
+    assert cluster.eligible("a") == (1, (1, 2), (3,))
+    cluster.fence(2)
+    assert cluster.eligible("b") == (1, (1,), ())
+
+
+def test_an_eligible_replica_that_comes_back_waits_for_the_leader_to_take_it_in(promising):
+    promising.unfence(2)
+    assert promising.eligible("a") == (1, (1,), (2,))
+    promising.change("a", isr=promising.isr(1, 2))
+    assert promising.eligible("a") == (1, (1, 2), ())
+
+
+def test_an_eligible_replica_leads_when_the_last_member_goes(promising):
+    promising.unfence(2)
+    promising.unfence(3)
+    promising.fence(1)
+    assert promising.eligible("a") == (2, (2,), (1,))
+
+
+def test_only_eligible_replicas_lead_when_all_are_gone(promising):
+    promising.fence(1)
+    assert promising.eligible("a") == (NO_NODE, (), (1, 2))
+    promising.unfence(3)
+    assert promising.eligible("a") == (NO_NODE, (), (1, 2))
+    promising.unfence(2)
+    assert promising.eligible("a") == (2, (2,), (1,))
+
+
+def test_a_kill_loses_nothing_that_was_synced(promising):
+    promising.register(1)
+    assert promising.eligible("a") == (NO_NODE, (), (1, 2))
+    promising.register(2)
+    assert promising.eligible("a") == (NO_NODE, (), (1, 2))
+
+
+def test_a_kill_may_lose_what_was_not_synced(promising):
+    promising.register(1, synced=False)
+    assert promising.eligible("a") == (NO_NODE, (), (2,))
+    # The last one is no worse than anybody else.
+    promising.register(2, synced=False)
+    assert promising.eligible("a") == (NO_NODE, (), (2,))
+
+
+def test_an_orderly_stop_loses_nothing_whatever_the_policy(promising):
+    promising.register(1, synced=False, previous=promising.epoch(1))
+    assert promising.eligible("a") == (NO_NODE, (), (1, 2))
+
+
+def test_the_mark_of_an_older_stop_says_that_the_disk_is_an_old_copy(promising):
+    promising.register(1, previous=promising.epoch(1) - 1)
+    assert promising.eligible("a") == (NO_NODE, (), (2,))
+
+
+def test_an_emptied_disk_never_leads_though_it_was_the_last(promising):
+    promising.register(2, disks=(22,))
+    assert promising.eligible("a") == (1, (1,), ())
+    promising.register(1, disks=(11,))
+    assert promising.eligible("a") == (NO_NODE, (), ())
+    for node_id in (1, 2, 3):
+        promising.unfence(node_id)
+    assert promising.eligible("a") == (NO_NODE, (), ())
+    promising.defaults(min_insync_replicas=2, unclean=True)
+    assert promising.eligible("a") == (1, (1,), ())
+
+
+def test_an_eligible_replica_leads_when_the_last_member_has_lost_its_disk(promising):
+    promising.unfence(2)
+    promising.register(1, disks=(11,), previous=promising.epoch(1))
+    assert promising.eligible("a") == (2, (2,), ())
+
+
+def test_only_the_logs_of_a_lost_directory_are_lost(cluster):
+    cluster.register(1, disks=(1, 11))
+    cluster.unfence(1)
+    kept, lost = cluster.create("kept", (1,)), cluster.create("lost", (1,))
+    cluster.register(1, disks=(1, 12), held={kept: (0,)})
+    assert cluster.eligible("kept") == (NO_NODE, (), (1,))
+    assert cluster.eligible("lost") == (NO_NODE, (), ())
+    assert lost != kept
+    # Directories that are added, or named in another order, say nothing of the logs.
+    cluster.register(1, disks=(13, 12, 1))
+    assert cluster.eligible("kept") == (NO_NODE, (), (1,))
+
+
+def test_without_a_word_about_its_logs_a_lost_directory_costs_them_all(cluster):
+    cluster.register(1, disks=(1, 11))
+    cluster.create("a", (1,))
+    cluster.register(1, disks=(1,))
+    assert cluster.eligible("a") == (NO_NODE, (), ())
+
+
+def test_a_damaged_last_member_hands_over_to_an_eligible_replica(promising):
+    promising.lose("a", 1)
+    assert promising.eligible("a") == (NO_NODE, (), (2,))
+    promising.unfence(2)
+    assert promising.eligible("a") == (2, (2,), ())
 
 
 def test_fencing_twice_or_a_former_registration_is_without_effect(cluster):
@@ -137,7 +280,7 @@ def test_a_controlled_shutdown_moves_leaders_and_never_elects_uncleanly(cluster)
     cluster.create("a", (1, 2), (1,), configs={UNCLEAN: "true"})
     changes = cluster.shut_down(1).changes
     assert cluster.partition("a", 0).leader == 2
-    assert (cluster.partition("a", 1).leader, cluster.partition("a", 1).isr) == (NO_NODE, (1,))
+    assert cluster.eligible("a", 1) == (NO_NODE, (), (1,))
     assert changes.brokers == {1}
     assert {key.partition for key in changes.partitions} == {0, 1}
     cluster.fence(1)
@@ -154,7 +297,7 @@ def test_a_topic_starts_with_its_active_replicas_in_sync(cluster):
     topic_id = cluster.create("a", (2, 3, 1), (2,))
     first, second = cluster.partition("a", 0), cluster.partition("a", 1)
     assert (first.leader, first.isr, first.leader_epoch, first.partition_epoch) == (3, (3, 1), 0, 0)
-    assert (second.leader, second.isr) == (NO_NODE, (2,))
+    assert (second.leader, second.isr, second.elr) == (NO_NODE, (), (2,))
     assert cluster.image.partition(TopicPartition(topic_id, PartitionIndex(1))) is second
 
 
@@ -205,8 +348,7 @@ def test_a_new_leader_comes_from_the_isr_in_force(cluster):
     partition = cluster.partition("a")
     assert (partition.leader, partition.leader_epoch, partition.partition_epoch) == (2, 1, 2)
     cluster.change("a", isr=cluster.isr(1, 2, 3), leader=NodeId(3), expect=ErrorCode.INELIGIBLE_REPLICA)
-    cluster.change("a", leader=NO_NODE)
-    assert cluster.partition("a").leader_epoch == 2
+    cluster.change("a", leader=NO_NODE, expect=ErrorCode.INELIGIBLE_REPLICA)
 
 
 def test_a_stale_partition_epoch_is_refused(cluster):

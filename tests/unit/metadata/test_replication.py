@@ -15,6 +15,7 @@ from raftkafka.metadata.commands import decode, encode
 from raftkafka.metadata.decide import Decision
 from raftkafka.metadata.decide.brokers import (
     decide_controlled_shutdown,
+    decide_defaults,
     decide_fence,
     decide_initialize_cluster,
     decide_register,
@@ -22,17 +23,19 @@ from raftkafka.metadata.decide.brokers import (
 )
 from raftkafka.metadata.decide.partitions import decide_alter_partition, preferred_leader_changes
 from raftkafka.metadata.decide.topics import decide_create_topics, decide_delete_topics
-from raftkafka.metadata.image import Image
+from raftkafka.metadata.image import Defaults, Image
 from raftkafka.model.api.broker_lifecycle import (
     AlterPartition,
     AlterPartitionItem,
     BrokerRegistration,
+    HeldLogs,
     IsrMember,
     ListenerEndpoint,
 )
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics, NewTopic, TopicToDelete
 from raftkafka.model.errors import ErrorCode
-from raftkafka.model.ids import NO_NODE, NodeId, RaftIndex, TopicId
+from raftkafka.model.ids import NO_NODE, DirectoryId, NodeId, PartitionIndex, RaftIndex, TopicId
+from tests.unit.metadata.soundness import check
 
 NODES = st.integers(1, 4).map(NodeId)
 NAMES = st.sampled_from(["a", "b", "c.d", "c_d"])
@@ -51,7 +54,7 @@ class Replicas(RuleBasedStateMachine):
         self.commit([decide_initialize_cluster(self.image, "c")])
         for node in (1, 2, 3):
             self.start(NodeId(node), alive=False, rack=None)
-            self.unfence(NodeId(node), unclean=False)
+            self.unfence(NodeId(node))
         self.create(["a"], partitions=3, factor=2)
 
     def commit(self, decisions: list[Decision]):
@@ -87,32 +90,50 @@ class Replicas(RuleBasedStateMachine):
             self.known = self.image
         return self.known
 
-    @rule(node=NODES, alive=st.booleans(), rack=st.sampled_from([None, "x", "y"]))
-    def start(self, node, alive, rack):
+    @rule(
+        node=NODES,
+        alive=st.booleans(),
+        rack=st.sampled_from([None, "x", "y"]),
+        disks=st.lists(st.sampled_from([b"a" * 16, b"b" * 16]), min_size=1, max_size=2, unique=True),
+        synced=st.booleans(),
+        holds=st.booleans(),
+    )
+    def start(self, node, alive, rack, disks=(b"a" * 16,), synced=True, holds=False):
         self.starts += 1
+        held = tuple(
+            HeldLogs(topic_id=topic_id, partitions=(PartitionIndex(0),)) for topic_id in sorted(self.image.topics)
+        )
         request = BrokerRegistration(
             broker_id=node,
             cluster_id="c",
             incarnation_id=self.starts.to_bytes(16, "big"),
             listeners=(ListenerEndpoint(name="P", host="h", port=node),),
             rack=rack,
+            logs_synced=synced,
+            directories=tuple(DirectoryId(each) for each in disks),
+            held=held if holds else None,
         )
         (answer,) = self.commit([decide_register(self.look(), request, alive=alive)])
         if answer.error_code is ErrorCode.NONE:
             assert answer.broker_epoch == self.index
 
-    @rule(node=NODES, unclean=st.booleans())
-    def unfence(self, node, unclean):
+    @rule(node=NODES)
+    def unfence(self, node):
         if node in self.image.brokers:
             epoch = self.image.brokers[node].epoch
-            self.commit([decide_unfence(self.look(), node, epoch, unclean_default=unclean)])
+            self.commit([decide_unfence(self.look(), node, epoch)])
 
-    @rule(node=NODES, unclean=st.booleans())
-    def fence(self, node, unclean):
+    @rule(node=NODES)
+    def fence(self, node):
         image = self.look()
         if node in image.brokers:
             epoch = image.brokers[node].epoch
-            self.commit([decide_fence(image, node, epoch, unclean_default=unclean)])
+            self.commit([decide_fence(image, node, epoch)])
+
+    @rule(least=st.integers(1, 3), unclean=st.booleans())
+    def set_defaults(self, least, unclean):
+        defaults = Defaults(min_insync_replicas=least, unclean_leader_election=unclean)
+        self.commit([decide_defaults(self.look(), defaults)])
 
     @rule(node=NODES)
     def shut_down(self, node):
@@ -194,23 +215,13 @@ class Replicas(RuleBasedStateMachine):
     @invariant()
     def every_partition_is_sound(self):
         image = self.image
+        check(image)
         for key, partition in image.partitions():
-            assert partition.isr
-            assert set(partition.isr) <= set(partition.replicas)
-            assert len(partition.isr) == 1 or all(map(image.is_active, partition.isr))
             if partition.leader == NO_NODE:
                 continue
-            assert partition.leader in partition.isr
-            assert image.is_active(partition.leader)
             # I2: one leader per leader epoch, over the whole history.
             epoch = (key.topic_id, key.partition, partition.leader_epoch)
             assert self.leaders.setdefault(epoch, partition.leader) == partition.leader
-
-    @invariant()
-    def nobody_waits_for_a_leader_that_could_lead(self):
-        for _, partition in self.image.partitions():
-            if partition.leader == NO_NODE:
-                assert not any(map(self.image.is_active, partition.isr))
 
 
 TestReplicas = Replicas.TestCase

@@ -29,6 +29,7 @@ _NEWTYPES = {
     ids.RaftIndex: _OR_NONE_64,
     ids.TimestampMs: _OR_NONE_64,
     ids.TopicId: st.binary(min_size=16, max_size=16),
+    ids.DirectoryId: st.binary(min_size=16, max_size=16),
 }
 _RANGES = {
     "broker_id": _INT32,

@@ -1,0 +1,24 @@
+"""The invariants that the docstring of `raftkafka.metadata.image` names, as assertions."""
+
+from __future__ import annotations
+
+from raftkafka.metadata.election import Rules
+from raftkafka.metadata.image import Image
+from raftkafka.model.ids import NO_NODE
+
+
+def check(image: Image) -> None:
+    """The invariants that `image` names."""
+    assert {topic.name: topic.topic_id for topic in image.topics.values()} == dict(image.topic_ids)
+    for key, partition in image.partitions():
+        rules = Rules.of(image.topics[key.topic_id].configs, image.defaults)
+        eligible = (*partition.isr, *partition.elr)
+        assert len(set(eligible)) == len(eligible)
+        assert set(eligible) <= set(partition.replicas)
+        assert all(map(image.is_active, partition.isr))
+        assert not partition.elr or len(partition.isr) < rules.min_insync_replicas
+        if partition.leader != NO_NODE:
+            assert partition.leader in partition.isr
+            continue
+        assert not partition.isr
+        assert not any(map(image.is_active, partition.replicas if rules.unclean else partition.elr))
