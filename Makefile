@@ -36,9 +36,10 @@ lint: $(VENV)/.installed-dev ## style, types and the floors of the house
 bench: $(VENV)/.installed ## throughput and latency on this machine
 	@$(BIN)/python -m benchmarks
 
-sim: $(VENV)/.installed-dev ## the cluster in a simulator; SEED=n replays one, SEEDS=n runs many
-	@$(BIN)/python -m tests.simulation.run $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20) --first $(or $(FIRST),1)) \
-		$(if $(SECONDS_OF_FAULTS),--seconds $(SECONDS_OF_FAULTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(STORY),--story $(STORY))
+sim: $(VENV)/.installed-dev ## the cluster in a simulator; SEED=n replays one, SEEDS=n JOBS=m run many, REPORT=file counts them
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20) --first $(or $(FIRST),1) --jobs $(or $(JOBS),1)) \
+		$(if $(SECONDS_OF_FAULTS),--seconds $(SECONDS_OF_FAULTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(WITHOUT),--without $(WITHOUT)) \
+		$(if $(STORY),--story $(STORY)) $(if $(REPORT),--report $(REPORT))
 
 chaos: $(VENV)/.installed-dev ## real processes under faults; SECONDS_OF_FAULTS=n each, ROUNDS=n per kind; root has all kinds
 	@$(BIN)/python -m tests.chaos.run --rounds $(or $(ROUNDS),3) --seconds $(or $(SECONDS_OF_FAULTS),30) --first $(or $(FIRST),1) \

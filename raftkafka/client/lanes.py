@@ -27,6 +27,7 @@ class Batch:
         "_finished",
         "created",
         "deadline",
+        "doubtful",
         "futures",
         "on_done",
         "record_count",
@@ -45,6 +46,8 @@ class Batch:
         """An upper bound of the encoded size until `encode`; it is what counts against the memory bound."""
         self.sent = False
         """True once a request carried it: from then on a failure leaves the outcome unknown (I18)."""
+        self.doubtful = False
+        """True once a request that carried it may have been carried out, whatever the answers to later ones say."""
         self.on_done: OnDone | None = None
         self._encoded: bytearray | None = None
         self._finished: asyncio.Future[None] | None = None

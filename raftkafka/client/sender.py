@@ -24,7 +24,7 @@ from raftkafka.client.backoff import Backoff
 from raftkafka.client.channels import Channel
 from raftkafka.client.deadlines import Deadlines
 from raftkafka.client.gate import Gate
-from raftkafka.client.lanes import Lane
+from raftkafka.client.lanes import Batch, Lane
 from raftkafka.client.routing import Router
 from raftkafka.client.silence import SILENCE_S, Owed
 from raftkafka.client.types import UNKNOWN_OFFSET
@@ -286,10 +286,19 @@ class Sender:
             lane.put_back()
         else:
             for batch in lane.in_flight:
-                self._accumulator.fail(batch, error)
+                self._accumulator.fail(batch, self._verdict(batch, error))
             lane.in_flight = []
             lane.one_by_one = False
         self.wake(lane)
+
+    @staticmethod
+    def _verdict(batch: Batch, error: ApiError) -> ApiError:
+        """Only a batch whose every request was refused for good is known not to be written (I18)."""
+        if not batch.doubtful:
+            return error
+        return ApiError(
+            ErrorCode.REQUEST_TIMED_OUT, f"sent, but the outcome is unknown; sent again it was refused: {error}"
+        )
 
     def _acknowledged(self, lane: Lane, base_offset: int, log_append_time_ms: int) -> None:
         batches, lane.in_flight = lane.in_flight, []
@@ -302,6 +311,9 @@ class Sender:
                 base_offset += batch.record_count
 
     def _retry(self, lane: Lane, *, at_once: bool = False) -> None:
+        """Not even a refusal that may pass says that nothing was written: a leader may have appended and then lost its post."""
+        for batch in lane.in_flight:
+            batch.doubtful = True
         lane.put_back()
         self._hold_back(lane, at_once=at_once)
         self._deadlines.expire(lane)

@@ -108,6 +108,7 @@ class Faults:
             node.disk.steps_left = 0
             node.disk.capacity_bytes = 1 << 40
             node.disk.sync_s = (0.0002, 0.003)
+            node.clock.jumped_ms = 0
             world.resume(node.node_id)
             self._down_until.pop(node.node_id, None)
         world.tell("everything is healed")

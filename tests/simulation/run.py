@@ -1,17 +1,11 @@
-"""One seed, one run: a cluster forms, works while things go wrong, is healed, and everything is checked.
-
-`python -m tests.simulation.run --seed 7` tells the story of one seed; `--seeds 100 --first 1000` runs many.
-"""
+"""One seed, one run: a cluster forms, works while things go wrong, is healed, and everything is checked."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import sys
 import time
-from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from random import Random
 
 from raftkafka.model.settings.values import ControllerSettings, FlushPolicy, LogSettings, ReplicaSettings
@@ -211,59 +205,24 @@ def simulate(
     )
 
 
-def replay_command(seed: int) -> str:
-    return f"make sim SEED={seed}"
+def replay_command(
+    seed: int,
+    *,
+    faults_s: float = FAULTS_S,
+    faults: tuple[str, ...] | None = None,
+    without: tuple[str, ...] = (),
+) -> str:
+    words = ["make", "sim", f"SEED={seed}"]
+    if faults_s != FAULTS_S:
+        words.append(f"SECONDS_OF_FAULTS={faults_s:g}")
+    if faults is not None:
+        words.append(f"FAULTS={','.join(faults)}")
+    if any(without):
+        words.append(f"WITHOUT={','.join(without)}")
+    return " ".join(words)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation.run")
-    parser.add_argument("--seed", type=int, help="run this one and tell its story")
-    parser.add_argument("--seeds", type=int, default=20, help="how many to run")
-    parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--seconds", type=float, default=FAULTS_S, help="of faults, in simulated time")
-    parser.add_argument("--faults", help="these only, separated by commas")
-    parser.add_argument("--without", default="", help="not these faults, separated by commas")
-    parser.add_argument("--story", help="write the story of --seed to this file")
-    options = parser.parse_args()
-    faults = tuple(options.faults.split(",")) if options.faults else None
-    without = tuple(options.without.split(","))
-    if options.seed is not None:
-        outcome = simulate(options.seed, readable=True, faults_s=options.seconds, faults=faults, without=without)
-        if options.story:
-            Path(options.story).write_text("\n".join(outcome.story) + "\n")
-        else:
-            print("\n".join(outcome.story))
-        _report(outcome)
-        return 1 if outcome.violations else 0
-    return _run_many(range(options.first, options.first + options.seeds), options.seconds, faults, without)
-
-
-def _run_many(seeds: range, faults_s: float, faults: tuple[str, ...] | None, without: tuple[str, ...]) -> int:
-    failed: list[int] = []
-    injected: Counter[str] = Counter()
-    virtual_s = real_s = 0.0
-    acknowledged = stranded = 0
-    for seed in seeds:
-        outcome = simulate(seed, faults_s=faults_s, faults=faults, without=without)
-        injected.update(outcome.faults)
-        virtual_s += outcome.virtual_s
-        real_s += outcome.real_s
-        acknowledged += outcome.acknowledged
-        stranded += outcome.stranded
-        if outcome.violations:
-            failed.append(seed)
-            _report(outcome)
-        if (seed - seeds.start) % 50 == 49:
-            print(f"... {seed - seeds.start + 1} seeds, {len(failed)} failed, {virtual_s / real_s:.1f} s per second")
-            sys.stdout.flush()
-    print(f"{len(seeds)} seeds, {len(failed)} failed: {failed}")
-    print(f"{virtual_s:.0f} simulated seconds in {real_s:.0f} s ({virtual_s / max(real_s, 1e-9):.1f} per second)")
-    print(f"{acknowledged} records acknowledged; faults: {dict(sorted(injected.items()))}")
-    print(f"{stranded} runs ended with a partition stranded on a damaged disk")
-    return 1 if failed else 0
-
-
-def _report(outcome: Outcome) -> None:
+def report(outcome: Outcome, replay: str) -> None:
     print(
         f"seed {outcome.seed}: {len(outcome.violations)} violations, {outcome.acknowledged} acknowledged, "
         f"{outcome.unacknowledged} not, {outcome.read} read, trace {outcome.hash:08x}, "
@@ -272,8 +231,5 @@ def _report(outcome: Outcome) -> None:
     for violation in outcome.violations:
         print(f"  {violation[:400]}")
     if outcome.violations:
-        print(f"  replay: {replay_command(outcome.seed)}")
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+        print(f"  replay: {replay}")
+    sys.stdout.flush()

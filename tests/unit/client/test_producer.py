@@ -197,6 +197,40 @@ async def test_a_refusal_fails_the_guilty_batch_alone(cluster):
     assert outcomes[1].message == "no"
 
 
+@pytest.mark.parametrize("answer", ["lost", "retriable"])
+async def test_a_refused_repetition_leaves_the_outcome_unknown(cluster, answer):
+    """The first request was carried out and its answer did not say so; the second meets a leader with a wrong clock."""
+    (part,) = cluster.add_topic("t", 1)
+    asked = 0
+
+    def script(node, request):
+        nonlocal asked
+        if not isinstance(request, Produce):
+            return NotImplemented
+        asked += 1
+        if asked > 1:
+            return ProduceResponse(
+                partitions=tuple(cluster.refuse(p, ErrorCode.INVALID_TIMESTAMP) for p in request.partitions)
+            )
+        for each in request.partitions:
+            cluster.produce(node, each)
+        if answer == "lost":
+            for channel in list(cluster.channels):
+                channel.abort()
+            return None
+        return ProduceResponse(
+            partitions=tuple(cluster.refuse(p, ErrorCode.NOT_LEADER_OR_FOLLOWER) for p in request.partitions)
+        )
+
+    cluster.script = script
+    async with producer_of(cluster, retry_backoff_ms=1) as producer:
+        with pytest.raises(ApiError, match=r"outcome is unknown.*INVALID_TIMESTAMP") as failed:
+            await producer.send("t", b"a")
+    assert failed.value.code is ErrorCode.REQUEST_TIMED_OUT
+    assert asked == 2
+    assert part.values() == [b"a"]
+
+
 async def test_the_buffer_is_bounded_and_ready_waits_for_room(cluster):
     cluster.add_topic("t", 1)
     gate = asyncio.Event()
