@@ -125,6 +125,11 @@ class Accumulator:
         del self._incomplete[batch]
         self.release(batch.size_bytes)
 
+    @property
+    def has_one(self) -> bool:
+        """True when a single batch is neither acknowledged nor failed."""
+        return len(self._incomplete) == 1
+
     def incomplete(self) -> Sequence[asyncio.Future[None]]:
         """One future for each batch that is neither acknowledged nor failed."""
         return [batch.finished() for batch in self._incomplete]

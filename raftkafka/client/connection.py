@@ -192,9 +192,13 @@ class Connection(asyncio.BufferedProtocol):
         """
         if self.closed:
             raise ConnectionClosedError(self.close_reason)
-        idle = not self._pending and not self._out
         correlation_id = self._correlation_id
-        self._write(self._session.encode_request(correlation_id, self._client_id, request), at_once=idle)
+        frame = self._session.encode_request(correlation_id, self._client_id, request)
+        if self._pending or self._out or self._transport is None or self._transport.is_closing():
+            self._write(frame)
+        else:
+            # Nothing is under way: the next turn of the loop would be late, and join nothing.
+            self._transport.writelines(frame)
         self._correlation_id = (correlation_id + 1) & 0xFFFFFFFF
         deadline = self._loop.time() + timeout_s
         self._pending.append(_Pending(on_answer, deadline))
@@ -256,14 +260,11 @@ class Connection(asyncio.BufferedProtocol):
 
     # Writing
 
-    def _write(self, frame: list[Buffer], *, at_once: bool = False) -> None:
-        """`at_once` where nothing is under way: then the next turn of the loop would be late, and join nothing."""
+    def _write(self, frame: list[Buffer]) -> None:
         self._out.extend(frame)
         for buffer in frame:
             self._out_bytes += len(buffer)
-        if at_once:
-            self._flush()
-        elif not self._flush_scheduled:
+        if not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
 

@@ -42,14 +42,21 @@ class Gate:
         self._wake = wake
         self._unreachable = unreachable
         self._in_flight: dict[NodeId, int] = {}
+        self._channels: dict[NodeId, Channel] = {}
+        """Good until the view changes (a broker may have moved) or they close: to ask the pool costs a key of its own."""
         self._waiting: dict[NodeId, dict[Lane, None]] = {}
         self._dialling: set[NodeId] = set()
         self._draining: dict[NodeId, asyncio.Task[None]] = {}
         self._stopped = False
+        router.on_update.append(self._channels.clear)
 
     def enter(self, leader: NodeId) -> Channel | None:
         """The connection for one more request; None when lanes have to `wait`, and what they wait for is under way."""
-        channel = self._router.live_channel(leader, lane=LANE)
+        channel = self._channels.get(leader)
+        if channel is None or channel.closed:
+            channel = self._router.live_channel(leader, lane=LANE)
+            if channel is not None:
+                self._channels[leader] = channel
         if channel is None:
             if leader not in self._dialling:
                 self._dialling.add(leader)
@@ -77,6 +84,7 @@ class Gate:
 
     def stop(self) -> None:
         self._stopped = True
+        self._router.on_update.remove(self._channels.clear)
         for task in self._draining.values():
             task.cancel()
 

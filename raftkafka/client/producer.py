@@ -208,10 +208,20 @@ class Producer:
         """`send`, waiting for room before and for the acknowledgement after."""
         record = checked_record(key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
         size_bytes = estimated_size(record[0], record[1], record[3])
-        self._check(partition, size_bytes)
-        if not self._accumulator.reserve_now(size_bytes):
+        route = self._routes.get(topic)
+        if route is None or size_bytes > self._record_bytes_max or not self._accumulator.reserve_now(size_bytes):
+            self._check(partition, size_bytes)
             await self._reserve_when_free(size_bytes)
-        return await self._take(topic, partition, record, size_bytes)
+            return await self._take(topic, partition, record, size_bytes)
+        try:
+            lane = route.lane(record[0], size_bytes) if partition is None else route.lane_of(partition)
+        except BaseException:
+            self._accumulator.release(size_bytes)
+            raise
+        future: asyncio.Future[RecordMetadata] = self._loop.create_future()
+        if self._accumulator.append(lane, record, size_bytes, future):
+            self._sender.wake_awaited(lane)
+        return await future
 
     async def send_batch(
         self, topic: str, values: Sequence[bytes], *, partition: int | None = None, timestamp_ms: int | None = None

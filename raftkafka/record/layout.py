@@ -96,6 +96,13 @@ def lay_out_one_by_one(records: Sequence[RecordFields], base_timestamp: int) -> 
     """Room for the header, then any records."""
     parts = [_GAP]
     varints = VARINTS
+    if len(records) == 1 and not records[0][3] and records[0][2] == base_timestamp:
+        # One record of one time, as who sends one at a time has it: deltas and header count are zero.
+        key, value = records[0][0], records[0][1]
+        keyed = _NULL if key is None else varints[len(key)] + key
+        valued = _NULL if value is None else varints[len(value)] + value
+        record = b"".join((b"\0\0\0", keyed, valued, b"\0"))
+        return bytearray().join((_GAP, varints[len(record)], record))
     for delta, (key, value, timestamp, headers) in enumerate(records):
         fields = [b"\0", varints[timestamp - base_timestamp], varints[delta]]
         fields += (_NULL,) if key is None else (varints[len(key)], key)

@@ -33,6 +33,7 @@ from raftkafka.wire.native.fields import (
 )
 from raftkafka.wire.native.rows import Api, split_records
 
+_NONE: Final = ErrorCode.NONE
 _MESSAGE: Final = nullable(STRING)
 PRODUCE_PARTITION_RESPONSE: Final = Shape(
     ProducePartitionResponse,
@@ -202,7 +203,7 @@ def pack_produce_response(correlation_id: int, response: ProduceResponse) -> lis
         return None
     one = response.partitions[0]
     if (
-        one.error_code is not ErrorCode.NONE
+        one.error_code is not _NONE
         or one.log_append_time_ms != -1
         or one.current_leader != -1
         or one.current_leader_epoch != -1

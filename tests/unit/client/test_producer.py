@@ -39,6 +39,42 @@ async def test_sends_of_one_turn_travel_together_and_get_consecutive_offsets(clu
     assert len(produce_requests(cluster)) == 1
 
 
+async def test_who_waits_for_each_record_loses_no_turn_of_the_loop(cluster):
+    cluster.add_topic("t", 1)
+    async with producer_of(cluster) as producer:
+        for number in range(3):
+            await producer.send_and_wait("t", b"%d" % number)
+        before = len(produce_requests(cluster))
+        waiting = asyncio.create_task(producer.send_and_wait("t", b"now"))
+        await asyncio.sleep(0)
+        assert len(produce_requests(cluster)) == before + 1
+        assert (await waiting).offset == 3
+
+
+async def test_many_who_wait_for_each_record_share_requests(cluster):
+    cluster.add_topic("t", 1)
+    cluster.delay_s = 0.001
+
+    async def one_by_one(producer, name):
+        for number in range(20):
+            await producer.send_and_wait("t", b"%d-%d" % (name, number))
+
+    async with producer_of(cluster) as producer:
+        await asyncio.gather(*[one_by_one(producer, name) for name in range(20)])
+    assert len(cluster.topics["t"][0].values()) == 400
+    assert len(produce_requests(cluster)) <= 60
+
+
+async def test_a_record_without_a_lane_gives_its_room_back(cluster):
+    cluster.add_topic("t", 1)
+    async with producer_of(cluster, buffer_memory=1_000) as producer:
+        await producer.send_and_wait("t", b"known")
+        for _ in range(10):
+            with pytest.raises(ValueError, match="negative"):
+                await producer.send_and_wait("t", bytes(300), partition=-1)
+        assert (await producer.send_and_wait("t", bytes(300))).offset == 1
+
+
 async def test_lingering_packs_ten_thousand_records_in_few_requests(cluster):
     cluster.add_topic("t", 1)
     async with producer_of(cluster, linger_ms=20) as producer:
