@@ -51,9 +51,11 @@ class NodePeers:
         resolve: Callable[[NodeId], tuple[str, int] | None],
         client_id: str,
         connect_timeout_s: float = 2.0,
+        cluster_id: Callable[[], str] = lambda: "",
     ) -> None:
         self._node_id = node_id
         self._secret = cluster_secret
+        self._cluster_id = cluster_id
         self._resolve = resolve
         self._client_id = client_id
         self._connect_timeout_s = connect_timeout_s
@@ -150,7 +152,9 @@ class NodePeers:
                 port,
                 client_id=self._client_id,
                 connect_timeout_s=self._connect_timeout_s,
-                node_auth=NodeCredentials(node_id=self._node_id, secret=self._secret, expected=node_id),
+                node_auth=NodeCredentials(
+                    node_id=self._node_id, secret=self._secret, expected=node_id, cluster_id=self._cluster_id()
+                ),
             )
         except ConnectionFailedError:
             lane.not_before = loop.time() + min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(lane.failures, 10))

@@ -234,7 +234,7 @@ class Controller:
             self._suspect(node_id)
 
     def _linked(self, node_id: NodeId) -> bool:
-        return any(voter.connected for voter in self._consensus.voters() if voter.node_id == node_id)
+        return self._consensus.is_connected(node_id)
 
     def _suspect(self, node_id: NodeId) -> None:
         """Find out whether this broker lives; one task per broker, and every piece of news begins its count anew."""

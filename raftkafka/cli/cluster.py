@@ -11,7 +11,7 @@ from raftkafka.cli.options import bootstrap_option, json_option, timeout_option
 from raftkafka.cli.output import as_json, line, table
 
 if TYPE_CHECKING:
-    from raftkafka.model.api.cluster import DescribeClusterResponse, DescribeQuorumResponse
+    from raftkafka.model.api.cluster import DescribeClusterResponse, DescribeQuorumResponse, QuorumReplica
 
 
 @click.group(no_args_is_help=True)
@@ -53,17 +53,18 @@ def status(bootstrap_server: str, timeout_ms: int, json: bool) -> None:
         ],
     )
     line("")
-    table(
-        ("VOTER", "LOG END", "BEHIND", "STATE"),
-        [
-            (
-                voter.node_id,
-                voter.log_end_index if voter.log_end_index >= 0 else "unknown",
-                max(0, quorum.commit_index - voter.log_end_index) if voter.log_end_index >= 0 else "unknown",
-                "leader" if voter.node_id == quorum.leader_id else "connected" if voter.connected else "not connected",
-            )
-            for voter in quorum.voters
-        ],
+    table(("VOTER", "LOG END", "BEHIND", "STATE"), [_quorum_row(quorum, each) for each in quorum.voters])
+    if quorum.observers:
+        line("")
+        table(("OBSERVER", "LOG END", "BEHIND", "STATE"), [_quorum_row(quorum, each) for each in quorum.observers])
+
+
+def _quorum_row(quorum: DescribeQuorumResponse, each: QuorumReplica) -> tuple[object, ...]:
+    return (
+        each.node_id,
+        each.log_end_index if each.log_end_index >= 0 else "unknown",
+        max(0, quorum.commit_index - each.log_end_index) if each.log_end_index >= 0 else "unknown",
+        "leader" if each.node_id == quorum.leader_id else "connected" if each.connected else "not connected",
     )
 
 
@@ -83,8 +84,10 @@ def _document(cluster: DescribeClusterResponse, quorum: DescribeQuorumResponse) 
             }
             for broker in cluster.brokers
         ],
-        "voters": [
-            {"node_id": voter.node_id, "log_end_index": voter.log_end_index, "connected": voter.connected}
-            for voter in quorum.voters
-        ],
+        "voters": [_quorum_document(each) for each in quorum.voters],
+        "observers": [_quorum_document(each) for each in quorum.observers],
     }
+
+
+def _quorum_document(each: QuorumReplica) -> dict[str, object]:
+    return {"node_id": each.node_id, "log_end_index": each.log_end_index, "connected": each.connected}

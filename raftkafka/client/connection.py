@@ -26,7 +26,7 @@ from raftkafka.model.api.sasl import (
 from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError, RaftKafkaError
 from raftkafka.model.ids import NodeId
 from raftkafka.wire.native.fields import Buffer
-from raftkafka.wire.node_auth import NONCE_BYTES, NodeAuthClient
+from raftkafka.wire.node_auth import NONCE_BYTES, NodeAuthClient, NodeIdentity
 from raftkafka.wire.session import PREFACE, ClientSession
 
 SCRATCH_BYTES: Final = 32 << 10
@@ -55,6 +55,7 @@ class NodeCredentials:
     node_id: NodeId
     secret: bytes
     expected: NodeId | None = None
+    cluster_id: str = ""
 
 
 OnAnswer = Callable[[Response | RaftKafkaError], None]
@@ -158,6 +159,7 @@ class Connection(asyncio.BufferedProtocol):
             node_id=credentials.node_id,
             nonce=secrets.token_bytes(NONCE_BYTES),
             expected=credentials.expected,
+            identity=NodeIdentity(cluster_id=credentials.cluster_id),
         )
         challenge = await self._exchange(client.first(), timeout_s=timeout_s)
         _, proof = client.on_challenge(challenge)

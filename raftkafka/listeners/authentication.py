@@ -7,6 +7,7 @@ then never changes.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 
 from raftkafka.model.api.sasl import (
     CLUSTER_SECRET,
@@ -18,16 +19,24 @@ from raftkafka.model.api.sasl import (
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ErrorCode, ProtocolError
 from raftkafka.model.ids import NodeId
-from raftkafka.wire.node_auth import NONCE_BYTES, NodeAuthServer
+from raftkafka.wire.node_auth import NONCE_BYTES, NodeAuthServer, NodeIdentity
 
 
 class ConnectionAuthentication:
     """One per connection. After an answer with `failed` set, the answer is sent and the connection closed."""
 
-    def __init__(self, *, context: RequestContext, node_id: NodeId, cluster_secret: bytes) -> None:
+    def __init__(
+        self,
+        *,
+        context: RequestContext,
+        node_id: NodeId,
+        cluster_secret: bytes,
+        cluster_id: Callable[[], str] = lambda: "",
+    ) -> None:
         self._context = context
         self._node_id = node_id
         self._secret = cluster_secret
+        self._cluster_id = cluster_id
         self._server: NodeAuthServer | None = None
         self._challenged = False
         self.failed = False
@@ -42,7 +51,10 @@ class ConnectionAuthentication:
         if request.mechanism not in mechanisms:
             return SaslHandshakeResponse(error_code=ErrorCode.UNSUPPORTED_SASL_MECHANISM, mechanisms=mechanisms)
         self._server = NodeAuthServer(
-            secret=self._secret, node_id=self._node_id, nonce=secrets.token_bytes(NONCE_BYTES)
+            secret=self._secret,
+            node_id=self._node_id,
+            nonce=secrets.token_bytes(NONCE_BYTES),
+            identity=NodeIdentity(cluster_id=self._cluster_id()),
         )
         return SaslHandshakeResponse(mechanisms=mechanisms)
 

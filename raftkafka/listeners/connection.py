@@ -62,6 +62,7 @@ class ConnectionSurroundings:
     settings: NetworkSettings
     node_id: NodeId
     cluster_secret: bytes
+    cluster_id: Callable[[], str]
     probe: Probe
     authentication_required: bool
     admit: Callable[[ServerConnection, str], bool]
@@ -96,7 +97,10 @@ class ServerConnection(asyncio.BufferedProtocol):
         )
         self._context = RequestContext(listener=surroundings.listener, client_address="")
         self._authentication = ConnectionAuthentication(
-            context=self._context, node_id=surroundings.node_id, cluster_secret=surroundings.cluster_secret
+            context=self._context,
+            node_id=surroundings.node_id,
+            cluster_secret=surroundings.cluster_secret,
+            cluster_id=surroundings.cluster_id,
         )
         self._transport: asyncio.Transport | None = None
         self._address = ""

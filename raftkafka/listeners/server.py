@@ -10,6 +10,7 @@ import asyncio
 import errno
 import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import Final
 
 from raftkafka.listeners.complaints import Complaints
@@ -37,6 +38,7 @@ class BrokerServer:
         node_id: NodeId,
         cluster_secret: bytes,
         probe: Probe,
+        cluster_id: Callable[[], str] = lambda: "",
         authentication_required: bool = False,
         held_max_bytes: int = HELD_MAX_BYTES,
     ) -> None:
@@ -48,6 +50,7 @@ class BrokerServer:
             settings=settings,
             node_id=node_id,
             cluster_secret=cluster_secret,
+            cluster_id=cluster_id,
             probe=probe,
             authentication_required=authentication_required,
             admit=self._admit,

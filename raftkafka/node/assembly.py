@@ -99,6 +99,10 @@ def assemble(
         # From the node's own randomness, so that one seed is one history.
         return UUID(int=random.getrandbits(128), version=4).bytes
 
+    def cluster_id() -> str:
+        # What the disk says, where it does: the image may be that of another cluster's log.
+        return log_dirs.cluster_id or store.image.cluster_id
+
     probe = PrometheusProbe()
     replicas = ReplicaTable()
     store = MetadataStore()
@@ -125,6 +129,7 @@ def assemble(
         machine=store,
         probe=probe,
         random=Random(random.getrandbits(64)),
+        cluster_id=cluster_id,
         on_fatal=on_fatal,
     )
     peers = NodePeers(
@@ -133,6 +138,7 @@ def assemble(
         resolve=lambda each: _address(store, each),
         client_id=f"node-{node_id}",
         connect_timeout_s=CONNECT_TIMEOUT_S,
+        cluster_id=cluster_id,
     )
     controller = Controller(
         settings=settings,
@@ -232,6 +238,7 @@ def assemble(
                 settings=settings.network,
                 node_id=node_id,
                 cluster_secret=secret,
+                cluster_id=cluster_id,
                 probe=probe,
             )
             for listener in settings.listeners

@@ -22,8 +22,18 @@ class OutcomeUnknownError(RaftKafkaError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RaftVoter:
+    """A voter, where it listens for Raft, and the 16 bytes that name its disk (KIP-853); none while that is not known."""
+
+    node_id: NodeId
+    host: str
+    port: int
+    directory_id: bytes = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VoterState:
-    """What the Raft leader knows of a voter; `match_index` is -1 where it is not known."""
+    """What the Raft leader knows of a voter or an observer; `match_index` is -1 where it is not known."""
 
     node_id: NodeId
     match_index: RaftIndex
@@ -72,6 +82,14 @@ class Consensus(Protocol):
 
     def voters(self) -> tuple[VoterState, ...]: ...
 
+    def observers(self) -> tuple[VoterState, ...]:
+        """Nodes that follow the log without a vote, as far as they are connected to this one."""
+        ...
+
+    def is_connected(self, node_id: NodeId) -> bool:
+        """Whether there is a link to this node, voter or not."""
+        ...
+
     async def propose(self, command: bytes, *, timeout_s: float) -> object:
         """Replicate `command` (at most 1 MiB) and return what `StateMachine.apply` gave on this node.
 
@@ -95,7 +113,7 @@ class Consensus(Protocol):
         ...
 
     def on_peer_change(self, callback: Callable[[NodeId, bool], None]) -> None:
-        """Call back, on the loop, when the link to another voter comes up (True) or is closed (False)."""
+        """Call back, on the loop, when the link to another node comes up (True) or is closed (False)."""
         ...
 
     async def start(self) -> None: ...

@@ -60,6 +60,7 @@ def make_world(seed: int, *, readable: bool = False) -> World:
             broker_heartbeat_interval_ms=session_ms // 4,
             snapshot_min_entries=random.choice([20, 200, 20_000]),
         ),
+        observers=random.choice([0, 0, 1]),
     )
 
 

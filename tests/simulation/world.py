@@ -86,13 +86,14 @@ class SimNode:
 
 
 class World:
-    """`readable` keeps the story of the run, line by line, besides its hash."""
+    """`readable` keeps the story of the run, line by line, besides its hash. `observers` are brokers without a Raft vote."""
 
     def __init__(
         self,
         *,
         seed: int,
         nodes: int = 3,
+        observers: int = 0,
         readable: bool = False,
         log: LogSettings | None = None,
         replica: ReplicaSettings | None = None,
@@ -111,8 +112,11 @@ class World:
         log = log or LogSettings(min_insync_replicas=2, segment_bytes=32 << 10, flush_policy=FlushPolicy.GROUP)
         self.history.min_insync_replicas = log.min_insync_replicas
         voters = tuple(Voter(node_id=NodeId(i), host=f"node{i}", port=9093) for i in range(1, nodes + 1))
+        extra = tuple(
+            Voter(node_id=NodeId(nodes + i), host=f"node{nodes + i}", port=9093) for i in range(1, observers + 1)
+        )
         self.nodes: dict[int, SimNode] = {}
-        for voter in voters:
+        for voter in (*voters, *extra):
             settings = Settings(
                 node_id=voter.node_id,
                 log_dirs=(Path("/data"),),

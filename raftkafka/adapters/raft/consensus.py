@@ -15,6 +15,7 @@ from random import Random
 from typing import Final
 
 from raftkafka.adapters.raft.core import RaftCore
+from raftkafka.adapters.raft.directory import load_directory_id
 from raftkafka.adapters.raft.library import COMMAND_NO_OP, COMMAND_REGULAR, check_library
 from raftkafka.adapters.raft.mends import Mends
 from raftkafka.adapters.raft.messages import COMMAND_MAX_BYTES, Message
@@ -22,12 +23,14 @@ from raftkafka.adapters.raft.network import Network
 from raftkafka.adapters.raft.parts import Parts, Surroundings
 from raftkafka.adapters.raft.proposals import Proposals
 from raftkafka.adapters.raft.transfer import CHUNK_BYTES
-from raftkafka.model.errors import RaftKafkaError, StartupError
+from raftkafka.adapters.raft.voters import Quorum, VoterBook
+from raftkafka.model.errors import RaftKafkaError
 from raftkafka.model.ids import NodeId, RaftIndex, Term
 from raftkafka.model.settings.values import ControllerSettings, Listener, Voter
-from raftkafka.ports.consensus import NotLeaderError, StateMachine, VoterState
+from raftkafka.ports.consensus import NotLeaderError, RaftVoter, StateMachine, VoterState
 from raftkafka.ports.disk import Disk, Lock
 from raftkafka.ports.probe import Probe
+from raftkafka.wire.node_auth import NodeIdentity
 
 _log = logging.getLogger("raftkafka.raft")
 
@@ -36,7 +39,8 @@ APPEND_BATCH_BYTES: Final = 2 << 20
 
 
 class RaftConsensus:
-    """A voter. `voters` names all of them, this node included; none or only this node is a cluster of one.
+    """A voter, or an observer, which follows the log without a vote. `voters` names those that begin the cluster; none or
+    only this node is a cluster of one. Later the log says who votes.
 
     `listen` None binds this node's own entry in `voters`. `on_fatal` is called once, on the loop, with what makes going
     on impossible; the node neither sends nor accepts anything from then on. Only tests give `mends`, and make the sizes
@@ -56,14 +60,19 @@ class RaftConsensus:
         machine: StateMachine,
         probe: Probe,
         random: Random,
+        cluster_id: Callable[[], str] = lambda: "",
         on_fatal: Callable[[BaseException], None] | None = None,
         mends: Mends | None = None,
         append_batch_bytes: int = APPEND_BATCH_BYTES,
         snapshot_chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         self._node_id = node_id
+        alone = Voter(node_id=node_id, host="", port=0)
+        bootstrap = [RaftVoter(node_id=each.node_id, host=each.host, port=each.port) for each in voters or (alone,)]
         self._own = next((voter for voter in voters if voter.node_id == node_id), None)
-        self._others = tuple(voter for voter in voters if voter.node_id != node_id)
+        self._book = VoterBook(bootstrap, self._voters_changed)
+        self._cluster_id = cluster_id
+        self._directory_id = b""
         self._listen = listen
         self._disk = disk
         self._directory = directory
@@ -72,14 +81,21 @@ class RaftConsensus:
         self._network = Network(
             node_id=node_id,
             cluster_secret=cluster_secret,
-            others=self._others,
+            identity=lambda: NodeIdentity(cluster_id=self._cluster_id(), directory_id=self._directory_id),
             random=random,
             on_message=self._message,
             on_peer=self._peer,
         )
+        self._quorum = Quorum(
+            node_id=node_id,
+            directory_id=lambda: self._directory_id,
+            book=self._book,
+            directory_of=self._network.directory_of,
+        )
+        self._new_directory_id = random.getrandbits(128).to_bytes(16)
         self._surroundings = Surroundings(
             node_id=node_id,
-            others=tuple(voter.node_id for voter in self._others),
+            quorum=self._quorum,
             settings=settings,
             directory=directory,
             disk=disk,
@@ -110,14 +126,14 @@ class RaftConsensus:
             StartupError: the port is in use, the files are damaged or in use, or the library is not the expected one.
         """
         check_library()
-        if self._others and self._own is None:
-            raise StartupError(f"node {self._node_id} is not one of controller.quorum.voters")
         self._loop = asyncio.get_running_loop()
         self._disk.make_dir(self._directory)
         self._lock: Lock = self._disk.lock(f"{self._directory}/lock")
         try:
-            if self._others:
-                await self._network.listen(self._listener())
+            self._directory_id = load_directory_id(self._disk, self._directory, self._new_directory_id)
+            listener = self._listener()
+            if listener is not None:
+                await self._network.listen(listener)
             self._parts = await Parts.load(self._surroundings)
         except RaftKafkaError:
             await self._network.stop()
@@ -126,14 +142,36 @@ class RaftConsensus:
         assert self._parts.driver is not None
         self._announced = (None, self._parts.core.term)
         self._running = True
+        self._network.dial(self._to_dial())
         self._network.start()
         self._parts.driver.start()
 
-    def _listener(self) -> Listener:
-        if self._listen is not None:
+    def _listener(self) -> Listener | None:
+        """None where nobody can come: a node alone, or an observer without a listener of its own."""
+        if self._listen is not None or self._own is None:
             return self._listen
-        assert self._own is not None
         return Listener(name="CONTROLLER", host=self._own.host, port=self._own.port)
+
+    def _to_dial(self) -> list[RaftVoter]:
+        voters = self._book.current
+        votes = any(each.node_id == self._node_id for each in voters)
+        return [
+            each for each in voters if each.node_id < self._node_id or (not votes and each.node_id != self._node_id)
+        ]
+
+    def _voters_changed(self) -> None:
+        """The log has named another set: from this moment on it is the one in force."""
+        if self._parts is None or not self._running:
+            return
+        _log.info("voters from entry %d on: %s", self._book.index, [each.node_id for each in self._book.current])
+        if self._quorum.is_replaced:
+            _log.error(
+                "node %d is a voter with another disk than this one: it follows without a vote until it is removed from "
+                "the voters and added again",
+                self._node_id,
+            )
+        self._parts.transport.regroup()
+        self._network.dial(self._to_dial())
 
     async def stop(self) -> None:
         """Leave at once; what is proposed and not answered is of unknown outcome."""
@@ -218,6 +256,9 @@ class RaftConsensus:
         assert self._parts is not None
         core = self._parts.core
         self._proposals.skipped(core)
+        if core.is_leader and not self._quorum.is_voter and core.commit_index >= self._book.index:
+            _log.info("node %d is no voter any more: it leads no longer", self._node_id)
+            core.step_down()
         leader = core.leader_id()
         if leader == self._node_id and not self._has_applied_no_op(core):
             leader = None
@@ -265,20 +306,23 @@ class RaftConsensus:
 
     def voters(self) -> tuple[VoterState, ...]:
         """All voters, by id; other voters' match indexes only while this node leads."""
-        connected = self._network.connected
-        parts = self._parts
-        match_of = parts.core.match_index if parts is not None and self.is_leader else lambda _: -1
-        states = [
-            VoterState(
-                node_id=voter.node_id,
-                match_index=RaftIndex(match_of(voter.node_id)),
-                connected=voter.node_id in connected,
-            )
-            for voter in self._others
-        ]
-        own_index = -1 if parts is None else parts.journal.durable_index
-        states.append(VoterState(node_id=self._node_id, match_index=RaftIndex(own_index), connected=True))
+        states = [self._state_of(node_id) for node_id in self._quorum.others]
+        if any(each.node_id == self._node_id for each in self._book.current):
+            own_index = -1 if self._parts is None else self._parts.journal.durable_index
+            states.append(VoterState(node_id=self._node_id, match_index=RaftIndex(own_index), connected=True))
         return tuple(sorted(states, key=lambda state: state.node_id))
+
+    def observers(self) -> tuple[VoterState, ...]:
+        """Connected nodes without a vote, by id; their match indexes only while this node leads."""
+        return () if self._parts is None else tuple([self._state_of(each) for each in self._parts.transport.observers])
+
+    def _state_of(self, node_id: NodeId) -> VoterState:
+        known = self._parts is not None and self.is_leader
+        match_index = self._parts.core.match_index(node_id) if known and self._parts is not None else -1
+        return VoterState(node_id=node_id, match_index=RaftIndex(match_index), connected=self.is_connected(node_id))
+
+    def is_connected(self, node_id: NodeId) -> bool:
+        return node_id == self._node_id or node_id in self._network.connected
 
     @property
     def waiting_for(self) -> str | None:
@@ -286,14 +330,14 @@ class RaftConsensus:
         if self._announced[0] is not None:
             return None
         connected = self._network.connected
-        if 2 * (len(connected) + 1) > len(self._others) + 1:
+        others = [voter for voter in self._book.current if voter.node_id != self._node_id]
+        missing = [voter for voter in others if voter.node_id not in connected]
+        if self._quorum.is_majority({*connected, *self._quorum.own}):
             return "waiting for the election of a controller"
-        missing = ", ".join(
-            f"{voter.node_id}@{voter.host}:{voter.port}" for voter in self._others if voter.node_id not in connected
-        )
+        named = ", ".join(f"{voter.node_id}@{voter.host}:{voter.port}" for voter in missing)
         return (
-            f"waiting for a majority: connected to {len(connected)} of {len(self._others)} other voters "
-            f"(missing {missing})"
+            f"waiting for a majority: connected to {len(others) - len(missing)} of {len(others)} other voters "
+            f"(missing {named})"
         )
 
     def on_leader_change(self, callback: Callable[[NodeId | None, Term], None]) -> None:

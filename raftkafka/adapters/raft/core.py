@@ -6,7 +6,7 @@ node commits no entry before it is durable here (the library counts its own copy
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from random import Random
 from typing import Any
 
@@ -19,6 +19,7 @@ from raftkafka.adapters.raft.library import (
     SyncObj,
     SyncObjConf,
     Transport,
+    monotonic,
 )
 from raftkafka.model.ids import NodeId
 
@@ -40,7 +41,7 @@ class RaftCore(SyncObj):
     """The library's Raft with its clock, chance, log, snapshots and state machine injected.
 
     `apply` gets (index, entry bytes with the type byte) and returns the result; `durable_index` says how far the local
-    log is on the disk. The library's constructor reads every attribute of its object: what is not set before it runs is
+    log is on the disk, `is_committable` whether a majority of the voters in force holds an entry. The library's constructor reads every attribute of its object: what is not set before it runs is
     a method here, not a property.
     """
 
@@ -54,10 +55,12 @@ class RaftCore(SyncObj):
         random: Random,
         apply: Callable[[int, bytes], object],
         durable_index: Callable[[], int],
+        is_committable: Callable[[int], bool],
     ) -> None:
         self._core_random = random
         self._core_apply = apply
         self._core_durable_index = durable_index
+        self._core_is_committable = is_committable
         self._core_counting = False
         nodes = [RaftNode(other) for other in others]
         super().__init__(RaftNode(node_id), nodes, conf, transport=transport, nodeClass=RaftNode)
@@ -71,7 +74,7 @@ class RaftCore(SyncObj):
         return float(self._core_random.uniform(conf.raftMinTimeout, conf.raftMaxTimeout))
 
     def _SyncObj__parseChangeClusterRequest(self, command: bytes) -> None:  # noqa: N802
-        """No entry changes the membership."""
+        """Entries that change the voters are ours; `use_peers` tells the library."""
 
     def _SyncObj__doApplyCommand(self, command: bytes) -> object:  # noqa: N802
         return self._core_apply(self.applied_index + 1, command)
@@ -91,8 +94,10 @@ class RaftCore(SyncObj):
         maxSizeBytes: int | None = None,  # noqa: N803
     ) -> list[Entry]:
         # Between the start of a tick and apply, only the count of replicas asks for a single entry: without the entry
-        # it does not commit it. So a leader never commits what is not durable on its own disk.
-        if self._core_counting and count == 1 and fromIDx > self._core_durable_index():
+        # it does not commit it. So a leader never commits what is not durable on its own disk, and what the library counts,
+        # itself in any case, is counted again by the voters in force.
+        counted = self._core_counting and count == 1
+        if counted and (fromIDx > self._core_durable_index() or not self._core_is_committable(fromIDx)):
             return []
         if maxSizeBytes is not None:
             count = ENTRIES_MAX  # a message; without a count the library would copy the whole rest of the log for it
@@ -148,6 +153,40 @@ class RaftCore(SyncObj):
 
     def match_index(self, node_id: NodeId) -> int:
         return int(self._SyncObj__raftMatchIndex.get(RaftNode(node_id), -1))
+
+    def peer_up(self, node_id: NodeId) -> None:
+        self._SyncObj__connectedNodes.add(RaftNode(node_id))
+
+    def peer_down(self, node_id: NodeId) -> None:
+        self._SyncObj__connectedNodes.discard(RaftNode(node_id))
+
+    def use_peers(self, voters: Collection[NodeId], observers: Collection[NodeId]) -> None:
+        """Whom a leader sends entries to: the other voters, and connected nodes that only follow (the library's word for
+        them is "readonly"). What is known of those that stay is kept."""
+        self._SyncObj__otherNodes = {RaftNode(each) for each in voters}
+        self._SyncObj__readonlyNodes = {RaftNode(each) for each in observers}
+        peers = [RaftNode(each) for each in (*voters, *observers)]
+        for book in (self._SyncObj__raftNextIndex, self._SyncObj__raftMatchIndex, self._SyncObj__lastResponseTime):
+            for gone in [node for node in book if node not in peers]:
+                del book[gone]
+        for node in peers:
+            if node not in self._SyncObj__raftNextIndex:
+                self._SyncObj__raftNextIndex[node] = self.last_entry()[1] + 1
+                self._SyncObj__raftMatchIndex[node] = 0
+            if node not in self._SyncObj__lastResponseTime:
+                self._SyncObj__lastResponseTime[node] = monotonic()
+
+    def append_own(self, command: bytes, outcome: Outcome) -> int:
+        """As leader, append an entry now, in the turn in which its conditions were found to hold; its index."""
+        index = self.last_entry()[1] + 1
+        self._SyncObj__raftLog.add(command, index, self.term)
+        self._SyncObj__commandsWaitingCommit[index].append((self.term, outcome))
+        return index
+
+    def step_down(self) -> None:
+        """Lead no more, in the same term."""
+        self._SyncObj__setState(FOLLOWER)
+        self._SyncObj__raftLeader = None
 
     def next_index(self, node_id: NodeId) -> int:
         return int(self._SyncObj__raftNextIndex[RaftNode(node_id)])

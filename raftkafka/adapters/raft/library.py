@@ -30,6 +30,8 @@ ENTRIES_MAX: Final = 4_096
 
 COMMAND_REGULAR: Final = 0
 COMMAND_NO_OP: Final = 1
+COMMAND_VOTERS: Final = 16
+"""Ours, above the library's own kinds: the set of voters from this entry on."""
 
 FOLLOWER: Final = 0
 
@@ -52,10 +54,13 @@ _METHODS: Final = (
 _ATTRIBUTES: Final = (
     "_SyncObj__commandsWaitingCommit",
     "_SyncObj__commandsWaitingReply",
+    "_SyncObj__connectedNodes",
     "_SyncObj__forceLogCompaction",
+    "_SyncObj__lastResponseTime",
     "_SyncObj__needLoadDumpFile",
     "_SyncObj__newAppendEntriesTime",
     "_SyncObj__noopIDx",
+    "_SyncObj__otherNodes",
     "_SyncObj__raftCommitIndex",
     "_SyncObj__raftCurrentTerm",
     "_SyncObj__raftElectionDeadline",
@@ -64,6 +69,7 @@ _ATTRIBUTES: Final = (
     "_SyncObj__raftLog",
     "_SyncObj__raftMatchIndex",
     "_SyncObj__raftNextIndex",
+    "_SyncObj__readonlyNodes",
     "_SyncObj__serializer",
 )
 
@@ -103,12 +109,17 @@ def check_library() -> None:
 
 def _replace_globals() -> None:
     """All nodes of a process share the library's module, so what stands there must serve any of them."""
-    syncobj.monotonicTime = lambda: asyncio.get_running_loop().time()
+    syncobj.monotonicTime = monotonic
     syncobj.random = _Refusal("random")
     syncobj.pickle = _Refusal("pickle")
     syncobj.createPoller = lambda _: _NoPoller()
     syncobj.createJournal = lambda journal: journal
     syncobj.PIPE_NOTIFIER_ENABLED = False
+
+
+def monotonic() -> float:
+    """The clock that the library reads here."""
+    return asyncio.get_running_loop().time()
 
 
 _replace_globals()

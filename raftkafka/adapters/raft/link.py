@@ -1,4 +1,4 @@
-"""One connection between two voters: frames, and the proof that both know the cluster secret.
+"""One connection between two nodes: frames, and the proof that both know the cluster secret.
 
 Floor 4. A frame is a 4-byte length (little endian) and a payload; an empty one says that the sender lives. Invariants:
 before the proof nothing longer than its messages is accepted and nothing reaches Raft; whatever a peer does wrong closes
@@ -118,7 +118,7 @@ class Link(asyncio.Protocol):
         self.peer = peer
         if not self._owner.link_up(self):
             self.peer = None
-            raise ProtocolError(f"node {peer} is not another voter of this cluster")
+            raise ProtocolError(f"node {peer} is not another node of this cluster")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._handshake_timer is not None:
@@ -146,6 +146,11 @@ class Link(asyncio.Protocol):
             self._refuse(f"silent for {IDLE_TIMEOUT_S:.0f} s")
         else:
             self.send(b"")
+
+    @property
+    def directory_id(self) -> bytes:
+        """Of the peer's Raft directory, as it has proved; empty before."""
+        return self._auth.peer_identity.directory_id
 
     @property
     def is_closing(self) -> bool:

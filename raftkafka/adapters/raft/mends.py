@@ -93,6 +93,11 @@ class OneVotePerVoter:
         self._term = -1
         self._voters: set[NodeId] = set()
 
+    @property
+    def voters(self) -> frozenset[NodeId]:
+        """Who has voted in the term last asked about."""
+        return frozenset(self._voters)
+
     def is_first(self, voter: NodeId, term: int) -> bool:
         if term != self._term:
             self._term, self._voters = term, set()

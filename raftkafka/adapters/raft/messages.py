@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from raftkafka.adapters.raft.library import COMMAND_NO_OP, COMMAND_REGULAR, ENTRIES_MAX, Entry
+from raftkafka.adapters.raft.library import COMMAND_NO_OP, COMMAND_REGULAR, COMMAND_VOTERS, ENTRIES_MAX, Entry
 from raftkafka.model import cbor
 from raftkafka.model.errors import ProtocolError
 
 COMMAND_MAX_BYTES: Final = 1 << 20
 ENTRY_MAX_BYTES: Final = COMMAND_MAX_BYTES + 1
 """A command and the byte for its type."""
+_COMMANDS: Final = (COMMAND_REGULAR, COMMAND_NO_OP, COMMAND_VOTERS)
 FRAME_MAX_BYTES: Final = 8 << 20
 NUMBER_MAX: Final = (1 << 62) - 1
 
@@ -178,7 +179,7 @@ def _entry(pair: Any, index: int) -> Entry:
         raise ProtocolError("malformed entry")
     term, command = pair
     # A membership change or a version switch of the library is not part of this protocol.
-    if not 1 <= len(command) <= ENTRY_MAX_BYTES or command[0] not in (COMMAND_REGULAR, COMMAND_NO_OP):
+    if not 1 <= len(command) <= ENTRY_MAX_BYTES or command[0] not in _COMMANDS:
         raise ProtocolError(f"malformed command in entry {index}")
     return command, index, term
 

@@ -1,7 +1,7 @@
-"""The links of this node to the other voters: listening, dialling, replacing, watching.
+"""The links of this node to the other nodes: listening, dialling, replacing, watching.
 
-Floor 4. Of two voters the one with the higher id dials, so there is one link per pair; a new link of a peer replaces its
-old one, which can only be a leftover. Invariants: a peer is up exactly while its link is in `_links`; a closed
+Floor 4. Of two voters the one with the higher id dials, an observer dials every voter, so there is one link per pair; a new
+link of a peer replaces its old one, which can only be a leftover. Invariants: a peer is up exactly while its link is in `_links`; a closed
 connection is told at once, and dialled again within a fifth of a second.
 """
 
@@ -20,8 +20,9 @@ from raftkafka.adapters.raft.link import Link
 from raftkafka.adapters.raft.messages import Message, decode, encode
 from raftkafka.model.errors import StartupError
 from raftkafka.model.ids import NodeId
-from raftkafka.model.settings.values import Listener, Voter
-from raftkafka.wire.node_auth import NONCE_BYTES, NodeAuthClient, NodeAuthServer
+from raftkafka.model.settings.values import Listener
+from raftkafka.ports.consensus import RaftVoter
+from raftkafka.wire.node_auth import NONCE_BYTES, NodeAuthClient, NodeAuthServer, NodeIdentity
 
 _log = logging.getLogger("raftkafka.raft")
 
@@ -41,20 +42,22 @@ class Network:
         *,
         node_id: NodeId,
         cluster_secret: bytes,
-        others: Iterable[Voter],
+        identity: Callable[[], NodeIdentity],
         random: Random,
         on_message: Callable[[NodeId, Message], None],
         on_peer: Callable[[NodeId, bool], None],
     ) -> None:
         self._node_id = node_id
         self._secret = cluster_secret
-        self._others = {voter.node_id: voter for voter in others}
+        self._identity = identity
+        self._wanted: dict[NodeId, RaftVoter] = {}
         self._random = random
         self._on_message = on_message
         self._on_peer = on_peer
         self._links: dict[NodeId, Link] = {}
         self._strangers: set[Link] = set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._dialling: dict[NodeId, tuple[RaftVoter, asyncio.Task[None]]] = {}
+        self._ending: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._keepalive: asyncio.TimerHandle | None = None
         self._open = False
@@ -81,10 +84,24 @@ class Network:
 
     def start(self) -> None:
         self._open = True
+        self.dial(self._wanted.values())
+        self._keepalive = asyncio.get_running_loop().call_later(KEEPALIVE_S, self._watch)
+
+    def dial(self, voters: Iterable[RaftVoter]) -> None:
+        """Keep a connection to each of these from now on, and dial nobody else; links that are up stay."""
+        self._wanted = {voter.node_id: voter for voter in voters}
+        if not self._open:
+            return
+        for node_id, (voter, task) in list(self._dialling.items()):
+            if self._wanted.get(node_id) != voter:
+                del self._dialling[node_id]
+                task.cancel()
+                self._ending.add(task)
+                task.add_done_callback(self._ending.discard)
         loop = asyncio.get_running_loop()
-        lower = [voter for voter in self._others.values() if voter.node_id < self._node_id]
-        self._tasks = [loop.create_task(self._dial(voter)) for voter in lower]
-        self._keepalive = loop.call_later(KEEPALIVE_S, self._watch)
+        for node_id, voter in self._wanted.items():
+            if node_id not in self._dialling:
+                self._dialling[node_id] = voter, loop.create_task(self._dial(voter))
 
     def halt(self) -> None:
         """Send and receive nothing from now on; may be called from anywhere."""
@@ -96,10 +113,11 @@ class Network:
 
     async def stop(self) -> None:
         self.halt()
-        for task in self._tasks:
+        tasks = [*self._ending, *(task for _, task in self._dialling.values())]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks = []
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._dialling = {}
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -113,6 +131,11 @@ class Network:
         """Identifies the present connection; another one means that messages may have been lost in between."""
         return self._links.get(node_id)
 
+    def directory_of(self, node_id: NodeId) -> bytes:
+        """The Raft directory of a connected node, empty where there is no link, or no such id."""
+        link = self._links.get(node_id)
+        return b"" if link is None else link.directory_id
+
     @property
     def connected(self) -> frozenset[NodeId]:
         return frozenset(self._links)
@@ -122,14 +145,14 @@ class Network:
     def link_up(self, link: Link) -> bool:
         peer = link.peer
         self._strangers.discard(link)
-        if not self._open or peer is None or peer not in self._others:
+        if not self._open or peer is None or peer == self._node_id:
             return False
         old = self._links.pop(peer, None)
         if old is not None:
             old.abort()
             self._on_peer(peer, False)
         self._links[peer] = link
-        _log.info("connected to voter %d", peer)
+        _log.info("connected to node %d", peer)
         self._on_peer(peer, True)
         return True
 
@@ -142,7 +165,7 @@ class Network:
         if link.peer is not None and self._links.get(link.peer) is link:
             del self._links[link.peer]
             if self._open:
-                _log.info("lost the connection to voter %d", link.peer)
+                _log.info("lost the connection to node %d", link.peer)
                 self._on_peer(link.peer, False)
 
     # Both ways to a link
@@ -152,31 +175,46 @@ class Network:
             return _Closed()
         link = Link(
             self,
-            NodeAuthServer(secret=self._secret, node_id=self._node_id, nonce=secrets.token_bytes(NONCE_BYTES)),
+            NodeAuthServer(
+                secret=self._secret,
+                node_id=self._node_id,
+                nonce=secrets.token_bytes(NONCE_BYTES),
+                identity=self._identity(),
+            ),
             self._complaints,
         )
         self._strangers.add(link)
         return link
 
-    def _dialled(self, voter: Voter) -> Link:
+    def _dialled(self, voter: RaftVoter) -> Link:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        auth = NodeAuthClient(secret=self._secret, node_id=self._node_id, nonce=nonce, expected=voter.node_id)
+        auth = NodeAuthClient(
+            secret=self._secret,
+            node_id=self._node_id,
+            nonce=nonce,
+            expected=voter.node_id,
+            identity=self._identity(),
+        )
         link = Link(self, auth, self._complaints)
         self._strangers.add(link)
         return link
 
-    async def _dial(self, voter: Voter) -> None:
+    async def _dial(self, voter: RaftVoter) -> None:
         """Keep a connection to `voter`, for ever."""
         loop = asyncio.get_running_loop()
         backoff_s = BACKOFF_FIRST_S
         while True:
+            link = self._links.get(voter.node_id)
+            if link is not None:
+                # From the time when the other side dialled. Waited for without a claim to it: others may do so as well.
+                await asyncio.wait([link.closed])
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     _, link = await loop.create_connection(lambda: self._dialled(voter), voter.host, voter.port)
             except (OSError, TimeoutError, UnicodeError) as error:
                 _log.debug("cannot reach voter %d: %s", voter.node_id, error)
             else:
-                await link.closed
+                await asyncio.wait([link.closed])
                 if link.peer is not None:
                     backoff_s = BACKOFF_FIRST_S
             await asyncio.sleep(backoff_s * self._random.uniform(0.5, 1))

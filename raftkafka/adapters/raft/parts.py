@@ -24,6 +24,7 @@ from raftkafka.adapters.raft.proposals import PROPOSALS_MAX
 from raftkafka.adapters.raft.serializer import LibraryJournal, SnapshotSerializer
 from raftkafka.adapters.raft.snapshot import SnapshotStore
 from raftkafka.adapters.raft.transport import RaftTransport
+from raftkafka.adapters.raft.voters import Quorum
 from raftkafka.model.errors import StartupError
 from raftkafka.model.ids import NodeId, RaftIndex
 from raftkafka.model.settings.values import ControllerSettings
@@ -41,7 +42,7 @@ class Surroundings:
     """What a voter is given. `on_failure` stops it; `after_turn` is called whenever the library is at rest."""
 
     node_id: NodeId
-    others: tuple[NodeId, ...]
+    quorum: Quorum
     settings: ControllerSettings
     directory: str
     disk: Disk
@@ -86,10 +87,15 @@ class Parts:
             faults.check_whole(parts.journal)
         elif given.mends.align_journal:
             faults.align_journal(parts.journal, snapshot)
+        if snapshot is not None:
+            given.quorum.book.restored(snapshot.index, snapshot.voters)
+        for entry in parts.journal.entries:
+            given.quorum.book.appended(entry)
         parts._make_core(given, commit_index=1 if snapshot is None else snapshot.index)
         parts.serializer = SnapshotSerializer(
             store=store,
             machine=given.machine,
+            book=given.quorum.book,
             applied_index=lambda: parts.core.applied_index,
             on_failure=on_failure,
             on_written=parts.kick,
@@ -109,6 +115,7 @@ class Parts:
         self.transport = RaftTransport(
             network=given.network,
             journal=self.journal,
+            quorum=given.quorum,
             mends_in_force=given.mends,
             now=loop.time,
             chunk_bytes=given.snapshot_chunk_bytes,
@@ -120,23 +127,30 @@ class Parts:
         def durable_index() -> int:
             return self.journal.durable_index if given.mends.own_sync_counts else self.journal.entries[-1][1]
 
+        def is_committable(index: int) -> bool:
+            holders = [each for each in quorum.others if quorum.counts(each) and self.core.match_index(each) >= index]
+            return quorum.is_majority({*holders, *quorum.own})
+
+        quorum = given.quorum
+        log = LibraryJournal(self.journal, book=quorum.book, commit_index=commit_index)
         self.core = RaftCore(
             node_id=given.node_id,
-            others=given.others,
-            conf=_configuration(given, LibraryJournal(self.journal, commit_index=commit_index)),
+            others=quorum.others,
+            conf=_configuration(given, log),
             transport=self.transport,
             random=given.random,
             apply=apply,
             durable_index=durable_index,
+            is_committable=is_committable,
         )
-        if not given.others:
+        if quorum.is_voter and not quorum.others:
             # Nobody to wait for.
             self.core.set_election_deadline(loop.time() - 1)
 
     def _make_driver(self, given: Surroundings, on_failure: Callable[[BaseException], None]) -> None:
         pre_vote = PreVote(
             core=self.core,
-            others=given.others,
+            quorum=given.quorum,
             silence_s=given.settings.election_timeout_min_ms / 1000,
             random=given.random,
             send=given.network.send,

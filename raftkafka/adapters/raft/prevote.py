@@ -8,12 +8,13 @@ a leader grants nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from random import Random
 from typing import Final
 
 from raftkafka.adapters.raft.core import RaftCore
 from raftkafka.adapters.raft.messages import Message, PreVoteAnswer, PreVoteRequest
+from raftkafka.adapters.raft.voters import Quorum
 from raftkafka.model.ids import NodeId
 
 HURRY_MAX_S: Final = 0.05
@@ -28,14 +29,14 @@ class PreVote:
         self,
         *,
         core: RaftCore,
-        others: Collection[NodeId],
+        quorum: Quorum,
         silence_s: float,
         random: Random,
         send: Callable[[NodeId, Message], object],
     ) -> None:
         self._core = core
         self._own_id = core.own_id()
-        self._others = tuple(others)
+        self._quorum = quorum
         self._silence_s = silence_s
         self._random = random
         self._send = send
@@ -48,7 +49,16 @@ class PreVote:
     def hold_back(self, now: float) -> None:
         """Before a tick of the library: where it would start an election, ask first, unless a round has been won."""
         core = self._core
-        if core.is_leader or core.election_deadline() >= now or not self._others:
+        if core.is_leader or core.election_deadline() >= now:
+            return
+        if not self._quorum.may_campaign(core.commit_index):
+            # Who has no vote only notes that it hears of no leader.
+            self._won = False
+            core.set_election_deadline(now + core.next_election_timeout())
+            core.forget_leader()
+            return
+        others = self._quorum.others
+        if not others:
             return
         if self._won:
             self._won = False
@@ -60,7 +70,7 @@ class PreVote:
         self._asked_term = core.term + 1
         _, last_index, last_term = core.last_entry()
         request = PreVoteRequest(round=self._round, term=self._asked_term, last_index=last_index, last_term=last_term)
-        for voter in self._others:
+        for voter in others:
             self._send(voter, request)
 
     def heard_from_leader(self, now: float) -> None:
@@ -110,9 +120,9 @@ class PreVote:
             # Those ahead of us would refuse us for ever; their term is not ours to raise, only to learn.
             core.adopt_term(answer.term)
             self._asked_term = None
-        elif answer.granted and self._asked_term == core.term + 1:
+        elif answer.granted and self._asked_term == core.term + 1 and self._quorum.counts(voter):
             self._granted.add(voter)
-            if 2 * (len(self._granted) + 1) > len(self._others) + 1:
+            if self._quorum.is_majority({*self._granted, *self._quorum.own}):
                 self._asked_term = None
                 self._won = True
                 core.set_election_deadline(_NOW)

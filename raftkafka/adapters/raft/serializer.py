@@ -15,6 +15,7 @@ from raftkafka.adapters.raft.core import RaftNode
 from raftkafka.adapters.raft.journal import Journal
 from raftkafka.adapters.raft.library import SERIALIZER_STATE, Entry
 from raftkafka.adapters.raft.snapshot import SNAPSHOT_MAX_BYTES, Snapshot, SnapshotStore, decode
+from raftkafka.adapters.raft.voters import VoterBook
 from raftkafka.model.errors import CorruptionError, InvariantViolationError, RaftKafkaError, StorageError
 from raftkafka.model.ids import RaftIndex
 from raftkafka.ports.consensus import StateMachine
@@ -25,18 +26,23 @@ _log = logging.getLogger("raftkafka.raft")
 class LibraryJournal:
     """The journal under the method names, and with the positions, that the library uses."""
 
-    def __init__(self, journal: Journal, *, commit_index: int) -> None:
+    def __init__(self, journal: Journal, *, book: VoterBook, commit_index: int) -> None:
         self._journal = journal
+        self._book = book
         self._commit_index = commit_index
 
     def add(self, command: bytes, idx: int, term: int) -> None:
         self._journal.append((command, idx, term))
+        self._book.appended((command, idx, term))
 
     def clear(self) -> None:
         self._journal.truncate_from(0)
+        self._book.truncated_from(0)
 
     def deleteEntriesFrom(self, position: int) -> None:  # noqa: N802
-        self._journal.truncate_from(self._journal.entries[0][1] + position)
+        index = self._journal.entries[0][1] + position
+        self._journal.truncate_from(index)
+        self._book.truncated_from(index)
 
     def deleteEntriesTo(self, position: int) -> None:  # noqa: N802
         self._journal.cut_to(self._journal.entries[0][1] + position)
@@ -75,6 +81,7 @@ class SnapshotSerializer:
         *,
         store: SnapshotStore,
         machine: StateMachine,
+        book: VoterBook,
         applied_index: Callable[[], int],
         on_failure: Callable[[BaseException], None],
         on_written: Callable[[], None],
@@ -82,6 +89,7 @@ class SnapshotSerializer:
     ) -> None:
         self._store = store
         self._machine = machine
+        self._book = book
         self._applied_index = applied_index
         self._on_failure = on_failure
         self._on_written = on_written
@@ -104,14 +112,16 @@ class SnapshotSerializer:
     def serialize(self, content: tuple[object, Entry, Entry, object], id_: int) -> None:
         _, last, previous, _ = content
         self._writing_id = id_
-        self._writing = asyncio.get_running_loop().create_task(self._write(previous, last, self._machine.snapshot()))
+        self._writing = asyncio.get_running_loop().create_task(
+            self._write(previous, last, self._book.at(last[1]), self._machine.snapshot())
+        )
 
-    async def _write(self, previous: Entry, last: Entry, pieces: Iterable[bytes]) -> None:
+    async def _write(self, previous: Entry, last: Entry, voters: bytes | None, pieces: Iterable[bytes]) -> None:
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
             state = await _gathered(pieces)
-            snapshot = Snapshot(previous=previous, last=last, state=state)
+            snapshot = Snapshot(previous=previous, last=last, voters=voters, state=state)
             await self._store.write(snapshot)
             self._finished = SERIALIZER_STATE.SUCCESS
             took_ms = (loop.time() - began) * 1000
@@ -136,6 +146,7 @@ class SnapshotSerializer:
         snapshot, self._to_load = self._to_load, None
         assert snapshot is not None
         try:
+            self._book.restored(snapshot.index, snapshot.voters)
             self._machine.restore(RaftIndex(snapshot.index), snapshot.state)
         except BaseException as error:
             self._on_failure(error)

@@ -19,19 +19,23 @@ from raftkafka.ports.disk import Disk
 FILE_NAME: Final = "snapshot"
 SNAPSHOT_MAX_BYTES: Final = 512 << 20
 
-_MAGIC: Final = b"RkSnap1\n"
-_HEADER: Final = struct.Struct("<8sIQQQIIQ")
-# magic, crc of everything behind it, index, term, previous term, command sizes of both entries, state size
+_MAGIC: Final = b"RkSnap2\n"
+_HEADER: Final = struct.Struct("<8sIQQQIIIQ")
+# magic, crc of everything behind it, index, term, previous term, sizes: commands of both entries, voters, state
 _CRC_FROM: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
-    """The state after `last`, and the entry before it: with both the library's log can begin there."""
+    """The state after `last`, and the entry before it: with both the library's log can begin there.
+
+    `voters`: the set in force after `last` (`voters.encode`), None while it is the bootstrap set.
+    """
 
     previous: Entry
     last: Entry
     state: bytes
+    voters: bytes | None = None
 
     @property
     def index(self) -> int:
@@ -42,9 +46,10 @@ def encode(snapshot: Snapshot) -> bytes:
     command, index, term = snapshot.last
     previous_command, previous_index, previous_term = snapshot.previous
     assert previous_index == index - 1, "a snapshot names two consecutive entries"
-    sizes = len(previous_command), len(command), len(snapshot.state)
+    voters = snapshot.voters or b""
+    sizes = len(previous_command), len(command), len(voters), len(snapshot.state)
     header = _HEADER.pack(_MAGIC, 0, index, term, previous_term, *sizes)
-    rest = b"".join((header[_CRC_FROM:], previous_command, command, snapshot.state))
+    rest = b"".join((header[_CRC_FROM:], previous_command, command, voters, snapshot.state))
     return b"".join((_MAGIC, struct.pack("<I", crc32c(rest)), rest))
 
 
@@ -52,16 +57,18 @@ def decode(content: bytes) -> Snapshot:
     """Raises CorruptionError for anything but the bytes of a whole snapshot."""
     if len(content) < _HEADER.size or content[: len(_MAGIC)] != _MAGIC:
         raise CorruptionError("this is not a snapshot of the cluster's metadata")
-    _, crc, index, term, previous_term, previous_size, size, state_size = _HEADER.unpack_from(content)
-    if len(content) != _HEADER.size + previous_size + size + state_size or index < 2:
+    _, crc, index, term, previous_term, previous_size, size, voters_size, state_size = _HEADER.unpack_from(content)
+    if len(content) != _HEADER.size + previous_size + size + voters_size + state_size or index < 2:
         raise CorruptionError("the snapshot is not whole")
     if crc32c(memoryview(content)[_CRC_FROM:]) != crc:
         raise CorruptionError("the snapshot's checksum does not match its content")
     last_at = _HEADER.size + previous_size
-    state_at = last_at + size
+    voters_at = last_at + size
+    state_at = voters_at + voters_size
     return Snapshot(
         previous=(content[_HEADER.size : last_at], index - 1, previous_term),
-        last=(content[last_at:state_at], index, term),
+        last=(content[last_at:voters_at], index, term),
+        voters=content[voters_at:state_at] or None,
         state=content[state_at:],
     )
 

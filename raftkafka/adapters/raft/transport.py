@@ -29,6 +29,7 @@ from raftkafka.adapters.raft.network import Network
 from raftkafka.adapters.raft.prevote import PreVote
 from raftkafka.adapters.raft.promises import Promises, Question
 from raftkafka.adapters.raft.transfer import CHUNK_BYTES, IncomingTransfer, OutgoingTransfer
+from raftkafka.adapters.raft.voters import Quorum
 from raftkafka.model.errors import InvariantViolationError
 from raftkafka.model.ids import NodeId
 
@@ -41,6 +42,7 @@ class RaftTransport(Transport):
         *,
         network: Network,
         journal: Journal,
+        quorum: Quorum,
         mends_in_force: Mends,
         now: Callable[[], float],
         chunk_bytes: int = CHUNK_BYTES,
@@ -48,6 +50,10 @@ class RaftTransport(Transport):
         super().__init__(None, None, None)
         self._network = network
         self._journal = journal
+        self._quorum = quorum
+        self._connected: set[NodeId] = set()
+        self.observers: tuple[NodeId, ...] = ()
+        """Connected nodes that are no voters, by id."""
         self._mends = mends_in_force
         self._now = now
         self._chunk_bytes = chunk_bytes
@@ -155,8 +161,7 @@ class RaftTransport(Transport):
                 }
                 self._core.receive(voter, request)
             case Vote():
-                if self._votes.is_first(voter, message.term) or not self._mends.one_vote_per_voter:
-                    self._core.receive(voter, {"type": "response_vote", "term": message.term})
+                self._on_vote(voter, message)
             case PreVoteRequest():
                 self._pre_vote.on_request(voter, message, self._now())
             case PreVoteAnswer():
@@ -164,6 +169,22 @@ class RaftTransport(Transport):
             case HigherTerm():
                 if self._core.is_leader and message.term > self._core.term:
                     self._core.adopt_term(message.term)
+
+    def _on_vote(self, voter: NodeId, vote: Vote) -> None:
+        if not self._quorum.counts(voter):
+            return
+        if not self._mends.one_vote_per_voter:
+            self._core.receive(voter, {"type": "response_vote", "term": vote.term})
+            return
+        if not self._votes.is_first(voter, vote.term):
+            return
+        # The library counts its own vote in any case: who has none tells it of the others' when they suffice without.
+        granted = self._votes.voters
+        if self._quorum.is_voter:
+            self._core.receive(voter, {"type": "response_vote", "term": vote.term})
+        elif self._quorum.is_majority(granted):
+            for each in sorted(granted):
+                self._core.receive(each, {"type": "response_vote", "term": vote.term})
 
     def _is_from_a_leader(self, voter: NodeId, term: int) -> bool:
         if term < self._core.term:
@@ -224,6 +245,8 @@ class RaftTransport(Transport):
             if transfer.is_done:
                 del self._outgoing[voter]
                 self.must_send = True
+        # A voter whose disk was replaced is sent everything, and counts for nothing.
+        success = answer.success and (voter in self.observers or self._quorum.counts(voter))
         reset = answer.reset
         if reset and self._mends.numbered_resets:
             reset = self._resets.honours(voter, answer)
@@ -234,7 +257,7 @@ class RaftTransport(Transport):
             "type": "next_node_idx",
             "next_node_idx": next_index,
             "reset": reset,
-            "success": answer.success,
+            "success": success,
         }
         core.receive(voter, received)
         if reset:
@@ -246,10 +269,20 @@ class RaftTransport(Transport):
     def peer_changed(self, voter: NodeId, connected: bool) -> None:
         self._outgoing.pop(voter, None)
         if connected:
-            self._onNodeConnected(RaftNode(voter))
+            self._core.peer_up(voter)
+            self._connected.add(voter)
+            self.regroup()
             self._pre_vote.link_opened(self._now())
             return
         self._incoming.drop()
-        self._onNodeDisconnected(RaftNode(voter))
+        self._core.peer_down(voter)
+        self._connected.discard(voter)
+        self.regroup()
         if self._core.leader_id() == voter:
             self._pre_vote.leader_link_closed(self._now())
+
+    def regroup(self) -> None:
+        """The set of voters is another one, or a node came or went: tell the library whom to send to."""
+        others = self._quorum.others
+        self.observers = tuple(sorted(self._connected.difference(others)))
+        self._core.use_peers(others, self.observers)

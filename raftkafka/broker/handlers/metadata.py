@@ -28,7 +28,7 @@ from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NO_NODE, NodeId
 from raftkafka.model.topics import INTERNAL_TOPICS, why_illegal
-from raftkafka.ports.consensus import Consensus
+from raftkafka.ports.consensus import Consensus, VoterState
 
 APPLY_WAIT_S = 1.0
 """How long an answer waits for this node to apply what the controller has committed."""
@@ -142,11 +142,18 @@ class MetadataHandler:
             leader_id=self._controller_id(),
             term=consensus.term,
             commit_index=consensus.commit_index,
-            voters=tuple(
-                QuorumReplica(node_id=each.node_id, log_end_index=each.match_index, connected=each.connected)
-                for each in consensus.voters()
-            ),
+            voters=_replicas(consensus.voters()),
+            observers=_replicas(consensus.observers()),
         )
+
+
+def _replicas(states: Iterable[VoterState]) -> tuple[QuorumReplica, ...]:
+    return tuple(
+        [
+            QuorumReplica(node_id=each.node_id, log_end_index=each.match_index, connected=each.connected)
+            for each in states
+        ]
+    )
 
 
 def _endpoints(image: Image) -> list[BrokerEndpoint]:

@@ -127,7 +127,7 @@ class DescribeQuorum:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QuorumReplica:
-    """`log_end_index` is the last Raft index that the leader knows to be durable on this voter; -1 unknown."""
+    """`log_end_index` is the last Raft index that the leader knows to be durable on this node; -1 unknown."""
 
     node_id: NodeId
     log_end_index: RaftIndex
@@ -141,3 +141,4 @@ class DescribeQuorumResponse:
     term: Term = Term(0)
     commit_index: RaftIndex = RaftIndex(-1)
     voters: tuple[QuorumReplica, ...] = ()
+    observers: tuple[QuorumReplica, ...] = ()

@@ -77,7 +77,12 @@ KEYS: Final = (
     ),
     _row("http.listener", "http_listener", parsers.optional_listener, "metrics and health; `none` for none", ours=True),
     # The cluster
-    _row("controller.quorum.voters", "voters", parsers.voters, "all nodes as `id@host:port` of their Raft listeners"),
+    _row(
+        "controller.quorum.voters",
+        "voters",
+        parsers.voters,
+        "the voters as `id@host:port` of their Raft listeners; a node that is none of them is an observer",
+    ),
     _row(
         "controller.listener",
         "controller_listener",

@@ -61,8 +61,8 @@ class _Reading:
     def loaded(self) -> Loaded:
         for name in self._found:
             self._recognise(name)
-        self._check_roles_and_security()
         settings = self._with_controller_listener(self._assemble(self._field_values()))
+        self._check_roles_and_security(settings)
         validate(settings, where=self._where)
         for key, sentence in advise(settings):
             self._note(key, sentence)
@@ -143,11 +143,15 @@ class _Reading:
                 f"add listener.security.protocol.map={listener.name}:PLAINTEXT",
             )
 
-    def _check_roles_and_security(self) -> None:
+    def _check_roles_and_security(self, settings: Settings) -> None:
         roles = self._parsed("process.roles", parsers.names)
-        if roles and set(roles) != _ROLES:
+        votes = not settings.voters or any(voter.node_id == settings.node_id for voter in settings.voters)
+        wanted = _ROLES if votes else {"broker"}
+        if roles and set(roles) != wanted:
             raise self._error(
-                "process.roles", "process.roles: every node is broker,controller; other roles are not supported"
+                "process.roles",
+                f"process.roles: must be {','.join(sorted(wanted))} for a node that is "
+                f"{'one' if votes else 'none'} of controller.quorum.voters",
             )
         protocol = self._parsed("security.inter.broker.protocol", parsers.word)
         if protocol not in {None, "PLAINTEXT"}:

@@ -82,7 +82,7 @@ def page() -> str:
             *refused,
             *explained,
             "| `listeners` with `SSL`, `SASL_PLAINTEXT`, `SASL_SSL` | refused: not supported yet |\n",
-            "| `process.roles` | every node is `broker,controller`; anything else is refused |\n",
+            "| `process.roles` | `broker,controller` for a voter, `broker` for a node that is none of `controller.quorum.voters` |\n",
         )
     )
 

@@ -104,16 +104,12 @@ def _check_voters(settings: Settings) -> Iterator[tuple[str, str]]:
         yield key, f"{key}: a node id appears twice"
     if len(set(addresses)) < len(addresses):
         yield key, f"{key}: two voters have the same address"
-    if ids and settings.node_id not in ids:
-        yield (
-            key,
-            (
-                f"{key}: node {settings.node_id} is not among the voters {sorted(ids)}; "
-                "nodes that are no voters (observers) are not supported yet"
-            ),
-        )
-    if len(ids) > 1 and not settings.cluster_secret and settings.cluster_secret_file is None:
-        yield key, f"{key}: a cluster of {len(ids)} nodes needs cluster.secret.file, the same secret on every node"
+    if (
+        (len(ids) > 1 or (ids and settings.node_id not in ids))
+        and not settings.cluster_secret
+        and settings.cluster_secret_file is None
+    ):
+        yield key, f"{key}: a cluster of more than one node needs cluster.secret.file, the same secret on every node"
 
 
 def _check_sizes(settings: Settings) -> Iterator[tuple[str, str]]:

@@ -101,5 +101,6 @@ DESCRIBE_QUORUM: Final = without_records(
         term=_TERM,
         commit_index=OFFSET,
         voters=array(_QUORUM_REPLICA.field),
+        observers=array(_QUORUM_REPLICA.field),
     ),
 )

@@ -77,6 +77,7 @@ class World:
         *,
         seed: int,
         nodes: int = 3,
+        observers: int = 0,
         settings: ControllerSettings | None = None,
         mends: Mends | None = None,
     ) -> None:
@@ -92,7 +93,7 @@ class World:
         self.batch_bytes = self.random.choice([600, 5_000, 4 << 20])
         self.chunk_bytes = self.random.choice([500, 10_000])
         self.voters = tuple(Voter(node_id=NodeId(i), host=f"node{i}", port=9093) for i in range(1, nodes + 1))
-        self.nodes = {i: Node(i, SimDisk(Random(self.random.random()))) for i in range(1, nodes + 1)}
+        self.nodes = {i: Node(i, SimDisk(Random(self.random.random()))) for i in range(1, nodes + observers + 1)}
         self.applied: dict[int, bytes] = {}
         self.leaders: dict[int, int] = {}
         self.acknowledged: dict[bytes, int] = {}

@@ -134,6 +134,12 @@ class FakeConsensus:
 
     commit_index = applied_index = property(lambda self: self.index)
 
+    def observers(self) -> tuple[VoterState, ...]:
+        return ()
+
+    def is_connected(self, node_id: NodeId) -> bool:
+        return any(each.connected for each in self.voters() if each.node_id == node_id)
+
     def voters(self) -> tuple[VoterState, ...]:
         return tuple(
             VoterState(node_id=NodeId(node), match_index=RaftIndex(-1), connected=up)

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raftkafka.model import cbor
 from raftkafka.model.errors import ProtocolError
 from raftkafka.model.ids import NodeId
-from raftkafka.wire.node_auth import NodeAuthClient, NodeAuthServer
+from raftkafka.wire.node_auth import NodeAuthClient, NodeAuthServer, NodeIdentity
 
 SECRET = b"s" * 32
 
@@ -60,3 +61,32 @@ def test_arbitrary_messages_are_refused(message):
         theirs.on_proof(message)
     with pytest.raises(ProtocolError):
         client().on_challenge(message)
+
+
+def test_a_node_of_another_cluster_is_refused_by_both_sides_although_it_knows_the_secret():
+    def shake_hands(ours: str, theirs: str) -> tuple[NodeAuthClient, NodeAuthServer]:
+        dialling = NodeAuthClient(
+            secret=SECRET, node_id=NodeId(1), nonce=b"c" * 16, identity=NodeIdentity(cluster_id=ours)
+        )
+        listening = NodeAuthServer(
+            secret=SECRET, node_id=NodeId(2), nonce=b"n" * 16, identity=NodeIdentity(cluster_id=theirs)
+        )
+        _, proof = dialling.on_challenge(listening.on_first(dialling.first()))
+        listening.on_proof(proof)
+        return dialling, listening
+
+    for ours, theirs in (("a", "a"), ("", "a"), ("a", "")):
+        dialling, listening = shake_hands(ours, theirs)
+        assert (dialling.peer_identity.cluster_id, listening.peer_identity.cluster_id) == (theirs, ours)
+    with pytest.raises(ProtocolError, match="node 2 belongs to cluster b, node 1 to cluster a"):
+        shake_hands("a", "b")
+
+
+def test_what_a_node_says_of_itself_is_part_of_the_proof():
+    dialling = NodeAuthClient(secret=SECRET, node_id=NodeId(1), nonce=b"c" * 16)
+    listening = server()
+    challenge = listening.on_first(dialling.first())
+    *fields, directory_id, proof = cbor.decode(challenge, size_max=256)
+    assert directory_id == b""
+    with pytest.raises(ProtocolError, match="secret"):
+        dialling.on_challenge(cbor.encode([*fields, b"d" * 16, proof]))

@@ -17,7 +17,9 @@ from raftkafka.adapters.raft.prevote import PreVote
 from raftkafka.adapters.raft.serializer import LibraryJournal, SnapshotSerializer
 from raftkafka.adapters.raft.snapshot import SnapshotStore
 from raftkafka.adapters.raft.transport import RaftTransport
+from raftkafka.adapters.raft.voters import Quorum, VoterBook
 from raftkafka.model.ids import NodeId, RaftIndex
+from raftkafka.ports.consensus import RaftVoter
 from raftkafka.ports.probe import NullProbe
 from tests.simulation.raft.disk import SimDisk
 
@@ -67,6 +69,7 @@ class LoneVoter:
         self.network = FakeNetwork()
         self.machine = ListMachine()
         self.failures: list[BaseException] = []
+        self.directories: dict[int, bytes] = {}
         self.now = 0.0
 
     async def open(self, *, entries: tuple[Entry, ...] = (), term: int = 0, restarted: bool = False) -> LoneVoter:
@@ -84,9 +87,18 @@ class LoneVoter:
         for entry in entries:
             self.journal.append(entry)
         self.journal.set_term(term, None)
+        voters = [RaftVoter(node_id=NodeId(each), host=f"node{each}", port=9093) for each in (1, *self.others)]
+        self.book = VoterBook(voters, lambda: self.transport.regroup())
+        self.quorum = Quorum(
+            node_id=NodeId(1),
+            directory_id=lambda: b"1" * 16,
+            book=self.book,
+            directory_of=lambda node_id: self.directories.get(node_id, b"%d" % node_id * 16),
+        )
         self.transport = RaftTransport(
             network=self.network,  # type: ignore[arg-type]
             journal=self.journal,
+            quorum=self.quorum,
             mends_in_force=self.mends,
             now=lambda: self.now,
         )
@@ -94,7 +106,7 @@ class LoneVoter:
             node_id=NodeId(1),
             others=self.others,
             conf=SyncObjConf(
-                journalFile=LibraryJournal(self.journal, commit_index=1),
+                journalFile=LibraryJournal(self.journal, book=self.book, commit_index=1),
                 autoTick=False,
                 raftMinTimeout=0.2,
                 raftMaxTimeout=0.4,
@@ -108,11 +120,18 @@ class LoneVoter:
             durable_index=lambda: (
                 self.journal.durable_index if self.mends.own_sync_counts else self.journal.entries[-1][1]
             ),
+            is_committable=lambda index: self.quorum.is_majority(
+                {
+                    *self.quorum.own,
+                    *(each for each in self.quorum.others if self.core.match_index(each) >= index),
+                }
+            ),
         )
         self.store = SnapshotStore(self.disk, "/raft")  # type: ignore[arg-type]
         self.serializer = SnapshotSerializer(
             store=self.store,
             machine=self.machine,
+            book=self.book,
             applied_index=lambda: self.core.applied_index,
             on_failure=self.failures.append,
             on_written=lambda: None,
@@ -121,7 +140,7 @@ class LoneVoter:
         self.core.use_serializer(self.serializer)
         self.pre_vote = PreVote(
             core=self.core,
-            others=self.others,
+            quorum=self.quorum,
             silence_s=0.2,
             random=Random(1),
             send=self.network.send,

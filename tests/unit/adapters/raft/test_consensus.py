@@ -61,7 +61,7 @@ class Cluster:
         self.machines = {}
         self.fatal = []
 
-    def make(self, node_id, *, secret=SECRET, settings=None):
+    def make(self, node_id, *, secret=SECRET, settings=None, cluster_id=""):
         self.machines[node_id] = Machine()
         return RaftConsensus(
             node_id=NodeId(node_id),
@@ -74,6 +74,7 @@ class Cluster:
             machine=self.machines[node_id],
             probe=NullProbe(),
             random=Random(node_id),
+            cluster_id=lambda: cluster_id,
             on_fatal=self.fatal.append,
         )
 
@@ -168,10 +169,43 @@ async def test_a_port_in_use_is_named(tmp_path):
         await cluster.start(1)
 
 
-async def test_a_node_that_is_no_voter_does_not_start(tmp_path):
+async def test_an_observer_follows_without_a_vote_and_returns_with_what_it_had(tmp_path):
+    async with cluster_of(tmp_path, 3) as cluster:
+        leader = await cluster.leader()
+        for number in range(60):
+            await leader.propose(b"%d" % number, timeout_s=5)
+        observer = await cluster.start(7)
+        await until(lambda: cluster.machines[7].log == cluster.machines[leader.node_id].log)
+        assert (observer.port, observer.leader_id, observer.waiting_for) == (None, leader.node_id, None)
+        assert [state.node_id for state in leader.voters()] == [1, 2, 3]
+        await until(lambda: [state.match_index for state in leader.observers()] == [leader.commit_index])
+        assert [(state.node_id, state.connected) for state in leader.observers()] == [(7, True)]
+        for node_id in [each for each in (1, 2, 3) if each != leader.node_id]:
+            await cluster.stop(node_id)
+        # Two voters and an observer are left of three voters: the observer makes no majority.
+        await until(lambda: not leader.is_leader)
+        await until(lambda: "connected to 1 of 3" in str(observer.waiting_for))
+        assert not observer.is_leader
+        await cluster.stop(7)
+        for node_id in (1, 2, 3):
+            if node_id not in cluster.nodes:
+                await cluster.start(node_id)
+        leader = await cluster.leader()
+        await leader.propose(b"more", timeout_s=5)
+        await cluster.start(7)
+        await until(lambda: cluster.machines[7].log == cluster.machines[leader.node_id].log)
+
+
+async def test_a_node_of_another_cluster_is_refused_and_both_are_named(tmp_path, caplog):
+    caplog.set_level(logging.WARNING, "raftkafka.raft")
     async with cluster_of(tmp_path, 3, started=False) as cluster:
-        with pytest.raises(StartupError, match=r"node 7 is not one of controller\.quorum\.voters"):
-            await cluster.make(7).start()
+        await cluster.start(1, cluster_id="ours")
+        await cluster.start(2, cluster_id="theirs")
+        await until(lambda: "node 1 belongs to cluster ours, node 2 to cluster theirs" in caplog.text)
+        assert cluster.nodes[1].leader_id is None
+        # Who does not know its cluster yet is taken in.
+        await cluster.start(3)
+        await cluster.leader()
 
 
 async def test_heartbeats_too_rare_for_the_election_timeout_are_refused(tmp_path):
@@ -333,18 +367,16 @@ async def test_a_pickle_runs_nothing_wherever_it_is_put(tmp_path, as_voter):
         assert not planted.exists()
 
 
-async def test_an_unknown_node_and_a_wrong_secret_are_refused(tmp_path, caplog):
+async def test_the_own_id_and_a_wrong_secret_are_refused(tmp_path, caplog):
     caplog.set_level(logging.WARNING, "raftkafka.raft")
     async with cluster_of(tmp_path, 3, started=False) as cluster:
         node = await cluster.start(1)
-        for node_id, secret in ((7, SECRET), (1, SECRET)):
-            hostile = await Hostile.to(node)
-            await hostile.authenticate(node_id=node_id, secret=secret)
-            assert await hostile.is_closed()
+        hostile = await Hostile.to(node)
+        await hostile.authenticate(node_id=1)
+        assert await hostile.is_closed()
         await cluster.start(2, secret=b"another secret")
         await until(lambda: "does not know this cluster's secret" in caplog.text)
-        assert "node 7 is not another voter of this cluster" in caplog.text
-        assert "node 1 is not another voter of this cluster" in caplog.text
+        assert "node 1 is not another node of this cluster" in caplog.text
         assert "connected to 0 of 2" in str(node.waiting_for)
 
 

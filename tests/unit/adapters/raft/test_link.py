@@ -101,7 +101,7 @@ async def test_frames_arrive_whole_however_they_are_cut():
 async def test_a_long_frame_is_refused_before_it_is_buffered(limit, caplog):
     caplog.set_level(logging.WARNING, "raftkafka.raft")
     _, server, _, far = shake_hands() if limit == "after" else pair()
-    server.data_received(struct.pack("<I", 129 if limit == "before" else links.FRAME_MAX_BYTES + 1))
+    server.data_received(struct.pack("<I", 257 if limit == "before" else links.FRAME_MAX_BYTES + 1))
     assert far.aborted
     assert len(caplog.records) == 1
     assert "192.0.2.1" in caplog.text

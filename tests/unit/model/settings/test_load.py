@@ -148,7 +148,12 @@ def test_an_unknown_key_names_the_nearest() -> None:
         ("controller.quorum.voters=1@localhost", 1, "not of the form id@host:port"),
         ("controller.quorum.voters=1@:9093", 1, "has no host"),
         (THREE_VOTERS + "broker.id=1", 1, "needs cluster.secret.file"),
-        (THREE_VOTERS + "broker.id=4\ncluster.secret.file=s", 1, "observers) are not supported yet"),
+        (THREE_VOTERS + "broker.id=4", 1, "needs cluster.secret.file"),
+        (
+            THREE_VOTERS + "broker.id=4\ncluster.secret.file=s\nprocess.roles=broker,controller",
+            4,
+            "must be broker for a node",
+        ),
         ("controller.quorum.voters=1@localhost:1,1@localhost:2", 1, "twice"),
         ("controller.quorum.voters=1@localhost:1,2@localhost:1", 1, "the same address"),
         ("node.id=1\nbroker.id=2", 2, "differ"),
