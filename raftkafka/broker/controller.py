@@ -18,7 +18,7 @@ from raftkafka.broker import background
 from raftkafka.broker.controller_queue import ControllerQueue, Decide
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.sessions import Sessions
-from raftkafka.metadata.decide import Decision, brokers, partitions, topics
+from raftkafka.metadata.decide import Decision, brokers, partitions, producers, topics
 from raftkafka.metadata.image import Broker, Defaults, Image
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.broker_lifecycle import (
@@ -27,6 +27,7 @@ from raftkafka.model.api.broker_lifecycle import (
     BrokerHeartbeatResponse,
     BrokerRegistration,
 )
+from raftkafka.model.api.producers import AllocateProducerIds
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NodeId, Term, TopicId
@@ -102,6 +103,8 @@ class Controller:
                 return await self._submit(
                     lambda image: topics.decide_delete_topics(image, request, delete_topic_enable=enabled)
                 )
+            case AllocateProducerIds():
+                return await self._submit(lambda image: producers.decide_allocate_producer_ids(image, request))
             case _:
                 raise ApiError(ErrorCode.INVALID_REQUEST, f"{type(request).__name__} is not for the controller")
 

@@ -17,6 +17,7 @@ from raftkafka.broker.handlers.fetch import FetchHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
 from raftkafka.broker.handlers.produce import ProduceHandler
+from raftkafka.broker.handlers.producers import ProducersHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.broker_lifecycle import AlterPartition, BrokerHeartbeat, BrokerRegistration
@@ -25,6 +26,7 @@ from raftkafka.model.api.delete_records import DeleteRecords
 from raftkafka.model.api.fetch import Fetch
 from raftkafka.model.api.offsets import ListOffsets, OffsetForLeaderEpoch
 from raftkafka.model.api.produce import Produce
+from raftkafka.model.api.producers import AllocateProducerIds, InitProducerId
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
@@ -49,6 +51,7 @@ class Dispatch:
         metadata: MetadataHandler,
         topics: TopicsHandler,
         controller: ControllerHandler,
+        producers: ProducersHandler,
         probe: Probe,
         now: Callable[[], float],
     ) -> None:
@@ -69,6 +72,8 @@ class Dispatch:
             BrokerRegistration: controller.register,
             BrokerHeartbeat: controller.heartbeat,
             AlterPartition: controller.alter_partition,
+            InitProducerId: producers.init_producer_id,
+            AllocateProducerIds: controller.allocate_producer_ids,
         }
         self._handlers = {kind: (kind.api_key.name, handler) for kind, handler in handlers.items()}
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from raftkafka.metadata import election
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.commands import (
+    AllocateProducerIdBlock,
     BeginControlledShutdown,
     ChangePartition,
     Command,
@@ -39,9 +40,13 @@ from raftkafka.model.ids import (
     BrokerEpoch,
     NodeId,
     PartitionIndex,
+    ProducerId,
     RaftIndex,
     TopicPartition,
 )
+
+PRODUCER_ID_MAX: Final = (1 << 63) - 1
+"""The batch header has 64 bits for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +262,20 @@ def _review(draft: Draft, topic: Topic) -> None:
         _set(draft, topic, partition, election.reviewed(partition, rules, draft.active))
 
 
+def _allocate_producer_ids(draft: Draft, _: RaftIndex, command: AllocateProducerIdBlock) -> ErrorCode:
+    broker, error = _broker(draft, command.node_id, command.epoch)
+    if broker is None:
+        return error
+    if command.count < 1 or command.start + command.count > PRODUCER_ID_MAX:
+        return ErrorCode.INVALID_REQUEST
+    if command.start != draft.next_producer_id:
+        # Given to another broker meanwhile: an id is given once.
+        return ErrorCode.INVALID_UPDATE_VERSION
+    draft.next_producer_id = ProducerId(command.start + command.count)
+    draft.set_broker(replace(broker, producer_id_block=command.start))
+    return ErrorCode.NONE
+
+
 def _why_not_isr(draft: Draft, partition: Partition, command: ChangePartition) -> ErrorCode:
     """NONE for an ISR that differs from the one in force and may replace it."""
     members = command.isr or ()
@@ -315,4 +334,5 @@ _APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorC
     ChangePartition: _change_partition,
     LoseReplica: _lose_replica,
     SetDefaults: _set_defaults,
+    AllocateProducerIdBlock: _allocate_producer_ids,
 }

@@ -25,6 +25,7 @@ from raftkafka.model.ids import (
     NodeId,
     PartitionEpoch,
     PartitionIndex,
+    ProducerId,
     TopicId,
 )
 
@@ -142,6 +143,16 @@ class SetDefaults:
     unclean_leader_election: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllocateProducerIdBlock:
+    """The producer ids from `start` on, `count` of them, are this broker's (KIP-730). Refused unless `start` is the next."""
+
+    node_id: NodeId
+    epoch: BrokerEpoch
+    start: ProducerId
+    count: int
+
+
 Command = (
     InitializeCluster
     | RegisterBroker
@@ -153,6 +164,7 @@ Command = (
     | ChangePartition
     | LoseReplica
     | SetDefaults
+    | AllocateProducerIdBlock
 )
 
 
@@ -331,6 +343,7 @@ _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     ChangePartition: (8, 1),
     LoseReplica: (9, 1),
     SetDefaults: (10, 1),
+    AllocateProducerIdBlock: (20, 1),
 }
 
 _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
@@ -344,6 +357,7 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     ChangePartition: _pack_change,
     LoseReplica: lambda each: (each.node_id, each.epoch, each.topic_id, each.partition),
     SetDefaults: lambda each: (each.min_insync_replicas, each.unclean_leader_election),
+    AllocateProducerIdBlock: lambda each: (each.node_id, each.epoch, each.start, each.count),
 }
 
 _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
@@ -363,5 +377,8 @@ _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
     ),
     (10, 1): lambda least, unclean: SetDefaults(
         min_insync_replicas=_int(least), unclean_leader_election=_bool(unclean)
+    ),
+    (20, 1): lambda node, epoch, start, count: AllocateProducerIdBlock(
+        node_id=_int(node), epoch=_int(epoch), start=_int(start), count=_int(count)
     ),
 }

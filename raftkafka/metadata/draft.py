@@ -26,6 +26,7 @@ class Draft:
         self.brokers = base.brokers
         self.topics = base.topics
         self.topic_ids = base.topic_ids
+        self.next_producer_id = base.next_producer_id
         self.active = {broker.node_id for broker in base.brokers.values() if broker.active}
         self._brokers: dict[NodeId, Broker] | None = None
         self._topics: dict[TopicId, Topic] | None = None
@@ -103,6 +104,7 @@ class Draft:
             topics=self.topics if self._topics is None else MappingProxyType(self._topics),
             topic_ids=self.topic_ids if self._topic_ids is None else MappingProxyType(self._topic_ids),
             defaults=self.defaults,
+            next_producer_id=self.next_producer_id,
         )
         return image, changes
 

@@ -20,12 +20,14 @@ from typing import Final
 from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
 from raftkafka.model.ids import (
     NO_NODE,
+    NO_PRODUCER_ID,
     BrokerEpoch,
     DirectoryId,
     LeaderEpoch,
     NodeId,
     PartitionEpoch,
     PartitionIndex,
+    ProducerId,
     TopicId,
     TopicPartition,
 )
@@ -55,6 +57,8 @@ class Broker:
     directories: tuple[DirectoryId, ...] = ()
     fenced: bool = True
     in_controlled_shutdown: bool = False
+    producer_id_block: ProducerId = NO_PRODUCER_ID
+    """The first id of the last block of producer ids that this registration got."""
 
     @property
     def active(self) -> bool:
@@ -109,6 +113,8 @@ class Image:
     topics: Mapping[TopicId, Topic]
     topic_ids: Mapping[str, TopicId]
     defaults: Defaults = Defaults()
+    next_producer_id: ProducerId = ProducerId(0)
+    """No id from here on has been given to anybody."""
 
     @staticmethod
     def empty() -> Image:

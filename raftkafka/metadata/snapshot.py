@@ -1,7 +1,7 @@
 """The image as bytes, whole: what a Raft snapshot carries.
 
-Floor 1, pure. The round trip is exact. `[version, cluster id, feature level, defaults, [broker...], [topic...]]` in CBOR; a
-version that is not known stops the node, as an unknown command does.
+Floor 1, pure. The round trip is exact. `[version, cluster id, feature level, defaults, [broker...], next
+producer id, [topic...]]` in CBOR; a version that is not known stops the node, as an unknown command does.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ def encode(image: Image) -> bytes:
 def pieces(image: Image) -> Iterator[bytes]:
     """The bytes of `encode`, a piece at a time: whoever shares an event loop gives it back in between."""
     defaults = (image.defaults.min_insync_replicas, image.defaults.unclean_leader_election)
-    yield _array_header(6) + b"".join(map(cbor.encode, (VERSION, image.cluster_id, image.feature_level, defaults)))
+    yield _array_header(7) + b"".join(map(cbor.encode, (VERSION, image.cluster_id, image.feature_level, defaults)))
     yield cbor.encode([_packed_broker(broker) for broker in image.brokers.values()])
+    yield cbor.encode(int(image.next_producer_id))
     gathered = [_array_header(len(image.topics))]
     count = 0
     for topic in image.topics.values():
@@ -66,7 +67,8 @@ def decode(data: bytes | memoryview) -> Image:
         version, *fields = cbor.decode(data, size_max=SNAPSHOT_BYTES_MAX)
         if version != VERSION:
             raise UnknownCommandError(f"metadata snapshot version {version} is unknown here: upgrade this node")
-        cluster_id, feature_level, (min_insync_replicas, unclean), packed_brokers, packed_topics = fields
+        cluster_id, feature_level, defaults, packed_brokers, next_producer_id, packed_topics = fields
+        min_insync_replicas, unclean = defaults
         brokers = [_broker(*each) for each in packed_brokers]
         topics = [_topic(*each) for each in packed_topics]
     except (ProtocolError, ValueError, TypeError) as error:
@@ -78,6 +80,7 @@ def decode(data: bytes | memoryview) -> Image:
         topics=MappingProxyType({topic.topic_id: topic for topic in topics}),
         topic_ids=MappingProxyType({topic.name: topic.topic_id for topic in topics}),
         defaults=Defaults(min_insync_replicas=min_insync_replicas, unclean_leader_election=unclean),
+        next_producer_id=next_producer_id,
     )
 
 
@@ -91,11 +94,13 @@ def _packed_broker(broker: Broker) -> tuple[object, ...]:
         broker.directories,
         broker.fenced,
         broker.in_controlled_shutdown,
+        broker.producer_id_block,
     )
 
 
 def _broker(*fields: Any) -> Broker:
-    node_id, epoch, incarnation_id, listeners, rack, directories, fenced, in_controlled_shutdown = fields
+    node_id, epoch, incarnation_id, listeners, rack, directories, *state = fields
+    fenced, in_controlled_shutdown, producer_id_block = state
     return Broker(
         node_id=node_id,
         epoch=epoch,
@@ -105,6 +110,7 @@ def _broker(*fields: Any) -> Broker:
         directories=tuple(directories),
         fenced=fenced,
         in_controlled_shutdown=in_controlled_shutdown,
+        producer_id_block=producer_id_block,
     )
 
 

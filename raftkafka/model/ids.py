@@ -26,6 +26,9 @@ LeaderEpoch = NewType("LeaderEpoch", int)
 PartitionEpoch = NewType("PartitionEpoch", int)
 """Counts every change of a partition's metadata, ISR moves included; the compare-and-set key of AlterPartition."""
 
+ProducerId = NewType("ProducerId", int)
+"""Given out once in the life of a cluster; what it wrote is numbered, so that a repetition is recognized (KIP-98)."""
+
 Term = NewType("Term", int)
 RaftIndex = NewType("RaftIndex", int)
 TimestampMs = NewType("TimestampMs", int)
@@ -35,6 +38,7 @@ NO_NODE = NodeId(-1)
 NO_OFFSET = Offset(-1)
 NO_EPOCH = LeaderEpoch(-1)
 NO_BROKER_EPOCH = BrokerEpoch(-1)
+NO_PRODUCER_ID = ProducerId(-1)
 NO_TIMESTAMP = TimestampMs(-1)
 NO_TOPIC_ID = TopicId(bytes(16))
 

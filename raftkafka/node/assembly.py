@@ -28,12 +28,14 @@ from raftkafka.broker.handlers.fetch import FetchHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
 from raftkafka.broker.handlers.produce import ProduceHandler
+from raftkafka.broker.handlers.producers import ProducersHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.broker.housekeeping import Duty, Housekeeping
 from raftkafka.broker.isr import IsrProposer
 from raftkafka.broker.log_dirs import LogDirs
 from raftkafka.broker.membership import Membership
 from raftkafka.broker.metadata_store import MetadataStore
+from raftkafka.broker.producer_ids import ProducerIds
 from raftkafka.broker.reconciler import Reconciler
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.broker.statistics import StatisticsReader
@@ -215,6 +217,14 @@ def assemble(
         ),
         topics=TopicsHandler(channel=channel, store=store),
         controller=ControllerHandler(controller=controller),
+        producers=ProducersHandler(
+            ids=ProducerIds(
+                node_id=node_id,
+                broker_epoch=lambda: membership.broker_epoch,
+                channel=channel,
+                timeout_s=timeout_s,
+            )
+        ),
         probe=probe,
         now=now,
     )

@@ -1,4 +1,4 @@
-"""BrokerRegistration, BrokerHeartbeat, AlterPartition: from the nodes of this cluster to the controller.
+"""BrokerRegistration, BrokerHeartbeat, AlterPartition, AllocateProducerIds: from the nodes of this cluster to the controller.
 
 Floor 3. These change who leads what, so nobody but an authenticated node may ask, and only in its own name.
 """
@@ -14,6 +14,7 @@ from raftkafka.model.api.broker_lifecycle import (
     BrokerRegistration,
     BrokerRegistrationResponse,
 )
+from raftkafka.model.api.producers import AllocateProducerIds, AllocateProducerIdsResponse
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NodeId
@@ -48,6 +49,17 @@ class ControllerHandler:
         except ApiError as error:
             return AlterPartitionResponse(error_code=error.code)
         assert isinstance(answer, AlterPartitionResponse)
+        return answer
+
+    async def allocate_producer_ids(
+        self, context: RequestContext, request: AllocateProducerIds
+    ) -> AllocateProducerIdsResponse:
+        try:
+            _own_name(context, request.broker_id)
+            answer = await self._controller.handle(request)
+        except ApiError as error:
+            return AllocateProducerIdsResponse(error_code=error.code)
+        assert isinstance(answer, AllocateProducerIdsResponse)
         return answer
 
 

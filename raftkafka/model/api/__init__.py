@@ -33,6 +33,12 @@ from raftkafka.model.api.offsets import (
     OffsetForLeaderEpochResponse,
 )
 from raftkafka.model.api.produce import Produce, ProduceResponse
+from raftkafka.model.api.producers import (
+    AllocateProducerIds,
+    AllocateProducerIdsResponse,
+    InitProducerId,
+    InitProducerIdResponse,
+)
 from raftkafka.model.api.sasl import SaslAuthenticate, SaslAuthenticateResponse, SaslHandshake, SaslHandshakeResponse
 from raftkafka.model.api.topics import CreateTopics, CreateTopicsResponse, DeleteTopics, DeleteTopicsResponse
 
@@ -51,6 +57,8 @@ Request = (
     | BrokerRegistration
     | BrokerHeartbeat
     | AlterPartition
+    | InitProducerId
+    | AllocateProducerIds
     | SaslHandshake
     | SaslAuthenticate
 )
@@ -69,6 +77,8 @@ Response = (
     | BrokerRegistrationResponse
     | BrokerHeartbeatResponse
     | AlterPartitionResponse
+    | InitProducerIdResponse
+    | AllocateProducerIdsResponse
     | SaslHandshakeResponse
     | SaslAuthenticateResponse
 )

@@ -12,6 +12,7 @@ from raftkafka.wire.native.delete_records import DELETE_RECORDS
 from raftkafka.wire.native.fetch import FETCH
 from raftkafka.wire.native.offsets import LIST_OFFSETS, OFFSET_FOR_LEADER_EPOCH
 from raftkafka.wire.native.produce import PRODUCE
+from raftkafka.wire.native.producers import ALLOCATE_PRODUCER_IDS, INIT_PRODUCER_ID
 from raftkafka.wire.native.rows import Api
 from raftkafka.wire.native.sasl import SASL_AUTHENTICATE, SASL_HANDSHAKE
 from raftkafka.wire.native.topics import CREATE_TOPICS, DELETE_TOPICS
@@ -26,6 +27,7 @@ APIS: Final[dict[int, Api]] = {
     ApiKey.CREATE_TOPICS: CREATE_TOPICS,
     ApiKey.DELETE_TOPICS: DELETE_TOPICS,
     ApiKey.DELETE_RECORDS: DELETE_RECORDS,
+    ApiKey.INIT_PRODUCER_ID: INIT_PRODUCER_ID,
     ApiKey.OFFSET_FOR_LEADER_EPOCH: OFFSET_FOR_LEADER_EPOCH,
     ApiKey.SASL_AUTHENTICATE: SASL_AUTHENTICATE,
     ApiKey.DESCRIBE_QUORUM: DESCRIBE_QUORUM,
@@ -33,6 +35,7 @@ APIS: Final[dict[int, Api]] = {
     ApiKey.DESCRIBE_CLUSTER: DESCRIBE_CLUSTER,
     ApiKey.BROKER_REGISTRATION: BROKER_REGISTRATION,
     ApiKey.BROKER_HEARTBEAT: BROKER_HEARTBEAT,
+    ApiKey.ALLOCATE_PRODUCER_IDS: ALLOCATE_PRODUCER_IDS,
 }
 
 API_VERSIONS_RESPONSE: Final = ApiVersionsResponse(

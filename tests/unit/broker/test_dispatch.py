@@ -11,12 +11,15 @@ from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
+from raftkafka.broker.handlers.producers import ProducersHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
+from raftkafka.broker.producer_ids import ProducerIds
 from raftkafka.model.api.cluster import ApiVersions, DescribeCluster
 from raftkafka.model.api.keys import ApiKey
 from raftkafka.model.api.offsets import ListOffsets
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.model.ids import NodeId
 
 OF_THE_CONNECTION = {ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE}
 CONTEXT = RequestContext(listener="PLAINTEXT", client_address="test")
@@ -43,6 +46,11 @@ async def dispatch(world) -> Dispatch:
         ),
         topics=TopicsHandler(channel=world.channel, store=world.store),
         controller=ControllerHandler(controller=world.controller),
+        producers=ProducersHandler(
+            ids=ProducerIds(
+                node_id=NodeId(1), broker_epoch=lambda: world.epoch(1), channel=world.channel, timeout_s=1.0
+            )
+        ),
         probe=world.probe,
         now=asyncio.get_running_loop().time,
     )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from raftkafka.metadata.apply import apply_all
 from raftkafka.metadata.commands import (
+    AllocateProducerIdBlock,
     BeginControlledShutdown,
     ChangePartition,
     CreateTopic,
@@ -29,6 +30,7 @@ from raftkafka.model.ids import (
     NodeId,
     PartitionEpoch,
     PartitionIndex,
+    ProducerId,
     RaftIndex,
     TopicId,
 )
@@ -200,6 +202,13 @@ commands = st.one_of(
     st.builds(FenceBroker, node_id=_nodes, epoch=_epochs),
     st.builds(UnfenceBroker, node_id=_nodes, epoch=_epochs),
     st.builds(BeginControlledShutdown, node_id=_nodes, epoch=_epochs),
+    st.builds(
+        AllocateProducerIdBlock,
+        node_id=_nodes,
+        epoch=_epochs,
+        start=st.integers(0, 3).map(lambda each: ProducerId(each * 2)) | st.just(ProducerId((1 << 63) - 2)),
+        count=st.integers(-1, 2),
+    ),
     st.builds(
         CreateTopic,
         name=st.sampled_from(["a", "b", "c.d", "c_d", ".", "x/y", ""]) | _text,

@@ -11,10 +11,20 @@ import pytest
 from hypothesis import strategies as st
 
 from raftkafka.model import ids
-from raftkafka.model.api import broker_lifecycle, cluster, delete_records, fetch, offsets, produce, sasl, topics
+from raftkafka.model.api import (
+    broker_lifecycle,
+    cluster,
+    delete_records,
+    fetch,
+    offsets,
+    produce,
+    producers,
+    sasl,
+    topics,
+)
 from raftkafka.model.errors import ErrorCode
 
-_MODULES = (broker_lifecycle, cluster, delete_records, fetch, offsets, produce, sasl, topics)
+_MODULES = (broker_lifecycle, cluster, delete_records, fetch, offsets, produce, sasl, topics, producers)
 _INT32 = st.integers(0, 2**31 - 1)
 _OR_NONE_32 = st.integers(-1, 2**31 - 1)
 _OR_NONE_64 = st.integers(-1, 2**63 - 1)
@@ -28,11 +38,13 @@ _NEWTYPES = {
     ids.Term: st.integers(0, 2**63 - 1),
     ids.RaftIndex: _OR_NONE_64,
     ids.TimestampMs: _OR_NONE_64,
+    ids.ProducerId: _OR_NONE_64,
     ids.TopicId: st.binary(min_size=16, max_size=16),
     ids.DirectoryId: st.binary(min_size=16, max_size=16),
 }
 _RANGES = {
     "broker_id": _INT32,
+    "producer_epoch": st.integers(-1, 2**15 - 1),
     "acks": st.integers(-1, 1),
     "isolation_level": st.integers(0, 1),
     "api_key": st.integers(0, 100),
