@@ -320,6 +320,9 @@ class OsDisk:
         with _failures("sync the directory", path):
             _sync_directory(path)
 
+    async def sync_names(self, path: str) -> None:
+        await self._run(lambda: self.sync_dir(path))
+
     def lock(self, path: str) -> OsLock:
         with _failures("lock", path):
             fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)

@@ -49,6 +49,7 @@ class _OpenDirectory:
     recovery_points: _Offsets
     watermarks: _Offsets
     log_starts: _Offsets
+    cleaner_offsets: _Offsets
     deleted: set[tuple[str, int]] = field(default_factory=set)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
@@ -115,6 +116,7 @@ class LogDirs:
             recovery_points=directory.read_offsets(checkpoint.RECOVERY_POINT_FILE),
             watermarks=directory.read_offsets(checkpoint.HIGH_WATERMARK_FILE),
             log_starts=directory.read_offsets(checkpoint.LOG_START_FILE),
+            cleaner_offsets=directory.read_offsets(checkpoint.CLEANER_FILE),
         )
         for key, topic in opened.found.items():
             other = self._dir_of.setdefault(key, opened)
@@ -205,6 +207,7 @@ class LogDirs:
             recovery_point=Offset(opened.recovery_points.get(name, 0) if existed else 0),
             log_start_offset=Offset(opened.log_starts.get(name, 0) if existed else 0),
             now_ms=self._clock.now_ms(),
+            cleaned_until=Offset(opened.cleaner_offsets.get(name, 0) if existed else 0),
         )
         partition = Partition(
             log=log,
@@ -236,7 +239,7 @@ class LogDirs:
 
     async def _forget_checkpoints(self, opened: _OpenDirectory, name: tuple[str, int]) -> None:
         """What the checkpoints say of an older topic of that name must never be believed of the new one."""
-        known = (opened.recovery_points, opened.watermarks, opened.log_starts)
+        known = (opened.recovery_points, opened.watermarks, opened.log_starts, opened.cleaner_offsets)
         if name in opened.deleted or any(name in offsets for offsets in known):
             for offsets in known:
                 offsets.pop(name, None)
@@ -244,6 +247,7 @@ class LogDirs:
             await self._write_watermarks(opened)
             await self._write_recovery_points(opened)
             await self._write_log_starts(opened)
+            await self._write_cleaner_offsets(opened)
 
     def _emptiest(self) -> _OpenDirectory:
         online = [opened for opened in self._dirs if opened.failed is None]
@@ -324,6 +328,15 @@ class LogDirs:
                 if self._dirs[at].partitions.get(partition.topic_partition) is partition and partition.offline is None:
                     self._delete_old_segments(partition)
 
+    def online_partitions(self) -> list[Partition]:
+        return [each for opened in self._online() for each in opened.partitions.values() if each.offline is None]
+
+    async def save_cleaner_offset(self, partition: Partition) -> None:
+        """Note how far the log has been compacted."""
+        opened = self._dir_of.get(partition.topic_partition)
+        if opened is not None and opened.failed is None:
+            await self._write_cleaner_offsets(opened)
+
     async def flush_all(self) -> None:
         for opened in self._online():
             for partition in opened.partitions.values():
@@ -402,6 +415,8 @@ class LogDirs:
             await opened.directory.write_offsets(checkpoint.HIGH_WATERMARK_FILE, {**opened.watermarks, **offsets})
 
     async def _write_recovery_points(self, opened: _OpenDirectory) -> None:
+        # First: a log that was cut needs its limit until this file says no more than it holds.
+        await self._write_cleaner_offsets(opened)
         async with opened.writing:
             points = [(each, each.log.recovery_point) for each in opened.partitions.values()]
             offsets = {_name(each): point for each, point in points}
@@ -415,6 +430,17 @@ class LogDirs:
         async with opened.writing:
             offsets = {_name(each): each.log.log_start_offset for each in opened.partitions.values()}
             await opened.directory.write_offsets(checkpoint.LOG_START_FILE, {**opened.log_starts, **offsets})
+
+    async def _write_cleaner_offsets(self, opened: _OpenDirectory) -> None:
+        async with opened.writing:
+            offsets = {
+                _name(each): each.log.compactor.cleaned_until
+                for each in opened.partitions.values()
+                if each.log.compactor.cleaned_until > 0
+            }
+            known = {name: offset for name, offset in opened.cleaner_offsets.items() if name not in offsets}
+            if offsets or known:
+                await opened.directory.write_offsets(checkpoint.CLEANER_FILE, {**known, **offsets})
 
     def _failed(self, opened: _OpenDirectory, error: StorageError) -> None:
         opened.failed = error

@@ -51,10 +51,9 @@ def _ratio(value: str) -> str | None:
 
 
 def _cleanup_policy(value: str) -> str | None:
-    if "compact" in [each.strip() for each in value.split(",")]:
-        # Until there is compaction, retention would remove what the user expects it to keep.
-        return "compaction is not supported yet"
-    return None if value.strip() == "delete" else "delete is wanted"
+    policies = [each.strip() for each in value.split(",")]
+    fits = all(each in ("compact", "delete") for each in policies) and len(set(policies)) == len(policies)
+    return None if fits else "compact, delete or both are wanted"
 
 
 _CHECKS: Final[Mapping[str, Callable[[str], str | None]]] = {

@@ -16,6 +16,7 @@ from uuid import UUID
 from raftkafka.adapters.peers import NodePeers
 from raftkafka.adapters.prometheus import PrometheusProbe
 from raftkafka.adapters.raft.consensus import RaftConsensus
+from raftkafka.broker.cleaner import LogCleaner
 from raftkafka.broker.controller import Controller
 from raftkafka.broker.controller_channel import ControllerChannel
 from raftkafka.broker.controller_queue import ControllerQueue
@@ -256,7 +257,9 @@ def assemble(
         http=None
         if settings.http_listener is None
         else HttpServer(listener=settings.http_listener, metrics=probe.expose, ready=ready),
-        housekeeping=Housekeeping(_duties(settings, log_dirs, isr, replicas)),
+        housekeeping=Housekeeping(
+            _duties(settings, log_dirs, isr, replicas, LogCleaner(logs=log_dirs, settings=settings.log, clock=clock))
+        ),
         loop_delay=LoopDelayMeter(probe),
     )
 
@@ -266,7 +269,9 @@ def _address(store: MetadataStore, node_id: NodeId) -> tuple[str, int] | None:
     return None if broker is None else (broker.listeners[0].host, broker.listeners[0].port)
 
 
-def _duties(settings: Settings, log_dirs: LogDirs, isr: IsrProposer, replicas: ReplicaTable) -> list[Duty]:
+def _duties(
+    settings: Settings, log_dirs: LogDirs, isr: IsrProposer, replicas: ReplicaTable, cleaner: LogCleaner
+) -> list[Duty]:
     async def sweep_isr() -> None:
         isr.sweep(replicas)
 
@@ -296,6 +301,7 @@ def _duties(settings: Settings, log_dirs: LogDirs, isr: IsrProposer, replicas: R
             interval_s=settings.log.producer_id_expiration_check_interval_ms / 1000,
             work=log_dirs.expire_producers,
         ),
+        Duty(name="compaction", interval_s=settings.log.cleaner_backoff_ms / 1000, work=cleaner.clean_all),
         Duty(name="ISR", interval_s=settings.replica.lag_time_max_ms / 2000, work=sweep_isr),
     ]
     if settings.log.flush_policy is FlushPolicy.INTERVAL:

@@ -103,6 +103,10 @@ class Disk(Protocol):
 
     def sync_dir(self, path: str) -> None: ...
 
+    async def sync_names(self, path: str) -> None:
+        """`sync_dir`, off the loop."""
+        ...
+
     def lock(self, path: str) -> Lock:
         """Lock the file (made if missing) against other processes.
 

@@ -33,6 +33,8 @@ COMPRESSION_MASK: Final = 0x07
 LOG_APPEND_TIME: Final = 0x08
 TRANSACTIONAL: Final = 0x10
 CONTROL: Final = 0x20
+DELETE_HORIZON: Final = 0x40
+"""Compaction has put the time from which the batch's tombstones may go into its base timestamp (KIP-534)."""
 
 NO_COMPRESSION: Final = 0
 GZIP: Final = 1

@@ -94,8 +94,11 @@ class EpochHistory:
         return self._epochs[above - 1] if above else NO_EPOCH
 
     def span_at(self, offset: int) -> tuple[LeaderEpoch, int | None]:
-        """As `epoch_at`, and the offset where the next epoch begins; None while it is the newest."""
-        above = bisect_right(self._starts, offset)
+        """The epoch of the batch that begins at `offset`, and the offset where the next one begins; None while it is the newest.
+
+        The log start may lie within a batch (DeleteRecords), which then begins before the history: it is of its first epoch.
+        """
+        above = max(bisect_right(self._starts, offset), min(1, len(self._starts)))
         epoch = self._epochs[above - 1] if above else NO_EPOCH
         return epoch, self._starts[above] if above < len(self._starts) else None
 

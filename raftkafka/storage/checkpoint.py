@@ -2,7 +2,8 @@
 
 Floor 2. Lines: version 0, count, then `<topic> <partition> <offset>`. Written atomically; a damaged or missing file reads
 as empty, because every checkpoint only saves work or moves forward: without a recovery point everything is checked,
-without a high watermark it is learnt again, without a log start it is that of the first segment.
+without a high watermark it is learnt again, without a log start it is that of the first segment, without a cleaner's
+offset all is looked at again.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from raftkafka.ports.disk import Disk
 RECOVERY_POINT_FILE: Final = "recovery-point-offset-checkpoint"
 HIGH_WATERMARK_FILE: Final = "replication-offset-checkpoint"
 LOG_START_FILE: Final = "log-start-offset-checkpoint"
+CLEANER_FILE: Final = "cleaner-offset-checkpoint"
 VERSION: Final = 0
 
 Offsets = Mapping[tuple[str, int], Offset]

@@ -30,6 +30,10 @@ class LogConfig:
     timestamp_before_max_ms: int = INT64_MAX
     timestamp_after_max_ms: int = INT64_MAX
     cleanup_policy: str = "delete"
+    delete_retention_ms: int = 86_400_000
+    min_cleanable_dirty_ratio: float = 0.5
+    min_compaction_lag_ms: int = 0
+    max_compaction_lag_ms: int = INT64_MAX
     preallocate_bytes: int = 16 << 20
 
     @property
@@ -41,6 +45,11 @@ class LogConfig:
     def deletes(self) -> bool:
         """True when retention by time and size applies (`delete`, `compact,delete`)."""
         return "delete" in self.cleanup_policy
+
+    @property
+    def roll_ms(self) -> int:
+        """The age at which a segment rolls: compaction does not touch the active one, however late it is."""
+        return min(self.segment_ms, self.max_compaction_lag_ms) if self.compacts else self.segment_ms
 
     @property
     def limits_timestamps(self) -> bool:
@@ -78,5 +87,9 @@ def log_config(settings: LogSettings, topic: Mapping[str, str] | None = None) ->
         timestamp_after_max_ms=min(
             int(own.get("message.timestamp.after.max.ms", settings.message_timestamp_after_max_ms)), difference_ms
         ),
+        delete_retention_ms=int(own.get("delete.retention.ms", settings.cleaner_delete_retention_ms)),
+        min_cleanable_dirty_ratio=float(own.get("min.cleanable.dirty.ratio", settings.cleaner_min_cleanable_ratio)),
+        min_compaction_lag_ms=int(own.get("min.compaction.lag.ms", settings.cleaner_min_compaction_lag_ms)),
+        max_compaction_lag_ms=int(own.get("max.compaction.lag.ms", settings.cleaner_max_compaction_lag_ms)),
         cleanup_policy=own.get("cleanup.policy", settings.cleanup_policy),
     )

@@ -18,7 +18,7 @@ from raftkafka.model.errors import (
     InvariantViolationError,
     StorageError,
 )
-from raftkafka.model.ids import NO_TIMESTAMP, LeaderEpoch, Offset, TimestampMs, TopicPartition
+from raftkafka.model.ids import NO_OFFSET, NO_TIMESTAMP, LeaderEpoch, Offset, TimestampMs, TopicPartition
 from raftkafka.ports.disk import Bytes, Disk, File
 from raftkafka.record.compression import UNFOLDED_BYTES_MAX
 from raftkafka.record.header import validate_produced
@@ -28,6 +28,8 @@ from raftkafka.replica.producers import ProducerTable
 from raftkafka.storage import lookup, retention
 from raftkafka.storage.appending import Appended, check_fetched, stamp_produced
 from raftkafka.storage.batches import Batch
+from raftkafka.storage.cleanable import Cleanable
+from raftkafka.storage.compaction import Cleaned, Compactor, Pause
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.epoch_file import EpochFile
 from raftkafka.storage.producer_state import ProducerState, note_batch
@@ -79,6 +81,16 @@ class Log:
         self._producers = ProducerState(disk, directory, recovered.producers, recovered.snapshots)
         self._failure: StorageError | None = None
         self._reader = LogReader(disk, self._segments, self.epochs)
+        self._segments.on_replaced = self._reader.forget
+        self.compactor = Compactor(
+            disk,
+            directory,
+            self._segments,
+            self.epochs,
+            config,
+            cleaned_until=recovered.cleaned_until,
+            before_swap=self._allow_gaps,
+        )
 
     @classmethod
     async def open(
@@ -93,6 +105,7 @@ class Log:
         recovery_point: Offset,
         log_start_offset: Offset,
         now_ms: TimestampMs,
+        cleaned_until: Offset = NO_OFFSET,
     ) -> Log:
         """Open the log in `directory`, making it when it is empty.
 
@@ -110,6 +123,7 @@ class Log:
             recovery_point=recovery_point,
             log_start_offset=log_start_offset,
             now_ms=now_ms,
+            cleaned_until=cleaned_until,
         )
         return cls(disk, directory, topic_partition=topic_partition, topic=topic, config=config, recovered=recovered)
 
@@ -346,8 +360,35 @@ class Log:
 
     def take_offline(self, error: StorageError) -> None:
         """A sync of this log's directory failed: what is not flushed may be gone, so nothing more is built upon it."""
+        self.compactor.stop()
         if self._failure is None:
             self._failure = error
+
+    # Compaction
+
+    def cleanable(self, *, high_watermark: Offset, now_ms: TimestampMs) -> Cleanable | None:
+        """What compaction would work on; None when nothing is dirty, or the log is not to be touched."""
+        if self.offline is not None:
+            return None
+        return self.compactor.cleanable(limit=self._clean_limit(high_watermark), now_ms=now_ms)
+
+    async def clean(
+        self, *, high_watermark: Offset, now_ms: TimestampMs, pause: Pause, key_map_bytes: int
+    ) -> Cleaned | None:
+        """Compact what is dirty below `high_watermark`; see `Compactor.clean`.
+
+        Raises:
+            CorruptionError, StorageError: as `Compactor.clean`.
+        """
+        if self.offline is not None:
+            return None
+        return await self.compactor.clean(
+            limit=self._clean_limit(high_watermark), now_ms=now_ms, pause=pause, key_map_bytes=key_map_bytes
+        )
+
+    def _clean_limit(self, high_watermark: Offset) -> Offset:
+        """A record that pushes out an older one must be durable itself."""
+        return Offset(min(high_watermark, self.flushed_offset))
 
     # Cutting
 
@@ -369,6 +410,7 @@ class Log:
             raise
 
     def _cut(self, offset: int) -> None:
+        self.compactor.stop()
         self._reader.forget()
         segment = self._segments.covering(offset)
         lookup.require_indexes(segment)
@@ -383,6 +425,7 @@ class Log:
             self._rebuild_producers()
         self.flushed_offset = Offset(min(self.flushed_offset, end))
         self._sync_limit = min(self._sync_limit, end)
+        self.compactor.cut(Offset(end))
         if end <= self._corrupt_from:
             self.corruption = None
 
@@ -402,6 +445,7 @@ class Log:
 
     def truncate_fully_and_start_at(self, offset: Offset) -> None:
         """Remove all records; the log then starts and ends at `offset` (a follower behind the leader's log start)."""
+        self.compactor.stop()
         self._reader.forget()
         try:
             self._limit_recovery(min(offset, self.log_start_offset))
@@ -412,6 +456,7 @@ class Log:
             self.flushed_offset = offset
             self._sync_limit = offset
             self.corruption = None
+            self.compactor.cut(Offset(0))
             self._epoch_file.clear(offset)
         except StorageError as error:
             self._failure = error
@@ -435,6 +480,8 @@ class Log:
             StorageError: the disk refused.
         """
         segments, config = self._segments, self.config
+        if self.compactor.is_running:
+            return 0  # the next look comes soon enough
         if self.log_end_offset <= high_watermark and retention.is_expired(segments.active, config, now_ms):
             # A full disk is where retention is needed most: the closed segments can go without a new active one.
             with suppress(DiskFullError):
@@ -461,6 +508,7 @@ class Log:
 
     def close(self) -> None:
         """Write indexes, epochs and producers, and close the files. Syncing first is the caller's part (`files_to_sync`)."""
+        self.compactor.stop()
         if self.offline is None:
             self._epoch_file.save()
             self._take_snapshot()

@@ -18,6 +18,7 @@ from raftkafka.ports.disk import Disk
 from raftkafka.record.header import HEADER_BYTES
 from raftkafka.replica.epochs import EpochHistory
 from raftkafka.replica.producers import ProducerTable
+from raftkafka.storage import swap
 from raftkafka.storage.batches import shape_at
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.epoch_file import EPOCHS_FILE, load_epochs
@@ -57,6 +58,7 @@ class Recovered:
     has_recovery_limit: bool = False
     sparse: bool = False
     has_sparse_mark: bool = False
+    cleaned_until: Offset = Offset(0)
 
 
 async def recover(
@@ -68,8 +70,36 @@ async def recover(
     recovery_point: Offset,
     log_start_offset: Offset,
     now_ms: int,
+    cleaned_until: Offset,
 ) -> Recovered:
     """See `Log.open`."""
+    found = await _recover(
+        disk,
+        directory,
+        config=config,
+        clean=clean,
+        recovery_point=recovery_point,
+        log_start_offset=log_start_offset,
+        now_ms=now_ms,
+    )
+    limits = [Offset(found.segments[-1].next_offset)]
+    if found.has_recovery_limit:
+        # The log was cut after the checkpoint was written: behind that point nothing was looked at.
+        limits.append(load_recovery_limit(disk, directory) or Offset(0))
+    found.cleaned_until = Offset(max(0, min(cleaned_until, *limits)))
+    return found
+
+
+async def _recover(
+    disk: Disk,
+    directory: str,
+    *,
+    config: LogConfig,
+    clean: bool,
+    recovery_point: Offset,
+    log_start_offset: Offset,
+    now_ms: int,
+) -> Recovered:
     disk.make_dir(directory)
     names = disk.list_dir(directory)
     limit = load_recovery_limit(disk, directory) if RECOVERY_LIMIT_FILE in names else None
@@ -77,6 +107,10 @@ async def recover(
         recovery_point = min(recovery_point, limit)
     has_sparse_mark = SPARSE_FILE in names
     sparse = config.compacts or has_sparse_mark
+    swapped = True
+    if any(name.endswith((swap.CLEANED_SUFFIX, swap.SWAP_SUFFIX)) for name in names):
+        swapped = await swap.finish_swaps(disk, directory, names)
+        names = disk.list_dir(directory)
     segments = _find_segments(disk, directory, names, config, clean=clean)
     epochs = load_epochs(disk, directory, names)
     if not segments:
@@ -96,7 +130,8 @@ async def recover(
             _mark(found, segments[0].path, log_start_offset)
         return found
     trusted_from = _NOWHERE if clean else recovery_point
-    first = _first_to_walk(segments, trusted_from, everything=epochs is None)
+    # After a swap that cannot be completed, segments that the recovery point vouches for may be gone.
+    first = _first_to_walk(segments, trusted_from, everything=epochs is None or not swapped)
     for at, segment in enumerate(segments):
         segment.next_offset = segments[at + 1].base_offset if at + 1 < len(segments) else segment.base_offset
         segment.created_ms = segment.last_append_ms = now_ms

@@ -217,14 +217,20 @@ class Segment:
         """Replace the index files. They belong to the segment's next sync; until then a crash may tear them."""
         if self.index is None or self.time_index is None:
             return
-        self._finish_time_index()
         self._close_index_files()
-        for suffix, content in ((INDEX_SUFFIX, self.index.encode()), (TIME_INDEX_SUFFIX, self.time_index.encode())):
+        for suffix, content in zip((INDEX_SUFFIX, TIME_INDEX_SUFFIX), self.encode_indexes(), strict=True):
             self._disk.remove(self._stem + suffix)
             file = self._disk.open(self._stem + suffix, create=True)
             self._index_files.append(file)
             if content:
                 file.append((content,))
+
+    def encode_indexes(self) -> tuple[bytes, bytes]:
+        """What belongs into the offset index and the time index of a segment that is closed."""
+        assert self.index is not None
+        assert self.time_index is not None
+        self._finish_time_index()
+        return self.index.encode(), self.time_index.encode()
 
     def load_indexes(self) -> bool:
         """Read the index files; False when one is missing or not to be believed, and a rebuild is due."""

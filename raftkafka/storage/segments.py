@@ -8,14 +8,14 @@ open and indexes in memory.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from crc32c import crc32c
 
 from raftkafka.model.errors import DiskFullError
 from raftkafka.ports.disk import Bytes, Disk, File
-from raftkafka.storage import lookup
+from raftkafka.storage import lookup, swap
 from raftkafka.storage.batches import Batch
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.index import RELATIVE_MAX
@@ -38,6 +38,7 @@ class Segments:
         self._dirty = [segment for segment in segments if segment.is_dirty]
         self._loaded: dict[Segment, None] = {}
         self.active = segments[-1]
+        self.on_replaced: Callable[[], None] = lambda: None
         self.sparse = sparse
         """Compaction may have removed batches: offsets rise from batch to batch but need not be consecutive."""
 
@@ -94,14 +95,14 @@ class Segments:
         config = self._config
         return (
             active.size + size > config.segment_bytes
-            or now_ms - active.created_ms > config.segment_ms - self._jitter_ms(active)
+            or now_ms - active.created_ms > config.roll_ms - self._jitter_ms(active)
             or last_offset - active.base_offset > RELATIVE_MAX
             or active.index_is_full(config.index_size_max_bytes)
         )
 
     def _jitter_ms(self, segment: Segment) -> int:
         """How much earlier `segment` rolls: any number below the limit, and the same one when it is asked for again."""
-        limit = min(self._config.segment_jitter_ms, self._config.segment_ms)
+        limit = min(self._config.segment_jitter_ms, self._config.roll_ms)
         return crc32c(segment.path.encode()) % limit if limit else 0
 
     def roll(self) -> Segment:
@@ -174,6 +175,22 @@ class Segments:
         """Remove the oldest segment, which is not the active one."""
         assert self._segments[0] is not self.active
         self._remove(self._segments.pop(0))
+
+    def replace(self, group: list[Segment], compacted: Segment) -> None:
+        """Put `compacted`, whose files are complete as a swap, in the place of the closed neighbours `group`."""
+        at = self._segments.index(group[0])
+        assert self._segments[at : at + len(group)] == group
+        assert self.active not in group
+        for old in group[1:]:
+            self._remove(old)
+        first = group[0]
+        # With a descriptor open its blocks are not freed by the rename, but by whoever closes it.
+        first.opened()
+        swap.rename_all(self._disk, self._directory, first.base_offset, swap.SWAP_SUFFIX, "")
+        first.close()
+        self._loaded.pop(first, None)
+        self._segments[at : at + len(group)] = [compacted]
+        self.on_replaced()
 
     def close(self, *, write_indexes: bool) -> None:
         if write_indexes:

@@ -395,6 +395,11 @@ class ProcessDisk:
         self._fail_perhaps(path)
         self.host.directory(path).sync()
 
+    async def sync_names(self, path: str) -> None:
+        self.check()
+        await asyncio.sleep(self.host.random.uniform(*self.host.sync_s))
+        self.sync_dir(path)
+
     def lock(self, path: str) -> SimLock:
         self.check()
         if path in self.host.locks:

@@ -46,7 +46,7 @@ EXPLAINED: Final = {
     "controlled.shutdown.enable": "a clean stop always moves leaders away first",
     "controller.socket.timeout.ms": "controller.quorum.request.timeout.ms counts",
     "inter.broker.listener.name": "brokers use the first listener among themselves",
-    "log.cleaner.enable": "log.cleanup.policy alone decides",
+    "log.cleaner.enable": "log.cleanup.policy and a topic's cleanup.policy decide",
     "log.flush.interval.messages": "log.flush.policy decides when the log is synced",
     "log.flush.scheduler.interval.ms": "log.flush.policy decides when the log is synced",
     "num.io.threads": "one event loop serves a node; more nodes on a host use more cores",
@@ -72,10 +72,10 @@ group.consumer.session.timeout.ms group.coordinator.append.linger.ms group.coord
 group.coordinator.rebalance.protocols group.coordinator.threads group.initial.rebalance.delay.ms group.max.session.timeout.ms
 group.max.size group.min.session.timeout.ms initial.broker.registration.timeout.ms inter.broker.protocol.version
 internal.listener kafka.metrics.polling.interval.secs kafka.metrics.reporters leader.imbalance.check.interval.seconds
-leader.imbalance.per.broker.percentage log.cleaner.backoff.ms log.cleaner.dedupe.buffer.size
-log.cleaner.delete.retention.ms log.cleaner.io.buffer.load.factor log.cleaner.io.buffer.size
-log.cleaner.io.max.bytes.per.second log.cleaner.max.compaction.lag.ms log.cleaner.min.cleanable.ratio
-log.cleaner.min.compaction.lag.ms log.cleaner.threads log.deletion.delay.ms log.dir.failure.timeout.ms
+leader.imbalance.per.broker.percentage
+log.cleaner.io.buffer.load.factor log.cleaner.io.buffer.size
+log.cleaner.io.max.bytes.per.second
+log.cleaner.threads log.deletion.delay.ms log.dir.failure.timeout.ms
 log.flush.offset.checkpoint.interval.ms log.flush.start.offset.checkpoint.interval.ms log.initial.task.delay.ms
 log.local.retention.bytes log.local.retention.ms log.message.downconversion.enable log.max.id.map.snapshots log.message.format.version
 

@@ -72,13 +72,22 @@ def flush_policy(text: str) -> FlushPolicy:
 
 
 def cleanup_policy(text: str) -> str:
-    """Only `delete` so far: under `compact` retention would remove what a user expects compaction to keep."""
+    """`delete`, `compact` or both, in Kafka's order."""
     policies = set(split_list(text))
     if not policies or not policies <= {"compact", "delete"}:
         raise ValueError(f"must be delete, compact or compact,delete, not {text!r}")
-    if "compact" in policies:
-        raise ValueError("compaction is not supported yet, and without it nothing would keep the last value of a key")
-    return "delete"
+    return ",".join(sorted(policies))
+
+
+def ratio(text: str) -> float:
+    """A number from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"must be a number from 0 to 1, not {text!r}")
+    return value
 
 
 def path(text: str) -> Path:

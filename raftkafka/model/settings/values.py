@@ -63,6 +63,12 @@ class LogSettings:
     retention_bytes: int = -1  # log.retention.bytes
     retention_check_interval_ms: int = 300_000  # log.retention.check.interval.ms
     cleanup_policy: str = "delete"  # log.cleanup.policy
+    cleaner_backoff_ms: int = 15_000  # log.cleaner.backoff.ms
+    cleaner_dedupe_buffer_bytes: int = 128 << 20  # log.cleaner.dedupe.buffer.size
+    cleaner_delete_retention_ms: int = 86_400_000  # log.cleaner.delete.retention.ms
+    cleaner_min_cleanable_ratio: float = 0.5  # log.cleaner.min.cleanable.ratio
+    cleaner_min_compaction_lag_ms: int = 0  # log.cleaner.min.compaction.lag.ms
+    cleaner_max_compaction_lag_ms: int = INT64_MAX  # log.cleaner.max.compaction.lag.ms
     index_interval_bytes: int = 4096  # log.index.interval.bytes
     index_size_max_bytes: int = 10 << 20  # log.index.size.max.bytes
     message_max_bytes: int = 1_048_588  # message.max.bytes

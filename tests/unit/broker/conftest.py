@@ -104,6 +104,10 @@ class HeldDisk(OsDisk):
         await asyncio.sleep(0)
         self.write_atomic(path, data)
 
+    async def sync_names(self, path: str) -> None:
+        await asyncio.sleep(0)
+        self.sync_dir(path)
+
     async def read_cold(self, file: File, position: int, count: int) -> bytes:
         await asyncio.sleep(0)
         return file.read(position, count)

@@ -11,6 +11,8 @@ from raftkafka.metadata.topic_configs import why_invalid
     ("key", "value"),
     [
         ("cleanup.policy", "delete"),
+        ("cleanup.policy", "compact"),
+        ("cleanup.policy", "compact, delete"),
         ("compression.type", "zstd"),
         ("min.cleanable.dirty.ratio", "0.5"),
         ("min.insync.replicas", "2"),
@@ -26,7 +28,8 @@ def test_legal(key, value):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("cleanup.policy", "compact"),
+        ("cleanup.policy", "compact,compact"),
+        ("cleanup.policy", ""),
         ("cleanup.policy", "shred"),
         ("compression.type", "rar"),
         ("min.cleanable.dirty.ratio", "nan"),

@@ -277,6 +277,9 @@ class MemoryDisk:
     def sync_dir(self, path: str) -> None:
         self._directory(path).sync()
 
+    async def sync_names(self, path: str) -> None:
+        self.sync_dir(path)
+
     def lock(self, path: str) -> MemoryLock:
         if path in self.locks:
             raise StartupError(f"{posixpath.dirname(path)} is in use by another process")
@@ -391,6 +394,7 @@ class Logs:
         recovery_point: int = 0,
         log_start_offset: int = 0,
         now_ms: int = 1_000,
+        cleaned_until: int = 0,
         **config: object,
     ) -> Log:
         return await Log.open(
@@ -403,6 +407,7 @@ class Logs:
             recovery_point=Offset(recovery_point),
             log_start_offset=Offset(log_start_offset),
             now_ms=TimestampMs(now_ms),
+            cleaned_until=Offset(cleaned_until),
         )
 
     def append(self, log: Log, *values: bytes, epoch: int = 0, now_ms: int = 1_000, timestamp: int = 1_000) -> bytes:

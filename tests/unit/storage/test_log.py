@@ -609,3 +609,20 @@ async def test_segments_roll_at_their_age_less_the_jitter(logs, disk):
         ages.add(now)
     assert len(ages) > 1
     assert all(100 < age <= 1_001 for age in ages)
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+async def test_a_log_start_within_a_batch_leaves_the_batch_readable(logs, disk, reopened):
+    log = await logs.open(disk)
+    batch = logs.append(log, b"a", b"b", b"c", epoch=4)
+    logs.append(log, b"d", epoch=6)
+    log.advance_log_start(1)
+    if reopened:
+        await logs.flush(log, disk)
+        log.close()
+        log = await logs.open(disk, clean=True, recovery_point=4, log_start_offset=1)
+    result = log.read(1, max_bytes=1, end=4)
+    assert (result.records, result.first_offset, result.next_offset) == (batch, 0, 3)
+    assert len(logs.split(log.read(1, max_bytes=1 << 20, end=4).records)) == 2
+    with pytest.raises(ApiError):
+        log.read(0, max_bytes=1, end=4)

@@ -127,7 +127,7 @@ def test_an_unknown_key_names_the_nearest() -> None:
         ("log.retention.ms=0", 1, "not 0"),
         ("log.roll.ms=-1", 1, "between"),
         ("log.cleanup.policy=shred", 1, "delete, compact"),
-        ("log.cleanup.policy=compact,delete", 1, "not supported yet"),
+        ("log.cleaner.min.cleanable.ratio=1.5", 1, "from 0 to 1"),
         ("log.flush.policy=never", 1, "group, os, interval"),
         ("log.dirs=", 1, "at least one directory"),
         ("log.dirs=/a,/a", 1, "twice"),
