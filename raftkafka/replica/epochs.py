@@ -98,8 +98,8 @@ class EpochHistory:
 
         The log start may lie within a batch (DeleteRecords), which then begins before the history: it is of its first epoch.
         """
-        above = max(bisect_right(self._starts, offset), min(1, len(self._starts)))
-        epoch = self._epochs[above - 1] if above else NO_EPOCH
+        above = bisect_right(self._starts, offset)
+        epoch = self._epochs[max(above - 1, 0)] if self._epochs else NO_EPOCH
         return epoch, self._starts[above] if above < len(self._starts) else None
 
     def truncate_from_end(self, offset: Offset) -> bool:

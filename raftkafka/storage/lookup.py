@@ -107,7 +107,7 @@ def max_timestamp_offset(segment: Segment, *, start: int, end: int) -> Found | N
     for _, batch in headers_from(segment, _begin(segment, begin)):
         if batch.base_offset >= end:
             break
-        if batch.max_timestamp > newest and batch.last_offset >= start:
+        if batch.max_timestamp > newest and batch.last_offset >= start and batch.size > HEADER_BYTES:
             newest, best = batch.max_timestamp, batch.last_offset
     found = locate(segment, best)
     if best < 0 or found is None:
@@ -123,6 +123,8 @@ def newest_is_true(segment: Segment) -> bool:
     been built anew from the batches.
     """
     require_indexes(segment)
+    if segment.max_timestamp < 0:
+        return True  # no record with a time: then the time of the last append counts
     found = locate(segment, segment.max_timestamp_offset)
     if found is not None and next(headers_from(segment, found[0]))[1].max_timestamp == segment.max_timestamp:
         return True

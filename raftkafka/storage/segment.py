@@ -12,6 +12,7 @@ from typing import Final
 from raftkafka.model.errors import CorruptionError, InvariantViolationError
 from raftkafka.model.ids import NO_TIMESTAMP
 from raftkafka.ports.disk import Bytes, Disk, File
+from raftkafka.record.header import HEADER_BYTES
 from raftkafka.storage.batches import Batch
 from raftkafka.storage.index import OFFSET_ENTRY_BYTES, OffsetIndex, TimeIndex
 
@@ -160,7 +161,8 @@ class Segment:
         self.next_offset = batch.last_offset + 1
 
     def note_timestamp(self, batch: Batch) -> None:
-        if batch.max_timestamp > self.max_timestamp:
+        # A batch that compaction has emptied tells the time of a producer, but nobody will find a record of that time.
+        if batch.max_timestamp > self.max_timestamp and batch.size > HEADER_BYTES:
             self.max_timestamp = batch.max_timestamp
             self.max_timestamp_offset = batch.last_offset
 

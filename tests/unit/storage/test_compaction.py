@@ -148,6 +148,9 @@ async def _play(logs, steps):
         expected = next((offset for offset, record in found.items() if record.timestamp_ms >= timestamp), None)
         answer = log.offset_for_timestamp(timestamp, end=log.log_end_offset)
         assert (None if answer is None else answer[1]) == expected
+    newest = max((record.timestamp_ms for record in found.values()), default=None)
+    answer = log.max_timestamp_offset(log.log_end_offset)
+    assert (None if answer is None else answer[0]) == newest
     # A follower that comes late has the same records.
     other = await logs.open(disk, "/data/follower-0", **SMALL)
     while other.log_end_offset < log.log_end_offset:
@@ -263,6 +266,14 @@ async def test_the_last_batch_of_a_producer_stays_without_its_records(logs, disk
     kept = {header.producer_id: header for header in headers if header.producer_id >= 0}
     assert [header.producer_id for header in headers if header.producer_id >= 0] == [7, 8]
     assert (kept[7].records_count, kept[7].base_sequence, kept[7].last_offset) == (0, 1, 2)
+    # Whoever builds the state anew from the log knows what may come next, and when the producer was last heard of.
+    before = log.producers.entries[7].batches[-1]
+    log.close()
+    for name in disk.list_dir(logs.PATH):
+        if name.endswith(".snapshot"):
+            disk.remove(f"{logs.PATH}/{name}")
+    again = await logs.open(disk, recovery_point=log.log_end_offset, **SMALL)
+    assert again.producers.entries[7].batches[-1] == before
 
 
 async def test_epochs_can_be_read_from_the_batches_again(logs, disk):
