@@ -211,6 +211,7 @@ class SimFile:
         self.closed = False
         self.is_new = is_new
         self._path = path
+        disk.process.open_files += 1
 
     @property
     def path(self) -> str:
@@ -254,6 +255,8 @@ class SimFile:
     def preallocate(self, size: int) -> None: ...
 
     def close(self) -> None:
+        if not self.closed:
+            self.disk.process.open_files -= 1
         self.closed = True
 
 
@@ -404,7 +407,7 @@ class ProcessDisk:
         self.check()
         if path in self.host.locks:
             raise StartupError(f"{posixpath.dirname(path)} is in use by another process (it holds {path})")
-        self.open(path, create=True)
+        self.open(path, create=True).close()
         self.host.locks[path] = self.process
         return SimLock(self, path)
 

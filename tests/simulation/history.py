@@ -92,6 +92,54 @@ class Seen(NamedTuple):
     log_end: int
 
 
+class Counted(NamedTuple):
+    """A leader's high watermark moved. `controllers_isr` is the ISR in the newest image of any node, empty if that has
+    another leader epoch already; `there` the replicas that the leader knows to have everything below the watermark."""
+
+    at: float
+    node: str
+    partition: NodePartition
+    leader_epoch: int
+    high_watermark: int
+    controllers_isr: tuple[int, ...]
+    there: tuple[int, ...]
+
+
+class Member(NamedTuple):
+    """A running member of the ISR, or of the ELR, in the newest image of any node, and what has been committed by then."""
+
+    at: float
+    node: str
+    partition: NodePartition
+    role: str
+    log_end: int
+    committed: int
+
+
+class Damaged(NamedTuple):
+    """Bytes with a wrong checksum got where they must not."""
+
+    at: float
+    node: str
+    partition: NodePartition
+    where: str
+    base_offset: int
+
+
+class Load(NamedTuple):
+    """What a process holds at one time; `idle` once the clients have left and everything has come to rest."""
+
+    at: float
+    node: str
+    idle: bool
+    connections: int
+    held_bytes: int
+    waiting_commits: int
+    waiting_fetches: int
+    open_files: int
+    tasks: int
+
+
 class Record(NamedTuple):
     offset: int
     leader_epoch: int
@@ -123,6 +171,12 @@ class History:
     applied: list[Applied] = field(default_factory=list)
     restored: list[Restored] = field(default_factory=list)
     seen: list[Seen] = field(default_factory=list)
+    counted: list[Counted] = field(default_factory=list)
+    members: list[Member] = field(default_factory=list)
+    damaged: list[Damaged] = field(default_factory=list)
+    loads: list[Load] = field(default_factory=list)
+    sent: set[bytes] = field(default_factory=set)
+    """Every value that a producer was given for a topic that is not in `deleted`; empty where nobody wrote it down."""
     deleted: set[str] = field(default_factory=set)
     lossy: set[str] = field(default_factory=set)
     replicas: list[Replica] = field(default_factory=list)

@@ -38,6 +38,7 @@ class Incarnation:
         self.backlog: deque[asyncio.Handle] = deque()
         self.tasks: list[asyncio.Task[Any]] = []
         self.tasks_kept = 256
+        self.open_files = 0
         self.context = contextvars.copy_context()
         self.context.run(OWNER.set, self)
 

@@ -112,6 +112,7 @@ class Workload:
             padded = value + b"." * random.choice([0, 10, 100, 1_000])
             number += 1
             partition = random.randrange(PARTITIONS)
+            self.world.history.sent.add(padded)
             try:
                 future = producer.send(TOPIC, padded, partition=partition)
             except BufferFullError:
@@ -239,6 +240,7 @@ class Workload:
         sent = []
         for number in range(PARTITIONS):
             value = b"last-%d" % number
+            self.world.history.sent.add(value)
             future = producer.send(TOPIC, value, partition=number)
             future.add_done_callback(self._settled((TOPIC, number), value))
             sent.append(future)

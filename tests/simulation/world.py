@@ -32,12 +32,13 @@ from raftkafka.model.settings.values import (
 from raftkafka.node.lifecycle import Node
 from tests.simulation import observers
 from tests.simulation.disk import ProcessDisk, SimDisk
-from tests.simulation.history import History
+from tests.simulation.history import History, NodePartition
 from tests.simulation.loop import OWNER, Incarnation, SimLoop
 from tests.simulation.network import SimNetwork
 
 EPOCH_MS = 1_700_000_000_000
 LOOK_INTERVAL_S = 0.1
+LOOKS_PER_LOAD = 7
 CLIENTS = "clients"
 SECRET = b"a secret of the simulated cluster"
 
@@ -142,6 +143,8 @@ class World:
         self.client_clock = SimClock(self.loop)
         self.bootstrap = ",".join(f"{voter.host}:9092" for voter in voters)
         self.faults_injected: dict[str, int] = {}
+        self.committed: dict[NodePartition, int] = {}
+        """The highest high watermark that any leader has had."""
 
     # What is told of the run
 
@@ -268,8 +271,12 @@ class World:
         )
 
     async def _look(self) -> None:
+        looks = 0
         while True:
             observers.look(self)
+            if looks % LOOKS_PER_LOAD == 0:
+                observers.look_at_loads(self)
+            looks += 1
             await asyncio.sleep(LOOK_INTERVAL_S)
 
     def run(self, scenario: Coroutine[Any, Any, None]) -> History:

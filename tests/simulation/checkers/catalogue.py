@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterable
 
 from tests.simulation.checkers import (
     acknowledged_survives,
+    bounded,
+    damage_stays,
     heals,
+    members_complete,
     metadata_linear,
     offsets_ordered,
     one_leader,
@@ -14,6 +17,7 @@ from tests.simulation.checkers import (
     replicas_alike,
     unknown_not_failed,
     watermark_monotone,
+    watermark_waits,
 )
 from tests.simulation.history import History
 
@@ -21,11 +25,15 @@ CHECKERS: dict[str, Callable[[History], Iterable[str]]] = {
     "I1": acknowledged_survives.check,
     "I2": one_leader.check,
     "I3": replicas_alike.check,
+    "I4": members_complete.check,
+    "I5": watermark_waits.check,
     "I6": reads_stable.check,
     "I7": watermark_monotone.check,
     "I13": offsets_ordered.check,
+    "I15": damage_stays.check,
     "I16": metadata_linear.check,
     "I17": heals.check,
+    "I17 bounds": bounded.check,
     "I18": unknown_not_failed.check,
 }
 

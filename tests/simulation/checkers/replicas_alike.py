@@ -1,4 +1,4 @@
-"""I3: below the lowest high watermark all replicas hold identical records. Also I4 at the end of a healed run."""
+"""I3: below the lowest high watermark all replicas hold identical records, without gaps, once a run has healed."""
 
 from __future__ import annotations
 
