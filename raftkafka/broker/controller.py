@@ -16,9 +16,19 @@ from typing import Any, Final
 
 from raftkafka.broker import background
 from raftkafka.broker.controller_queue import ControllerQueue, Decide
+from raftkafka.broker.leader_balance import LeaderBalance
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.sessions import Sessions
-from raftkafka.metadata.decide import Decision, brokers, partitions, producers, topics
+from raftkafka.metadata.decide import (
+    Decision,
+    brokers,
+    elections,
+    new_partitions,
+    partitions,
+    producers,
+    reassignments,
+    topics,
+)
 from raftkafka.metadata.image import Broker, Defaults, Image
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.broker_lifecycle import (
@@ -27,7 +37,10 @@ from raftkafka.model.api.broker_lifecycle import (
     BrokerHeartbeatResponse,
     BrokerRegistration,
 )
+from raftkafka.model.api.elections import ElectLeaders
+from raftkafka.model.api.partitions import CreatePartitions
 from raftkafka.model.api.producers import AllocateProducerIds
+from raftkafka.model.api.reassignments import AlterPartitionReassignments, ListPartitionReassignments
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NodeId, Term, TopicId
@@ -77,6 +90,7 @@ class Controller:
         self._timer: asyncio.TimerHandle | None = None
         self._term: Term | None = None
         self._next_tick = 0.0
+        self._balance = LeaderBalance(settings=settings.controller, store=store, submit=queue.submit, probe=probe)
         self.active = False
         consensus.on_leader_change(self._leader_changed)
         consensus.on_peer_change(self._peer_changed)
@@ -105,6 +119,16 @@ class Controller:
                 )
             case AllocateProducerIds():
                 return await self._submit(lambda image: producers.decide_allocate_producer_ids(image, request))
+            case CreatePartitions():
+                return await self._submit(
+                    lambda image: new_partitions.decide_create_partitions(image, request, random=self._random)
+                )
+            case AlterPartitionReassignments():
+                return await self._submit(lambda image: reassignments.decide_reassign(image, request))
+            case ListPartitionReassignments():
+                return await self._submit(lambda _: reassignments.decide_list_reassignments(request))
+            case ElectLeaders():
+                return await self._submit(lambda image: elections.decide_elect_leaders(image, request))
             case _:
                 raise ApiError(ErrorCode.INVALID_REQUEST, f"{type(request).__name__} is not for the controller")
 
@@ -151,6 +175,7 @@ class Controller:
         self._next_tick = now
         self._tick()
         self._spawn(self._initialize())
+        self._balance.begin()
         # The link to a broker that died before this moment is down already and will not be news again.
         for broker in image.brokers.values():
             if not broker.fenced and broker.node_id != self._consensus.node_id and not self._linked(broker.node_id):
@@ -159,6 +184,7 @@ class Controller:
     def _resign(self) -> None:
         self.active = False
         self._term = None
+        self._balance.end()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

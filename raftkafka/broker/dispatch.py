@@ -16,6 +16,7 @@ from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.fetch import FetchHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
+from raftkafka.broker.handlers.partitions import PartitionsHandler
 from raftkafka.broker.handlers.produce import ProduceHandler
 from raftkafka.broker.handlers.producers import ProducersHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
@@ -23,10 +24,13 @@ from raftkafka.model.api import Request, Response
 from raftkafka.model.api.broker_lifecycle import AlterPartition, BrokerHeartbeat, BrokerRegistration
 from raftkafka.model.api.cluster import DescribeCluster, DescribeQuorum, Metadata
 from raftkafka.model.api.delete_records import DeleteRecords
+from raftkafka.model.api.elections import ElectLeaders
 from raftkafka.model.api.fetch import Fetch
 from raftkafka.model.api.offsets import ListOffsets, OffsetForLeaderEpoch
+from raftkafka.model.api.partitions import CreatePartitions
 from raftkafka.model.api.produce import Produce
 from raftkafka.model.api.producers import AllocateProducerIds, InitProducerId
+from raftkafka.model.api.reassignments import AlterPartitionReassignments, ListPartitionReassignments
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
@@ -50,6 +54,7 @@ class Dispatch:
         delete_records: DeleteRecordsHandler,
         metadata: MetadataHandler,
         topics: TopicsHandler,
+        partitions: PartitionsHandler,
         controller: ControllerHandler,
         producers: ProducersHandler,
         probe: Probe,
@@ -69,6 +74,10 @@ class Dispatch:
             DescribeQuorum: metadata.describe_quorum,
             CreateTopics: topics.create,
             DeleteTopics: topics.delete,
+            CreatePartitions: partitions.create,
+            ElectLeaders: partitions.elect_leaders,
+            AlterPartitionReassignments: partitions.alter_reassignments,
+            ListPartitionReassignments: partitions.list_reassignments,
             BrokerRegistration: controller.register,
             BrokerHeartbeat: controller.heartbeat,
             AlterPartition: controller.alter_partition,
@@ -114,6 +123,10 @@ def error_of(response: object) -> ErrorCode:
     if own is not none:
         return ErrorCode(own)
     for part in getattr(response, "partitions", ()) or getattr(response, "topics", ()) or ():
-        if part.error_code is not none:
-            return ErrorCode(part.error_code)
+        try:
+            code = part.error_code
+        except AttributeError:
+            code = error_of(part)  # a topic that only groups its partitions
+        if code is not none:
+            return ErrorCode(code)
     return none

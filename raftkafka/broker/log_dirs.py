@@ -283,7 +283,7 @@ class LogDirs:
         _log.warning("%s: the damaged log is kept in %s, a new one is fetched from the leader", partition, kept)
 
     async def delete_strays(self, image: Image) -> None:
-        """Delete the logs that were found at the start and whose topic the image does not know."""
+        """Delete the logs that were found at the start and that the image does not give to this broker (any more)."""
         for opened in self._dirs:
             for key, topic in list(opened.found.items()):
                 if _is_wanted(image, key, self._settings.node_id) or key in opened.partitions:
@@ -291,7 +291,9 @@ class LogDirs:
                 del opened.found[key]
                 self._dir_of.pop(key, None)
                 path = opened.directory.partition_path(topic, key.partition)
-                _log.info("%s-%d: deleting the log of a topic that is gone", topic, key.partition)
+                _log.info(
+                    "%s-%d: deleting the log, it belongs to no replica of this broker any more", topic, key.partition
+                )
                 opened.directory.delete(path, unique=self._new_id())
                 await asyncio.sleep(0)  # a deletion syncs its directory: one per turn of the loop
 

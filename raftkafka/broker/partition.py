@@ -108,12 +108,15 @@ class Partition:
         self.min_insync_replicas = min_insync_replicas
         if self.leader is not None and state.leader_epoch == self.leader_epoch:
             self.state = state
+            if self.leader.replicas != state.replicas:
+                self.leader.set_replicas(state.replicas)
             if self.leader.on_isr_committed(state.isr, state.partition_epoch, state.elr):
                 self._watermark_moved()
             self._isr_may_change(self)
             return
         high_watermark = self.high_watermark
-        self._leave_role()
+        # From one epoch to the next nobody else can have led: what waits for its commit waits on in the same log.
+        self._leave_role(keep_commits=self.leader is not None and state.leader_epoch == self.leader_epoch + 1)
         self.state = state
         self.leader_id = self._node_id
         self.leader_epoch = state.leader_epoch
@@ -151,6 +154,13 @@ class Partition:
         self.leader_id = state.leader
         self.leader_epoch = state.leader_epoch
 
+    def leave(self) -> None:
+        """The image has no replica here any more: serve nothing from now on, whenever the log is deleted."""
+        self.close()
+        self.state = None
+        self.leader_id = NO_NODE
+        self.leader_epoch = NO_EPOCH
+
     def close(self, code: ErrorCode = ErrorCode.NOT_LEADER_OR_FOLLOWER) -> None:
         """Answer everything that waits; the log is closed by whoever owns its directory."""
         if self.leader is not None:
@@ -167,8 +177,9 @@ class Partition:
             self.close(ErrorCode.KAFKA_STORAGE_ERROR)
             self._went_offline()
 
-    def _leave_role(self) -> None:
-        self.waiting_commits.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    def _leave_role(self, *, keep_commits: bool = False) -> None:
+        if not keep_commits:
+            self.waiting_commits.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         self.waiting_fetches.role_changed()
         self._follower_starts.clear()
         self._starts_moved.set()

@@ -86,16 +86,18 @@ class Reconciler:
 
     def image_is_current(self) -> None:
         """The registration of this start is applied here, so the image is current: leaderships in it are of this
-        incarnation, and logs that it does not name are of topics that are gone."""
+        incarnation, and logs that it does not name are of topics that are gone, or of replicas that were taken from this
+        broker."""
         self._strays_wanted = True
         if not self._may_lead:
             self._may_lead = True
             image = self._store.image
             for key, state in image.partitions():
                 held = self._replicas.get(key)
-                if self._node_id not in state.replicas:
-                    continue
-                waits = held is None or state.leader == self._node_id or held.offline is not None
+                if self._node_id in state.replicas:
+                    waits = held is None or state.leader == self._node_id or held.offline is not None
+                else:
+                    waits = held is not None
                 if waits and not self._reconcile_open(image, key):
                     self._dirty[key] = None
         self._work.set()
@@ -134,10 +136,15 @@ class Reconciler:
         """True when nothing is left to do; False when the worker has to open or delete a log."""
         state = image.partition(key)
         partition = self._replicas.get(key)
-        wanted = state is not None and self._node_id in state.replicas
-        if not wanted:
+        if state is None:
             return partition is None
-        assert state is not None
+        if self._node_id not in state.replicas:
+            if partition is not None:
+                self._fetchers.forget(key)
+                partition.leave()
+            # An image of before the start may say so of a replica that this broker has been given again since, and whose
+            # records are acknowledged: until the image is current, the log stays.
+            return partition is None or not self._may_lead
         if partition is None or key in self._dirty or self._is_to_be_rebuilt(partition, state):
             return False
         self._take_role(image, partition, state)
@@ -224,7 +231,7 @@ class Reconciler:
         partition = self._replicas.get(key)
         try:
             if state is None or self._node_id not in state.replicas:
-                if partition is not None:
+                if partition is not None and (state is None or self._may_lead):
                     await self._delete(partition)
             else:
                 if partition is not None and self._is_to_be_rebuilt(partition, state):
@@ -265,5 +272,6 @@ class Reconciler:
     async def _delete(self, partition: Partition) -> None:
         self._fetchers.forget(partition.topic_partition)
         self._replicas.remove(partition.topic_partition)
-        partition.close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        gone = self._store.image.partition(partition.topic_partition) is None
+        partition.close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if gone else ErrorCode.NOT_LEADER_OR_FOLLOWER)
         await self._logs.delete(partition)

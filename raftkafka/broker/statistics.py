@@ -52,7 +52,8 @@ def _partition(partition: Partition) -> PartitionStatistics:
         high_watermark=partition.high_watermark,
         log_end_offset=partition.log.log_end_offset,
         size_bytes=partition.log.size_bytes,
-        replicas=len(state.replicas) if state is not None else 0,
+        # As in Kafka, replicas that a reassignment adds are missing to nobody before they are there.
+        replicas=len(state.replicas) - len(state.adding) if state is not None else 0,
         isr_size=len(state.isr) if state is not None else 0,
         bytes_in=counters.bytes_in,
         records_in=counters.records_in,

@@ -12,18 +12,21 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from raftkafka.metadata import election
+from raftkafka.metadata import assignments, election
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.commands import (
+    AddPartitions,
     AllocateProducerIdBlock,
     BeginControlledShutdown,
     ChangePartition,
     Command,
     CreateTopic,
     DeleteTopic,
+    ElectUncleanLeader,
     FenceBroker,
     InitializeCluster,
     LoseReplica,
+    ReassignPartition,
     RegisterBroker,
     SetDefaults,
     UnfenceBroker,
@@ -166,8 +169,9 @@ def _create_topic(draft: Draft, _: RaftIndex, command: CreateTopic) -> ErrorCode
     if not command.partitions:
         return ErrorCode.INVALID_PARTITIONS
     for replicas in command.partitions:
-        if not replicas or len(set(replicas)) != len(replicas) or any(each not in draft.brokers for each in replicas):
-            return ErrorCode.INVALID_REPLICA_ASSIGNMENT
+        error = assignments.why_not_assigned(draft, replicas)
+        if error is not ErrorCode.NONE:
+            return error
     rules = Rules.of(command.configs, draft.defaults)
     draft.add_topic(
         Topic(
@@ -176,28 +180,13 @@ def _create_topic(draft: Draft, _: RaftIndex, command: CreateTopic) -> ErrorCode
             configs=MappingProxyType(dict(command.configs)),
             partitions=tuple(
                 [
-                    _new_partition(draft, rules, PartitionIndex(at), replicas)
+                    assignments.new_partition(draft, rules, PartitionIndex(at), replicas)
                     for at, replicas in enumerate(command.partitions)
                 ]
             ),
         )
     )
     return ErrorCode.NONE
-
-
-def _new_partition(draft: Draft, rules: Rules, index: PartitionIndex, replicas: tuple[NodeId, ...]) -> Partition:
-    # All logs are empty: every active replica is in sync, and while those are too few to commit, all others are eligible.
-    active = tuple([each for each in replicas if each in draft.active])
-    few = len(active) < rules.min_insync_replicas
-    leader = active[0] if active else NO_NODE
-    return Partition(
-        index=index,
-        replicas=replicas,
-        isr=active,
-        leader=leader,
-        elr=tuple([each for each in replicas if each not in active]) if few else (),
-        last_known_leader=leader,
-    )
 
 
 def _delete_topic(draft: Draft, _: RaftIndex, command: DeleteTopic) -> ErrorCode:
@@ -319,8 +308,7 @@ def _withdraw(draft: Draft, node_id: NodeId, log_of: Callable[[TopicPartition], 
 
 
 def _set(draft: Draft, topic: Topic, before: Partition, after: Partition) -> None:
-    if after is not before:
-        draft.set_partition(topic.topic_id, after)
+    assignments.put(draft, topic.topic_id, before, after)
 
 
 _APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorCode]]] = {
@@ -335,4 +323,7 @@ _APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorC
     LoseReplica: _lose_replica,
     SetDefaults: _set_defaults,
     AllocateProducerIdBlock: _allocate_producer_ids,
+    ReassignPartition: assignments.reassign,
+    AddPartitions: assignments.add_partitions,
+    ElectUncleanLeader: assignments.elect_unclean,
 }

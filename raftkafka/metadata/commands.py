@@ -153,6 +153,36 @@ class AllocateProducerIdBlock:
     count: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReassignPartition:
+    """The partition is to have these replicas, the preferred leader first; None: those from before the reassignment that is in
+    progress. Refused unless `partition_epoch` is the one in force."""
+
+    topic_id: TopicId
+    partition: PartitionIndex
+    partition_epoch: PartitionEpoch
+    replicas: tuple[NodeId, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddPartitions:
+    """The topic grows: `partitions[i]` are the replicas of partition `first` + i. Refused unless it has `first` partitions."""
+
+    topic_id: TopicId
+    first: int
+    partitions: tuple[tuple[NodeId, ...], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElectUncleanLeader:
+    """An operator would rather lose records than wait: whoever is there leads a partition that has no leader. Refused unless
+    `partition_epoch` is the one in force."""
+
+    topic_id: TopicId
+    partition: PartitionIndex
+    partition_epoch: PartitionEpoch
+
+
 Command = (
     InitializeCluster
     | RegisterBroker
@@ -165,6 +195,9 @@ Command = (
     | LoseReplica
     | SetDefaults
     | AllocateProducerIdBlock
+    | ReassignPartition
+    | AddPartitions
+    | ElectUncleanLeader
 )
 
 
@@ -302,9 +335,13 @@ def _unpack_create(name: Any, topic_id: Any, partitions: Any, configs: Any) -> C
     return CreateTopic(
         name=_str(name),
         topic_id=_topic_id(topic_id),
-        partitions=tuple([tuple([_int(node) for node in replicas]) for replicas in partitions]),
+        partitions=_replica_lists(partitions),
         configs={_str(key): _str(value) for key, value in _typed(dict, configs).items()},
     )
+
+
+def _replica_lists(partitions: Any) -> tuple[tuple[NodeId, ...], ...]:
+    return tuple([tuple([_int(node) for node in replicas]) for replicas in partitions])
 
 
 def _pack_change(each: ChangePartition) -> tuple[object, ...]:
@@ -344,6 +381,9 @@ _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     LoseReplica: (9, 1),
     SetDefaults: (10, 1),
     AllocateProducerIdBlock: (20, 1),
+    ReassignPartition: (11, 1),
+    AddPartitions: (12, 1),
+    ElectUncleanLeader: (13, 1),
 }
 
 _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
@@ -358,6 +398,9 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     LoseReplica: lambda each: (each.node_id, each.epoch, each.topic_id, each.partition),
     SetDefaults: lambda each: (each.min_insync_replicas, each.unclean_leader_election),
     AllocateProducerIdBlock: lambda each: (each.node_id, each.epoch, each.start, each.count),
+    ReassignPartition: lambda each: (each.topic_id, each.partition, each.partition_epoch, each.replicas),
+    AddPartitions: lambda each: (each.topic_id, each.first, each.partitions),
+    ElectUncleanLeader: lambda each: (each.topic_id, each.partition, each.partition_epoch),
 }
 
 _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
@@ -380,5 +423,17 @@ _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
     ),
     (20, 1): lambda node, epoch, start, count: AllocateProducerIdBlock(
         node_id=_int(node), epoch=_int(epoch), start=_int(start), count=_int(count)
+    ),
+    (11, 1): lambda topic_id, partition, epoch, replicas: ReassignPartition(
+        topic_id=_topic_id(topic_id),
+        partition=_int(partition),
+        partition_epoch=_int(epoch),
+        replicas=None if replicas is None else tuple([_int(node) for node in replicas]),
+    ),
+    (12, 1): lambda topic_id, first, partitions: AddPartitions(
+        topic_id=_topic_id(topic_id), first=_int(first), partitions=_replica_lists(partitions)
+    ),
+    (13, 1): lambda topic_id, partition, epoch: ElectUncleanLeader(
+        topic_id=_topic_id(topic_id), partition=_int(partition), partition_epoch=_int(epoch)
     ),
 }

@@ -65,6 +65,11 @@ class Draft:
         partitions[partition.index] = partition
         self._touched.add(TopicPartition(topic_id, partition.index))
 
+    def add_partitions(self, topic_id: TopicId, added: Sequence[Partition]) -> None:
+        """Append partitions to those of an existing topic; their indexes go on where those end."""
+        self._partitions[topic_id] = [*self.partitions(topic_id), *added]
+        self._touched.update(TopicPartition(topic_id, partition.index) for partition in added)
+
     def add_topic(self, topic: Topic) -> None:
         topics, topic_ids = self._own_topics()
         topics[topic.topic_id] = topic

@@ -28,6 +28,7 @@ from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.fetch import FetchHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
+from raftkafka.broker.handlers.partitions import PartitionsHandler
 from raftkafka.broker.handlers.produce import ProduceHandler
 from raftkafka.broker.handlers.producers import ProducersHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
@@ -217,6 +218,7 @@ def assemble(
             timeout_s=timeout_s,
         ),
         topics=TopicsHandler(channel=channel, store=store),
+        partitions=PartitionsHandler(channel=channel, store=store),
         controller=ControllerHandler(controller=controller),
         producers=ProducersHandler(
             ids=ProducerIds(

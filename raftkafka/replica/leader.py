@@ -134,6 +134,16 @@ class LeaderState:
         """What is known of a replica other than the leader."""
         return self._followers.get(node_id)
 
+    def set_replicas(self, replicas: tuple[NodeId, ...]) -> None:
+        """The replicas have changed in this leader epoch: of a new one nothing is known, of one that is gone nothing is left."""
+        self.replicas = replicas
+        self._followers = {
+            replica: self._followers.get(replica) or Follower(caught_up_at=_NEVER)
+            for replica in replicas
+            if replica != self.node_id
+        }
+        self._choose_in_sync()
+
     # Progress
 
     def on_local(self, *, log_end_offset: Offset, counted_offset: Offset) -> bool:

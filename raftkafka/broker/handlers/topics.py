@@ -34,7 +34,7 @@ class TopicsHandler:
     async def create(self, context: RequestContext, request: CreateTopics) -> CreateTopicsResponse:
         try:
             answer = await self._channel.ask(
-                request, timeout_s=_patience(request.timeout_ms), forward=not context.is_node
+                request, timeout_s=patience_s(request.timeout_ms), forward=not context.is_node
             )
         except ApiError as error:
             return CreateTopicsResponse(
@@ -52,7 +52,7 @@ class TopicsHandler:
     async def delete(self, context: RequestContext, request: DeleteTopics) -> DeleteTopicsResponse:
         try:
             answer = await self._channel.ask(
-                request, timeout_s=_patience(request.timeout_ms), forward=not context.is_node
+                request, timeout_s=patience_s(request.timeout_ms), forward=not context.is_node
             )
         except ApiError as error:
             return DeleteTopicsResponse(
@@ -72,5 +72,6 @@ class TopicsHandler:
         return answer
 
 
-def _patience(timeout_ms: int) -> float:
+def patience_s(timeout_ms: int) -> float:
+    """How long to wait for the controller: what the client allows, within reason."""
     return min(FORWARD_TIMEOUT_MAX_S, max(0.1, timeout_ms / 1000))

@@ -1,4 +1,4 @@
-"""Decisions about partitions: the leaders' ISR changes, lost replicas, and the return of preferred leaders.
+"""Decisions about partitions: the leaders' ISR changes, and lost replicas.
 
 Floor 1, pure. The checks stand twice, here for a precise answer and in `apply` for safety, because the image may move between
 the two. Sources: KIP-497, KIP-841, KIP-903.
@@ -22,7 +22,7 @@ from raftkafka.model.api.broker_lifecycle import (
     OfflineReplica,
 )
 from raftkafka.model.errors import ErrorCode
-from raftkafka.model.ids import NO_BROKER_EPOCH, NO_NODE, TopicPartition
+from raftkafka.model.ids import NO_BROKER_EPOCH, NodeId, TopicPartition
 
 
 def decide_alter_partition(image: Image, request: AlterPartition) -> Decision:
@@ -30,7 +30,8 @@ def decide_alter_partition(image: Image, request: AlterPartition) -> Decision:
 
     STALE_BROKER_EPOCH (whole request): the asking broker has registered again or is fenced. Per partition:
     UNKNOWN_TOPIC_ID, FENCED_LEADER_EPOCH, NOT_LEADER_OR_FOLLOWER, INVALID_UPDATE_VERSION, INVALID_REQUEST,
-    INELIGIBLE_REPLICA; every answer carries the state in force.
+    INELIGIBLE_REPLICA, NEW_LEADER_ELECTED (done, and it completed a reassignment that moved the leadership); every answer
+    carries the state in force.
     """
     asking = image.brokers.get(request.broker_id)
     if asking is None or asking.epoch != request.broker_epoch:
@@ -51,7 +52,9 @@ def decide_alter_partition(image: Image, request: AlterPartition) -> Decision:
 
     def respond(after: Image) -> AlterPartitionResponse:
         outcomes = zip(request.partitions, refusals, strict=True)
-        return AlterPartitionResponse(partitions=tuple([_altered(after, item, refusal) for item, refusal in outcomes]))
+        return AlterPartitionResponse(
+            partitions=tuple([_altered(after, request.broker_id, item, refusal) for item, refusal in outcomes])
+        )
 
     return Decision(commands=commands, respond=respond)
 
@@ -89,21 +92,6 @@ def losses(image: Image, request: BrokerHeartbeat) -> Iterator[OfflineReplica]:
             yield lost
 
 
-def preferred_leader_changes(image: Image) -> Iterator[ChangePartition]:
-    """Bring each leadership back to the first replica where that is in the ISR and active: a scan, O(partitions)."""
-    for key, partition in image.partitions():
-        preferred = partition.preferred_leader
-        if partition.leader in (preferred, NO_NODE) or preferred not in partition.isr:
-            continue
-        if image.is_active(preferred):
-            yield ChangePartition(
-                topic_id=key.topic_id,
-                partition=key.partition,
-                partition_epoch=partition.partition_epoch,
-                leader=preferred,
-            )
-
-
 def _why_not(image: Image, request: AlterPartition, item: AlterPartitionItem) -> ErrorCode:
     partition = image.partition(TopicPartition(item.topic_id, item.partition))
     if partition is None:
@@ -129,14 +117,18 @@ def _eligible(broker: Broker | None, epoch: int, partition: Partition) -> bool:
     return epoch == broker.epoch or (epoch == NO_BROKER_EPOCH and broker.node_id in partition.isr)
 
 
-def _altered(image: Image, item: AlterPartitionItem, refusal: ErrorCode) -> AlteredPartition:
+def _altered(image: Image, broker_id: NodeId, item: AlterPartitionItem, refusal: ErrorCode) -> AlteredPartition:
     partition = image.partition(TopicPartition(item.topic_id, item.partition))
     if partition is None:
         return AlteredPartition(topic_id=item.topic_id, partition=item.partition, error_code=ErrorCode.UNKNOWN_TOPIC_ID)
     error = refusal
-    if error is ErrorCode.NONE and set(partition.isr) != {member.node_id for member in item.new_isr}:
+    # The last member that a reassignment waited for takes those out of the ISR who are no replicas any more.
+    wanted = {member.node_id for member in item.new_isr}.intersection(partition.replicas)
+    if error is ErrorCode.NONE and set(partition.isr) != wanted:
         # Decided in favour, but something else was committed first.
         error = ErrorCode.INVALID_UPDATE_VERSION
+    elif error is ErrorCode.NONE and partition.leader != broker_id:
+        error = ErrorCode.NEW_LEADER_ELECTED
     return AlteredPartition(
         topic_id=item.topic_id,
         partition=item.partition,

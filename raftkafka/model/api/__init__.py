@@ -24,6 +24,7 @@ from raftkafka.model.api.cluster import (
     MetadataResponse,
 )
 from raftkafka.model.api.delete_records import DeleteRecords, DeleteRecordsResponse
+from raftkafka.model.api.elections import ElectLeaders, ElectLeadersResponse
 from raftkafka.model.api.fetch import Fetch, FetchResponse
 from raftkafka.model.api.keys import ApiKey
 from raftkafka.model.api.offsets import (
@@ -32,12 +33,19 @@ from raftkafka.model.api.offsets import (
     OffsetForLeaderEpoch,
     OffsetForLeaderEpochResponse,
 )
+from raftkafka.model.api.partitions import CreatePartitions, CreatePartitionsResponse
 from raftkafka.model.api.produce import Produce, ProduceResponse
 from raftkafka.model.api.producers import (
     AllocateProducerIds,
     AllocateProducerIdsResponse,
     InitProducerId,
     InitProducerIdResponse,
+)
+from raftkafka.model.api.reassignments import (
+    AlterPartitionReassignments,
+    AlterPartitionReassignmentsResponse,
+    ListPartitionReassignments,
+    ListPartitionReassignmentsResponse,
 )
 from raftkafka.model.api.sasl import SaslAuthenticate, SaslAuthenticateResponse, SaslHandshake, SaslHandshakeResponse
 from raftkafka.model.api.topics import CreateTopics, CreateTopicsResponse, DeleteTopics, DeleteTopicsResponse
@@ -52,6 +60,10 @@ Request = (
     | CreateTopics
     | DeleteTopics
     | DeleteRecords
+    | CreatePartitions
+    | AlterPartitionReassignments
+    | ListPartitionReassignments
+    | ElectLeaders
     | DescribeCluster
     | DescribeQuorum
     | BrokerRegistration
@@ -72,6 +84,10 @@ Response = (
     | CreateTopicsResponse
     | DeleteTopicsResponse
     | DeleteRecordsResponse
+    | CreatePartitionsResponse
+    | AlterPartitionReassignmentsResponse
+    | ListPartitionReassignmentsResponse
+    | ElectLeadersResponse
     | DescribeClusterResponse
     | DescribeQuorumResponse
     | BrokerRegistrationResponse

@@ -40,7 +40,6 @@ EXPLAINED: Final = {
     "control.plane.listener.name": "requests to the controller use the listener of the brokers",
     "host.name": "listeners counts",
     "port": "listeners counts",
-    "auto.leader.rebalance.enable": "leaders are not moved back by themselves yet",
     "broker.id.generation.enable": "ids are not generated: set broker.id",
     "compression.type": "batches are stored as the producer compressed them",
     "controlled.shutdown.enable": "a clean stop always moves leaders away first",
@@ -71,8 +70,7 @@ group.consumer.migration.policy group.consumer.min.heartbeat.interval.ms group.c
 group.consumer.session.timeout.ms group.coordinator.append.linger.ms group.coordinator.new.enable
 group.coordinator.rebalance.protocols group.coordinator.threads group.initial.rebalance.delay.ms group.max.session.timeout.ms
 group.max.size group.min.session.timeout.ms initial.broker.registration.timeout.ms inter.broker.protocol.version
-internal.listener kafka.metrics.polling.interval.secs kafka.metrics.reporters leader.imbalance.check.interval.seconds
-leader.imbalance.per.broker.percentage
+internal.listener kafka.metrics.polling.interval.secs kafka.metrics.reporters
 log.cleaner.io.buffer.load.factor log.cleaner.io.buffer.size
 log.cleaner.io.max.bytes.per.second
 log.cleaner.threads log.deletion.delay.ms log.dir.failure.timeout.ms

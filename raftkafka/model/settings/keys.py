@@ -246,6 +246,24 @@ KEYS: Final = (
     ),
     _row("controller.quorum.request.timeout.ms", "controller.request_timeout_ms", _MS, "patience with the controller"),
     _row(
+        "auto.leader.rebalance.enable",
+        "controller.auto_leader_rebalance_enable",
+        parsers.boolean,
+        "give leaderships back to preferred leaders",
+    ),
+    _row(
+        "leader.imbalance.check.interval.seconds",
+        "controller.leader_imbalance_check_interval_s",
+        _COUNT,
+        "seconds between two looks at who leads what",
+    ),
+    _row(
+        "leader.imbalance.per.broker.percentage",
+        "controller.leader_imbalance_per_broker_percentage",
+        integer(0, 100),
+        "share of a broker's partitions that others may lead",
+    ),
+    _row(
         "metadata.log.max.record.entries.between.snapshots",
         "controller.snapshot_min_entries",
         _COUNT,

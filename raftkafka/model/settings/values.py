@@ -104,6 +104,9 @@ class ControllerSettings:
     election_timeout_max_ms: int = 400  # twice the lower bound
     raft_heartbeat_ms: int = 50  # controller.quorum.heartbeat.interval.ms (ours)
     request_timeout_ms: int = 2_000  # controller.quorum.request.timeout.ms
+    auto_leader_rebalance_enable: bool = True  # auto.leader.rebalance.enable
+    leader_imbalance_check_interval_s: int = 300  # leader.imbalance.check.interval.seconds
+    leader_imbalance_per_broker_percentage: int = 10  # leader.imbalance.per.broker.percentage
     snapshot_min_entries: int = 20_000  # metadata.log.max.record.entries.between.snapshots (ours)
 
 

@@ -11,6 +11,12 @@ from raftkafka.wire.native.cluster import API_VERSIONS, DESCRIBE_CLUSTER, DESCRI
 from raftkafka.wire.native.delete_records import DELETE_RECORDS
 from raftkafka.wire.native.fetch import FETCH
 from raftkafka.wire.native.offsets import LIST_OFFSETS, OFFSET_FOR_LEADER_EPOCH
+from raftkafka.wire.native.partitions import (
+    ALTER_PARTITION_REASSIGNMENTS,
+    CREATE_PARTITIONS,
+    ELECT_LEADERS,
+    LIST_PARTITION_REASSIGNMENTS,
+)
 from raftkafka.wire.native.produce import PRODUCE
 from raftkafka.wire.native.producers import ALLOCATE_PRODUCER_IDS, INIT_PRODUCER_ID
 from raftkafka.wire.native.rows import Api
@@ -30,6 +36,10 @@ APIS: Final[dict[int, Api]] = {
     ApiKey.INIT_PRODUCER_ID: INIT_PRODUCER_ID,
     ApiKey.OFFSET_FOR_LEADER_EPOCH: OFFSET_FOR_LEADER_EPOCH,
     ApiKey.SASL_AUTHENTICATE: SASL_AUTHENTICATE,
+    ApiKey.CREATE_PARTITIONS: CREATE_PARTITIONS,
+    ApiKey.ELECT_LEADERS: ELECT_LEADERS,
+    ApiKey.ALTER_PARTITION_REASSIGNMENTS: ALTER_PARTITION_REASSIGNMENTS,
+    ApiKey.LIST_PARTITION_REASSIGNMENTS: LIST_PARTITION_REASSIGNMENTS,
     ApiKey.DESCRIBE_QUORUM: DESCRIBE_QUORUM,
     ApiKey.ALTER_PARTITION: ALTER_PARTITION,
     ApiKey.DESCRIBE_CLUSTER: DESCRIBE_CLUSTER,

@@ -30,6 +30,7 @@ from raftkafka.metadata.commands import (
     DeleteTopic,
     FenceBroker,
     InitializeCluster,
+    ReassignPartition,
     RegisterBroker,
     UnfenceBroker,
     encode,
@@ -364,6 +365,17 @@ class World:
                 partition=key.partition,
                 partition_epoch=state.partition_epoch,
                 leader=NodeId(node),
+            )
+        )
+
+    def reassign(self, key: TopicPartition, *nodes: int) -> None:
+        """To these replicas; none cancels."""
+        self.commit(
+            ReassignPartition(
+                topic_id=key.topic_id,
+                partition=key.partition,
+                partition_epoch=self.store.image.partition(key).partition_epoch,
+                replicas=tuple(NodeId(each) for each in nodes) or None,
             )
         )
 

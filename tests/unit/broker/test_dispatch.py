@@ -6,15 +6,17 @@ import asyncio
 
 import pytest
 
-from raftkafka.broker.dispatch import Dispatch
+from raftkafka.broker.dispatch import Dispatch, error_of
 from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
+from raftkafka.broker.handlers.partitions import PartitionsHandler
 from raftkafka.broker.handlers.producers import ProducersHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.broker.producer_ids import ProducerIds
 from raftkafka.model.api.cluster import ApiVersions, DescribeCluster
+from raftkafka.model.api.elections import ElectedPartition, ElectedTopic, ElectLeadersResponse
 from raftkafka.model.api.keys import ApiKey
 from raftkafka.model.api.offsets import ListOffsets
 from raftkafka.model.context import RequestContext
@@ -45,6 +47,7 @@ async def dispatch(world) -> Dispatch:
             timeout_s=1.0,
         ),
         topics=TopicsHandler(channel=world.channel, store=world.store),
+        partitions=PartitionsHandler(channel=world.channel, store=world.store),
         controller=ControllerHandler(controller=world.controller),
         producers=ProducersHandler(
             ids=ProducerIds(
@@ -72,3 +75,11 @@ async def test_what_is_ready_costs_no_task_and_what_is_not_is_awaited(world, dis
     assert dispatch(CONTEXT, ListOffsets(partitions=())).partitions == ()
     assert len((await dispatch(CONTEXT, DescribeCluster())).brokers) == 1
     assert [api for api, _ in world.requests] == ["LIST_OFFSETS", "DESCRIBE_CLUSTER"]
+
+
+def test_an_answer_whose_topics_only_group_partitions_stands_for_the_first_error_among_them():
+    fine = ElectedPartition(partition=0)
+    refused = ElectedPartition(partition=1, error_code=ErrorCode.ELECTION_NOT_NEEDED)
+    topics = (ElectedTopic(name="a", partitions=(fine,)), ElectedTopic(name="b", partitions=(fine, refused)))
+    assert error_of(ElectLeadersResponse(topics=topics)) is ErrorCode.ELECTION_NOT_NEEDED
+    assert error_of(ElectLeadersResponse(topics=topics[:1])) is ErrorCode.NONE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from raftkafka.broker.purgatory import CommitWait
@@ -227,3 +229,31 @@ async def test_a_follower_that_is_not_in_sync_is_news_for_the_isr(world, three):
     world.isr_news.clear()
     fetched(world, three, 3, 0)
     assert world.isr_news == []
+
+
+async def test_an_added_replica_is_followed_up_without_a_new_leadership(world, three):
+    world.start_brokers(4)
+    codes = wait_for(three, append(world, three).last_offset)
+    leader = three.leader
+    world.reassign(three.topic_partition, 1, 2, 3, 4)
+    assert three.leader is leader
+    fetched(world, three, 4, 1)
+    assert three.leader.follower(4).fetch_offset == 1
+    assert codes == []
+
+
+async def test_a_leader_that_leads_on_in_the_next_epoch_keeps_its_promises(world, three):
+    codes = wait_for(three, append(world, three).last_offset)
+    world.reassign(three.topic_partition, 1, 2)
+    assert (three.is_leader, three.leader_epoch) == (True, 1)
+    assert codes == []
+    await flushed(world, three)
+    fetched(world, three, 2, 1)
+    assert codes == [ErrorCode.NONE]
+
+
+async def test_a_leader_that_was_away_in_between_promises_nothing(world, three):
+    codes = wait_for(three, append(world, three).last_offset)
+    state = replace(three.state, leader_epoch=three.leader_epoch + 2)
+    three.lead(state, min_insync_replicas=1)
+    assert codes == [ErrorCode.NOT_LEADER_OR_FOLLOWER]

@@ -277,3 +277,77 @@ async def test_a_log_that_could_not_be_opened_is_tried_again_although_nothing_ch
     await world.until(lambda: world.replicas.get(key) is not None, timeout_s=2 * RETRY_MAX_S)
     assert world.replicas.get(key).is_leader
     assert world.reconciler.failed == {}
+
+
+# Replicas that come and go
+
+
+async def test_a_replica_that_is_added_is_opened_and_one_that_is_taken_away_deleted(world, logs):
+    world.run()
+    key = world.create("mine", 2)
+    await asyncio.sleep(1)
+    assert directories(world) == []
+    world.reassign(key, 2, 1)
+    await world.until(lambda: world.replicas.get(key))
+    assert world.replicas.get(key).leader_id == 2
+    world.set_isr(key, 2, 1)
+    assert directories(world) == ["mine-0"]
+    world.reassign(key, 2)
+    await world.until(lambda: directories(world) == [])
+    assert len(world.replicas) == 0
+    assert world.fetchers._by_leader == {}
+
+
+async def test_a_leader_that_is_taken_away_serves_nothing_from_that_turn_on(world, logs):
+    world.run()
+    partition = await world.leading("mine", 1, 2, min_insync_replicas="1")
+    key = partition.topic_partition
+    waiting = world.send(partition)
+    world.reassign(key, 2)
+    (refused,) = world.send(key, acks=1).partitions
+    assert (refused.error_code, refused.current_leader) == (ErrorCode.NOT_LEADER_OR_FOLLOWER, 2)
+    (unknown,) = (await waiting).partitions
+    assert unknown.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER
+    await world.until(lambda: directories(world) == [])
+
+
+async def test_an_image_of_before_the_start_deletes_no_log_that_came_back_since(world, logs):
+    """What the own Raft log tells while it is replayed: this replica was taken away once, and is back and in the ISR now."""
+    logs.holds_all = True
+    key = world.create("mine", 1, 2)
+    world.reconciler.start()
+    await world.until(lambda: world.replicas.get(key))
+    partition = world.replicas.get(key)
+    world.reassign(key, 2)
+    await asyncio.sleep(1)
+    assert directories(world) == ["mine-0"]
+    world.reassign(key, 2, 1)
+    await asyncio.sleep(1)
+    assert world.replicas.get(key) is partition
+    assert partition.leader_id == 2
+    world.reconciler.image_is_current()
+    await asyncio.sleep(1)
+    assert world.replicas.get(key) is partition
+
+
+async def test_once_the_image_is_current_a_replica_that_is_gone_goes(world, logs):
+    logs.holds_all = True
+    key = world.create("mine", 1, 2)
+    world.reconciler.start()
+    await world.until(lambda: world.replicas.get(key))
+    world.reassign(key, 2)
+    await asyncio.sleep(1)
+    world.reconciler.image_is_current()
+    await world.until(lambda: directories(world) == [])
+    assert len(world.replicas) == 0
+
+
+async def test_a_replica_taken_away_and_given_back_before_it_was_deleted_keeps_its_log(world, logs):
+    world.run()
+    partition = await world.leading("mine", 1, 2)
+    key = partition.topic_partition
+    world.reassign(key, 2)
+    world.reassign(key, 2, 1)
+    await asyncio.sleep(1)
+    assert world.replicas.get(key) is partition
+    assert (partition.is_leader, partition.leader_id) == (False, 2)

@@ -9,14 +9,17 @@ from hypothesis import strategies as st
 
 from raftkafka.metadata.apply import apply_all
 from raftkafka.metadata.commands import (
+    AddPartitions,
     AllocateProducerIdBlock,
     BeginControlledShutdown,
     ChangePartition,
     CreateTopic,
     DeleteTopic,
+    ElectUncleanLeader,
     FenceBroker,
     InitializeCluster,
     LoseReplica,
+    ReassignPartition,
     RegisterBroker,
     SetDefaults,
     UnfenceBroker,
@@ -144,6 +147,19 @@ class Cluster:
         """Members with the broker epochs in force."""
         return tuple(IsrMember(node_id=NodeId(each), broker_epoch=self.epoch(each)) for each in node_ids)
 
+    def reassign(self, name: str, replicas, *, index: int = 0, expect: ErrorCode = ErrorCode.NONE):
+        """To these replicas; None cancels."""
+        partition = self.partition(name, index)
+        return self.apply(
+            ReassignPartition(
+                topic_id=self.image.topic_ids[name],
+                partition=PartitionIndex(index),
+                partition_epoch=partition.partition_epoch,
+                replicas=None if replicas is None else tuple(NodeId(each) for each in replicas),
+            ),
+            expect=expect,
+        )
+
     def change(self, name: str, *, isr=None, leader=None, index: int = 0, expect: ErrorCode = ErrorCode.NONE):
         topic = self.image.topic_by_name(name)
         assert topic is not None
@@ -236,6 +252,25 @@ commands = st.one_of(
         partition=_partitions,
     ),
     st.builds(SetDefaults, min_insync_replicas=st.integers(-1, 3), unclean_leader_election=st.booleans()),
+    st.builds(
+        ReassignPartition,
+        topic_id=_topic_ids,
+        partition=_partitions,
+        partition_epoch=st.integers(-1, 6).map(PartitionEpoch),
+        replicas=st.none() | st.lists(_nodes, max_size=4).map(tuple),
+    ),
+    st.builds(
+        AddPartitions,
+        topic_id=_topic_ids,
+        first=st.integers(0, 4),
+        partitions=st.lists(st.lists(_nodes, max_size=3).map(tuple), max_size=2).map(tuple),
+    ),
+    st.builds(
+        ElectUncleanLeader,
+        topic_id=_topic_ids,
+        partition=_partitions,
+        partition_epoch=st.integers(-1, 6).map(PartitionEpoch),
+    ),
 )
 
 

@@ -17,6 +17,12 @@ def check(image: Image) -> None:
         assert set(eligible) <= set(partition.replicas)
         assert all(map(image.is_active, partition.isr))
         assert not partition.elr or len(partition.isr) < rules.min_insync_replicas
+        assert len(set(partition.replicas)) == len(partition.replicas)
+        assert {*partition.adding, *partition.removing} <= set(partition.replicas)
+        if partition.adding or partition.removing:
+            goal = set(partition.replicas) - set(partition.removing)
+            assert goal
+            assert not goal <= set(partition.isr), "a reassignment that is complete is still in progress"
         if partition.leader != NO_NODE:
             assert partition.leader in partition.isr
             continue

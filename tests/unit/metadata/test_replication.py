@@ -21,9 +21,13 @@ from raftkafka.metadata.decide.brokers import (
     decide_register,
     decide_unfence,
 )
-from raftkafka.metadata.decide.partitions import decide_alter_partition, preferred_leader_changes
+from raftkafka.metadata.decide.elections import balance, decide_elect_leaders, preferred_leader_changes
+from raftkafka.metadata.decide.new_partitions import decide_create_partitions
+from raftkafka.metadata.decide.partitions import decide_alter_partition
+from raftkafka.metadata.decide.reassignments import decide_reassign
 from raftkafka.metadata.decide.topics import decide_create_topics, decide_delete_topics
 from raftkafka.metadata.image import Defaults, Image
+from raftkafka.metadata.reassignment import target
 from raftkafka.model.api.broker_lifecycle import (
     AlterPartition,
     AlterPartitionItem,
@@ -32,6 +36,9 @@ from raftkafka.model.api.broker_lifecycle import (
     IsrMember,
     ListenerEndpoint,
 )
+from raftkafka.model.api.elections import ElectionType, ElectLeaders
+from raftkafka.model.api.partitions import CreatePartitions, NewPartitions
+from raftkafka.model.api.reassignments import AlterPartitionReassignments, ReassignablePartition, ReassignableTopic
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics, NewTopic, TopicToDelete
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import NO_NODE, DirectoryId, NodeId, PartitionIndex, RaftIndex, TopicId
@@ -195,9 +202,65 @@ class Replicas(RuleBasedStateMachine):
         now = self.image.partition(key)
         (answer,) = self.commit([decide_alter_partition(image, request)])
         if answer.error_code is ErrorCode.NONE and answer.partitions[0].error_code is ErrorCode.NONE:
-            wanted = {member.node_id for member in members}
-            assert set(self.image.partition(key).isr) == wanted
+            after = self.image.partition(key)
+            wanted = {member.node_id for member in members} & set(after.replicas)
+            assert set(after.isr) == wanted
             assert now.partition_epoch == partition.partition_epoch or set(now.isr) == wanted
+
+    @rule(data=st.data(), replicas=st.none() | st.lists(NODES, unique=True, max_size=4).map(tuple))
+    def reassign(self, data, replicas):
+        image = self.look()
+        keys = sorted(key for key, _ in image.partitions())
+        if not keys:
+            return
+        key = data.draw(st.sampled_from(keys))
+        before = self.image.partition(key)
+        request = AlterPartitionReassignments(
+            topics=(
+                ReassignableTopic(
+                    name=image.topics[key.topic_id].name,
+                    partitions=(ReassignablePartition(partition=key.partition, replicas=replicas),),
+                ),
+            )
+        )
+        (answer,) = self.commit([decide_reassign(image, request)])
+        (topic,) = answer.topics
+        after = self.image.partition(key)
+        if before is None or topic.partitions[0].error_code is not ErrorCode.NONE:
+            return
+        elected = before.leader == NO_NODE != after.leader
+        assert set(after.isr) <= set(before.isr) or elected, "a reassignment alone puts nobody in sync"
+        origin = [each for each in before.replicas if each not in before.adding]
+        if replicas is None:
+            assert set(origin) <= set(after.replicas)
+            promised = self.image.defaults.min_insync_replicas
+            assert len(after.isr) >= min(promised, len(origin), len(before.isr))
+        else:
+            assert target(after) == replicas == after.replicas[: len(replicas)]
+            assert set(after.replicas) <= {*replicas, *before.replicas}
+        assert set(before.replicas) <= set(after.replicas) or after.leader_epoch > before.leader_epoch
+
+    @rule(name=NAMES, count=st.integers(0, 5))
+    def grow(self, name, count):
+        request = CreatePartitions(topics=(NewPartitions(name=name, count=count),))
+        (answer,) = self.commit([decide_create_partitions(self.look(), request, random=self.random)])
+        if answer.topics[0].error_code is ErrorCode.NONE:
+            assert len(self.image.topic_by_name(name).partitions) >= count
+
+    @rule(kind=st.sampled_from(ElectionType))
+    def elect(self, kind):
+        (answer,) = self.commit([decide_elect_leaders(self.look(), ElectLeaders(election_type=kind))])
+        for topic in answer.topics:
+            for each in topic.partitions:
+                if each.error_code is ErrorCode.NONE:
+                    partition = self.image.topic_by_name(topic.name).partitions[each.partition]
+                    assert partition.leader != NO_NODE
+                    assert kind is ElectionType.UNCLEAN or partition.leader == partition.replicas[0]
+
+    @rule(percentage=st.sampled_from([0, 10, 50, 100]))
+    def keep_balance(self, percentage):
+        commands = tuple(balance(self.look(), percentage=percentage))
+        self.commit([Decision(commands=commands, respond=lambda _: None)])
 
     @rule()
     def prefer(self):

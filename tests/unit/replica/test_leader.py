@@ -365,3 +365,38 @@ class Leadership(RuleBasedStateMachine):
 
 
 TestLeadership = Leadership.TestCase
+
+
+# Replicas that come and go
+
+
+def test_a_replica_that_is_added_counts_once_it_is_in_the_isr_and_not_before():
+    leader = lead(isr=(1, 2), replicas=(1, 2))
+    local(leader, 10)
+    fetch(leader, 3, 10)
+    leader.set_replicas(nodes(1, 2, 3))
+    assert leader.follower(NodeId(3)).fetch_offset == -1, "what it told before it was a replica counts for nothing"
+    assert ids(leader.isr_proposal(100.0, everybody)) is None
+    fetch(leader, 2, 10)
+    assert leader.high_watermark == 10
+    fetch(leader, 3, 10)
+    assert ids(leader.isr_proposal(100.0, everybody)) == [1, 2, 3]
+    leader.on_isr_proposed([IsrMember(node_id=NodeId(each), broker_epoch=BrokerEpoch(10)) for each in (1, 2, 3)])
+    local(leader, 20)
+    fetch(leader, 2, 20)
+    assert leader.high_watermark == 10
+    fetch(leader, 3, 20)
+    assert leader.high_watermark == 20
+
+
+def test_of_a_replica_that_is_gone_nothing_is_left():
+    leader = lead()
+    local(leader, 10)
+    fetch(leader, 2, 10)
+    fetch(leader, 3, 10)
+    leader.set_replicas(nodes(1, 3))
+    leader.on_isr_committed(nodes(1, 3), PartitionEpoch(8))
+    assert leader.follower(NodeId(2)) is None
+    leader.set_replicas(nodes(1, 2, 3))
+    assert leader.follower(NodeId(2)).fetch_offset == -1
+    assert leader.follower(NodeId(3)).fetch_offset == 10

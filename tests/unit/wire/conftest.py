@@ -15,16 +15,32 @@ from raftkafka.model.api import (
     broker_lifecycle,
     cluster,
     delete_records,
+    elections,
     fetch,
     offsets,
+    partitions,
     produce,
     producers,
+    reassignments,
     sasl,
     topics,
 )
 from raftkafka.model.errors import ErrorCode
 
-_MODULES = (broker_lifecycle, cluster, delete_records, fetch, offsets, produce, sasl, topics, producers)
+_MODULES = (
+    broker_lifecycle,
+    cluster,
+    delete_records,
+    elections,
+    fetch,
+    offsets,
+    partitions,
+    produce,
+    producers,
+    reassignments,
+    sasl,
+    topics,
+)
 _INT32 = st.integers(0, 2**31 - 1)
 _OR_NONE_32 = st.integers(-1, 2**31 - 1)
 _OR_NONE_64 = st.integers(-1, 2**63 - 1)
@@ -46,6 +62,7 @@ _RANGES = {
     "broker_id": _INT32,
     "producer_epoch": st.integers(-1, 2**15 - 1),
     "acks": st.integers(-1, 1),
+    "election_type": st.integers(0, 1),
     "isolation_level": st.integers(0, 1),
     "api_key": st.integers(0, 100),
     "min_version": st.integers(0, 9),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from raftkafka.metadata.decide.partitions import decide_alter_partition, preferred_leader_changes
+from raftkafka.metadata.decide.elections import preferred_leader_changes
+from raftkafka.metadata.decide.partitions import decide_alter_partition
 from raftkafka.model.api.broker_lifecycle import AlterPartition, AlterPartitionItem, IsrMember
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import BrokerEpoch, LeaderEpoch, NodeId, PartitionEpoch, PartitionIndex, TopicId
