@@ -22,13 +22,17 @@ def records_per_chunk(count: int, total_bytes: int, batch_size: int) -> int:
     return max(1, int((batch_size - HEADER_BYTES) / average))
 
 
-def encode_chunk(values: Sequence[bytes], timestamp_ms: int, bytes_max: int) -> Iterator[tuple[bytearray, int]]:
+def encode_chunk(
+    values: Sequence[bytes], timestamp_ms: int, bytes_max: int, *, checksum: bool = True
+) -> Iterator[tuple[bytearray, int]]:
     """Record batches of at most `bytes_max` bytes with their record counts; one, unless sizes vary widely.
+
+    `checksum` False: it comes with the producer's numbers, when they are known.
 
     Raises:
         ApiError: MESSAGE_TOO_LARGE, for a single value that does not fit.
     """
-    encoded = encode_values(values, timestamp_ms=timestamp_ms)
+    encoded = encode_values(values, timestamp_ms=timestamp_ms, checksum=checksum)
     if len(encoded) <= bytes_max:
         yield encoded, len(values)
     elif len(values) == 1:
@@ -37,8 +41,8 @@ def encode_chunk(values: Sequence[bytes], timestamp_ms: int, bytes_max: int) -> 
         )
     else:
         half = len(values) // 2
-        yield from encode_chunk(values[:half], timestamp_ms, bytes_max)
-        yield from encode_chunk(values[half:], timestamp_ms, bytes_max)
+        yield from encode_chunk(values[:half], timestamp_ms, bytes_max, checksum=checksum)
+        yield from encode_chunk(values[half:], timestamp_ms, bytes_max, checksum=checksum)
 
 
 class BulkDelivery:

@@ -36,9 +36,13 @@ class Deadlines:
     def expire(self, lane: Lane) -> None:
         """Fail what waits in this lane and is late."""
         now = self._loop.time()
+        numbered = False
         while lane.waiting and lane.waiting[0].deadline <= now:
             batch = lane.waiting.popleft()
+            numbered = numbered or batch.numbers is not None
             self._accumulator.fail(batch, self._error(lane, batch))
+        if numbered:
+            lane.begin_epoch()
 
     def _expire_all(self) -> None:
         self._timer = None

@@ -8,12 +8,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from itertools import takewhile
+from typing import Final
 
 from raftkafka.client.types import UNKNOWN_OFFSET, RecordMetadata, TopicPartition
 from raftkafka.model.errors import ApiError
+from raftkafka.model.ids import NO_PRODUCER_ID, ProducerId
 from raftkafka.record.build import encode_records
-from raftkafka.record.header import HEADER_BYTES
+from raftkafka.record.header import HEADER_BYTES, set_producer
 from raftkafka.record.layout import RecordFields
+from raftkafka.replica.producers import BATCHES_REMEMBERED, sequence_after
+
+PRODUCER_EPOCH_MAX: Final = (1 << 15) - 1
 
 OnDone = Callable[[int, ApiError | None], None]
 """Told once: the base offset, or why not."""
@@ -29,6 +35,7 @@ class Batch:
         "deadline",
         "doubtful",
         "futures",
+        "numbers",
         "on_done",
         "record_count",
         "records",
@@ -48,6 +55,8 @@ class Batch:
         """True once a request carried it: from then on a failure leaves the outcome unknown (I18)."""
         self.doubtful = False
         """True once a request that carried it may have been carried out, whatever the answers to later ones say."""
+        self.numbers: tuple[ProducerId, int, int] | None = None
+        """Producer id, epoch and base sequence; None where the producer is not idempotent, and until it is sent first."""
         self.on_done: OnDone | None = None
         self._encoded: bytearray | None = None
         self._finished: asyncio.Future[None] | None = None
@@ -69,6 +78,16 @@ class Batch:
         self.size_bytes = len(encoded)
         self.record_count = record_count
         self.on_done = on_done
+
+    def number(self, producer_id: ProducerId, epoch: int, sequence: int) -> None:
+        """Give the batch the numbers by which brokers recognize it (KIP-98)."""
+        self.numbers = (producer_id, epoch, sequence)
+        if self._encoded is None:
+            self._encoded = encode_records(
+                self.records, producer_id=producer_id, producer_epoch=epoch, base_sequence=sequence
+            )
+        else:
+            set_producer(self._encoded, 0, producer_id=producer_id, producer_epoch=epoch, base_sequence=sequence)
 
     def encode(self) -> bytearray:
         if self._encoded is None:
@@ -100,14 +119,23 @@ class Batch:
 
 
 class Lane:
-    """The batches of one partition, oldest first; those in `in_flight` left before all that wait."""
+    """The batches of one partition, oldest first; those in `in_flight` left before all that wait.
+
+    With an idempotent producer they are numbered when they first leave, in that order. Sequences are counted per partition,
+    so each lane keeps an epoch of its own and bumps it alone (KIP-360): whenever a batch is given up whose number was
+    used, what follows begins a new epoch with sequence 0. Doubtful batches keep their numbers, and stand first.
+    """
 
     __slots__ = (
+        "epoch",
         "failures",
         "in_flight",
         "last_error",
+        "next_sequence",
         "not_before",
         "one_by_one",
+        "producer_id",
+        "spent_id",
         "timer",
         "topic_partition",
         "tried_epoch",
@@ -127,6 +155,32 @@ class Lane:
         """Set when several batches were refused together: sent alone, the guilty one fails alone."""
         self.last_error: BaseException | None = None
         self.timer: asyncio.TimerHandle | None = None
+        self.producer_id = NO_PRODUCER_ID
+        self.spent_id = NO_PRODUCER_ID
+        """An id whose epochs this lane has used up."""
+        self.epoch = 0
+        self.next_sequence = 0
+
+    def adopt(self, producer_id: ProducerId) -> None:
+        """Number batches under this id from now on."""
+        self.producer_id, self.epoch, self.next_sequence = producer_id, 0, 0
+
+    def number_in_flight(self) -> None:
+        """Number what has none yet."""
+        for batch in self.in_flight:
+            if batch.numbers is None:
+                batch.number(self.producer_id, self.epoch, self.next_sequence)
+                self.next_sequence = sequence_after(self.next_sequence, batch.record_count)
+
+    def begin_epoch(self) -> None:
+        """A number that was used will not be sent again: what follows must not be taken for what is missing."""
+        for batch in self.waiting:
+            if not batch.doubtful:
+                batch.numbers = None
+        self.next_sequence = 0
+        self.epoch += 1
+        if self.epoch > PRODUCER_EPOCH_MAX and self.producer_id >= 0:
+            self.spent_id, self.producer_id = self.producer_id, NO_PRODUCER_ID
 
     def ready_at(self, *, linger_s: float, batch_size: int, flushing: bool) -> float:
         """When the head may be sent, on the event loop's clock."""
@@ -136,9 +190,24 @@ class Lane:
         return max(self.not_before, head.created + linger_s)
 
     def take(self, room_bytes: int, *, at_least_one: bool) -> list[Batch]:
-        """Move batches to `in_flight`, oldest first, as many as fit."""
+        """Move batches to `in_flight`, oldest first, as many as fit.
+
+        Doubtful ones leave together and alone, as they left before: then a broker knows all of them, or none.
+        """
         taken: list[Batch] = []
-        while self.waiting and (self.waiting[0].size_bytes <= room_bytes or (at_least_one and not taken)):
+        head = self.waiting[0] if self.waiting else None
+        if head is not None and head.doubtful and head.numbers is not None and not self.one_by_one:
+            group = list(takewhile(lambda batch: batch.doubtful, self.waiting))
+            if at_least_one or sum([batch.size_bytes for batch in group]) <= room_bytes:
+                taken = [self.waiting.popleft() for _ in group]
+            self.in_flight = taken
+            return taken
+        count = BATCHES_REMEMBERED if self.producer_id >= 0 else len(self.waiting)
+        while (
+            self.waiting
+            and len(taken) < count
+            and (self.waiting[0].size_bytes <= room_bytes or (at_least_one and not taken))
+        ):
             batch = self.waiting.popleft()
             room_bytes -= batch.size_bytes
             taken.append(batch)

@@ -1,6 +1,7 @@
 """The producer that applications use: records in, futures of their offsets out. Floor 3.
 
-Delivery is at least once, in order per partition (see `sender`). A future that fails with REQUEST_TIMED_OUT leaves the outcome
+Delivery is in order per partition, and once with an idempotent producer, the default (KIP-98); without, at least once (see
+`sender`). A future that fails with REQUEST_TIMED_OUT leaves the outcome
 unknown unless the message says that nothing was sent (I18).
 """
 
@@ -18,6 +19,7 @@ from raftkafka.client.bulk import BulkDelivery, encode_chunk, records_per_chunk
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.checking import checked_record
 from raftkafka.client.connection import Connection
+from raftkafka.client.identity import Identity
 from raftkafka.client.partitioner import Partitioner, StickyChoice, partition_by_key
 from raftkafka.client.route import Route
 from raftkafka.client.routing import Router
@@ -30,6 +32,9 @@ from raftkafka.record.build import estimated_size
 from raftkafka.record.header import HEADER_BYTES
 from raftkafka.record.layout import RecordFields
 
+IN_FLIGHT_MAX: Final = 5
+"""Kafka's bound with idempotence: brokers remember so many batches of a producer."""
+
 _ACKS: Final = {"all": -1, -1: -1, 0: 0, 1: 1, "0": 0, "1": 1, "-1": -1}
 
 
@@ -39,7 +44,8 @@ class Producer:
     Names and defaults are Kafka's, times in milliseconds and sizes in bytes. They differ where a Python client pays
     otherwise: `linger_ms` 0 (what arrives during one turn of the loop, or while a request is under way, travels together
     anyway) and `batch_size` 131072 rather than 16384 (the cost of a batch is fixed, a larger one spreads it over more
-    records). `acks` is 0, 1, or -1 or "all". `partitioner` maps `(key, partition count)` to a partition.
+    records). `acks` is 0, 1, or -1 or "all". `enable_idempotence` needs acks=all and at most 5 requests in flight per
+    connection; None, the default, is True unless these are set otherwise (KIP-679). `partitioner` maps `(key, partition count)` to a partition.
     """
 
     def __init__(
@@ -48,6 +54,7 @@ class Producer:
         *,
         client_id: str = "raftkafka-producer",
         acks: int | str = -1,
+        enable_idempotence: bool | None = None,
         linger_ms: int = 0,
         batch_size: int = 131_072,
         max_request_size: int = 1_048_576,
@@ -72,6 +79,13 @@ class Producer:
             raise ConfigurationError(
                 "max_in_flight_requests_per_connection, batch_size and max_request_size are too small"
             )
+        fits = _ACKS[acks] == -1 and max_in_flight_requests_per_connection <= IN_FLIGHT_MAX
+        if enable_idempotence and not fits:
+            raise ConfigurationError(
+                f"enable_idempotence needs acks='all' and max_in_flight_requests_per_connection of at most {IN_FLIGHT_MAX}; "
+                f"they are {acks!r} and {max_in_flight_requests_per_connection}"
+            )
+        self._idempotent = fits if enable_idempotence is None else enable_idempotence
 
         async def open_connection(host: str, port: int) -> Channel:
             return await Connection.open(host, port, client_id=client_id, connect_timeout_s=connect_timeout_ms / 1000)
@@ -119,8 +133,13 @@ class Producer:
             memory_max_bytes=self._buffer_memory,
             delivery_timeout_s=self._delivery_timeout_s,
         )
+        self._identity = self._make_identity() if self._idempotent else None
         self._sender = Sender(
-            router=self._router, accumulator=self._accumulator, settings=self._sender_settings, random=self._random
+            router=self._router,
+            accumulator=self._accumulator,
+            settings=self._sender_settings,
+            random=self._random,
+            identity=self._identity,
         )
         self._unrouted = Unrouted(
             settle=self._settle_topic,
@@ -133,6 +152,8 @@ class Producer:
         self._router.on_update += [self._routes.clear, self._unrouted.look]
         self._running = True
         await self._router.start()
+        if self._identity is not None:
+            self._identity.request()
 
     async def stop(self, *, flush: bool = True) -> None:
         """Flush (at most `delivery_timeout_ms`), then close; what is not acknowledged by then fails as unknown."""
@@ -146,6 +167,8 @@ class Producer:
             self._routes.clear()
             self._unrouted.stop()
             self._sender.stop()
+            if self._identity is not None:
+                await self._identity.stop()
             await self._router.stop()
 
     async def __aenter__(self) -> Self:
@@ -157,6 +180,14 @@ class Producer:
     ) -> None:
         # Whoever leaves by an exception wants to get out, not to wait for a cluster that may be the cause.
         await self.stop(flush=error is None)
+
+    def _make_identity(self) -> Identity:
+        return Identity(
+            router=self._router,
+            timeout_s=self._sender_settings.request_timeout_s,
+            random=self._random,
+            on_ready=lambda: self._sender.identity_known(),  # noqa: PLW0108 - the sender is made with it
+        )
 
     # Sending
 
@@ -252,7 +283,9 @@ class Producer:
         bulk = BulkDelivery(lane.topic_partition, len(values), self._loop.create_future())
         step = records_per_chunk(len(values), total_bytes, self._batch_size)
         for first in range(0, len(values), step):
-            for encoded, count in encode_chunk(values[first : first + step], timestamp, self._max_request_size):
+            for encoded, count in encode_chunk(
+                values[first : first + step], timestamp, self._max_request_size, checksum=not self._idempotent
+            ):
                 await self._reserve_when_free(len(encoded))
                 accumulator.append_encoded(lane, encoded, count, bulk.part(count))
                 self._sender.wake(lane)

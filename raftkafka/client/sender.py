@@ -6,8 +6,13 @@ lane, and nothing of that partition leaves before it is settled. With more than 
 in-sync replicas, a time-out) and the second succeed; no client can mend that afterwards. Throughput does not need it: what
 arrives while one request is under way travels together in the next.
 
-A retry may write a second copy when only the answer was lost (at least once). A copy that is still on its way on a closed
-connection is refused as soon as leadership moves, because every request names the leader epoch it is meant for.
+With an idempotent producer (`identity`) a batch is numbered when it first leaves and keeps its numbers over retries, so that a
+broker recognizes it: one copy. Batches of a request of which nobody knows what became leave together again, and nothing else
+with them. When such a batch is given up, the others that were with it are still sent with their numbers; a broker that
+has not got them says so, and then their outcome is unknown too: under new numbers they might be written twice.
+
+Without one, a retry may write a second copy when only the answer was lost (at least once). A copy that is still on its way on a
+closed connection is refused as soon as leadership moves, because every request names the leader epoch it is meant for.
 """
 
 from __future__ import annotations
@@ -24,6 +29,7 @@ from raftkafka.client.backoff import Backoff
 from raftkafka.client.channels import Channel
 from raftkafka.client.deadlines import Deadlines
 from raftkafka.client.gate import Gate
+from raftkafka.client.identity import Identity
 from raftkafka.client.lanes import Batch, Lane
 from raftkafka.client.routing import Router
 from raftkafka.client.silence import SILENCE_S, Owed
@@ -58,6 +64,27 @@ LEADERSHIP_ERRORS: Final = frozenset(
 """Answers that say: ask for the leader again."""
 
 
+NOTHING_WRITTEN: Final = frozenset(
+    {
+        ErrorCode.NOT_ENOUGH_REPLICAS,
+        ErrorCode.FENCED_LEADER_EPOCH,
+        ErrorCode.UNKNOWN_LEADER_EPOCH,
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode.UNKNOWN_TOPIC_ID,
+    }
+)
+"""Retriable answers that are given before anything is appended; after any other the outcome is in doubt."""
+
+WRONG_NUMBERS: Final = frozenset(
+    {
+        ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER,
+        ErrorCode.UNKNOWN_PRODUCER_ID,
+        ErrorCode.INVALID_PRODUCER_EPOCH,
+    }
+)
+"""Answers that say: these numbers do not follow those that I have. Begin a new epoch (KIP-360)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SenderSettings:
     """Times in seconds, sizes in bytes."""
@@ -84,7 +111,17 @@ class _Request:
 class Sender:
     """`wake` a lane whenever something was added to it; everything else happens by answers, timers and refreshes."""
 
-    def __init__(self, *, router: Router, accumulator: Accumulator, settings: SenderSettings, random: Random) -> None:
+    def __init__(
+        self,
+        *,
+        router: Router,
+        accumulator: Accumulator,
+        settings: SenderSettings,
+        random: Random,
+        identity: Identity | None,
+    ) -> None:
+        """`identity` makes the producer idempotent; whoever made it lets it call `identity_known`."""
+        self._identity = identity
         self._router = router
         self._accumulator = accumulator
         self._settings = settings
@@ -107,7 +144,7 @@ class Sender:
             wake=self.wake,
             unreachable=self._hold_back,
         )
-        self._deadlines = Deadlines(accumulator=accumulator, cause=lambda: router.last_failure)
+        self._deadlines = Deadlines(accumulator=accumulator, cause=self._cause)
         self._stopped = False
         router.on_update.append(self._on_update)
 
@@ -158,6 +195,10 @@ class Sender:
         else:
             self.wake(lane)
 
+    def identity_known(self) -> None:
+        """There is a producer id, or there will never be one."""
+        self._wake_all()
+
     def _wake_all(self) -> None:
         for lane in self._accumulator.lanes.values():
             if lane.waiting:
@@ -170,6 +211,9 @@ class Sender:
         if self._stopped:
             return
         ready, self._ready = self._ready, {}
+        if self._identity is not None and self._identity.refusal is not None:
+            self._accumulator.fail_everything(self._identity.refusal)
+            return
         now = self._loop.time()
         by_leader: dict[NodeId, list[Lane]] = {}
         for lane in ready:
@@ -187,9 +231,26 @@ class Sender:
             if leadership is None or leadership.leader == NO_NODE:
                 self._router.request_update()  # `_on_update` wakes the lane
                 continue
+            if self._identity is not None and not self._may_number(lane, self._identity):
+                continue  # `identity_known` wakes the lane
             by_leader.setdefault(leadership.leader, []).append(lane)
         for leader, lanes in by_leader.items():
             self._send_to(leader, lanes)
+
+    @staticmethod
+    def _may_number(lane: Lane, identity: Identity) -> bool:
+        if lane.producer_id >= 0:
+            return True
+        if identity.producer_id < 0 or identity.producer_id == lane.spent_id:
+            identity.renew(lane.spent_id)
+            return False
+        lane.adopt(identity.producer_id)
+        return True
+
+    def _cause(self) -> BaseException | None:
+        identity = self._identity
+        missing = None if identity is None or identity.producer_id >= 0 else identity.last_error
+        return self._router.last_failure or missing
 
     def _wake_at(self, lane: Lane, at: float) -> None:
         if lane.timer is not None:
@@ -245,6 +306,8 @@ class Sender:
         assert topic is not None, "a leader was found for it"
         epoch = topic.partitions[partition].leader_epoch
         lane.tried_epoch = epoch
+        if self._identity is not None:
+            lane.number_in_flight()
         encoded = [batch.encode() for batch in lane.in_flight]
         for batch in lane.in_flight:
             batch.sent = True
@@ -299,17 +362,40 @@ class Sender:
         if error.code.retriable:
             _log.debug("%s: %s, trying again", lane.topic_partition, error)
             lane.last_error = error
-            self._retry(lane, at_once=at_once)
+            self._retry(lane, at_once=at_once, doubt=error.code not in NOTHING_WRITTEN)
             return
         if len(lane.in_flight) > 1:
             lane.one_by_one = True
             lane.put_back()
+            self.wake(lane)
+        elif self._identity is not None:
+            self._refused_numbers(lane, error)
         else:
-            for batch in lane.in_flight:
-                self._accumulator.fail(batch, self._verdict(batch, error))
-            lane.in_flight = []
-            lane.one_by_one = False
+            self._give_up(lane, error)
+
+    def _give_up(self, lane: Lane, error: ApiError) -> None:
+        for batch in lane.in_flight:
+            self._accumulator.fail(batch, self._verdict(batch, error))
+        lane.in_flight = []
+        lane.one_by_one = False
         self.wake(lane)
+
+    def _refused_numbers(self, lane: Lane, error: ApiError) -> None:
+        """One numbered batch was refused for good: it fails, or takes new numbers when nobody can have the old ones."""
+        (batch,) = lane.in_flight
+        if error.code is ErrorCode.DUPLICATE_SEQUENCE_NUMBER:
+            # It was written, so long ago that the broker has forgotten where.
+            self._acknowledged(lane, UNKNOWN_OFFSET, NO_TIMESTAMP)
+            self.wake(lane)
+        elif error.code in WRONG_NUMBERS and not batch.doubtful:
+            _log.info("%s: %s; going on with a new producer epoch", lane.topic_partition, error)
+            lane.last_error = error
+            lane.put_back()
+            lane.begin_epoch()
+            self._retry(lane, doubt=False)
+        else:
+            lane.begin_epoch()
+            self._give_up(lane, error)
 
     @staticmethod
     def _verdict(batch: Batch, error: ApiError) -> ApiError:
@@ -330,10 +416,11 @@ class Sender:
             if base_offset != UNKNOWN_OFFSET:
                 base_offset += batch.record_count
 
-    def _retry(self, lane: Lane, *, at_once: bool = False) -> None:
-        """Not even a refusal that may pass says that nothing was written: a leader may have appended and then lost its post."""
-        for batch in lane.in_flight:
-            batch.doubtful = True
+    def _retry(self, lane: Lane, *, at_once: bool = False, doubt: bool = True) -> None:
+        """Hardly a refusal that may pass says that nothing was written: a leader may have appended and then lost its post."""
+        if doubt:
+            for batch in lane.in_flight:
+                batch.doubtful = True
         lane.put_back()
         self._hold_back(lane, at_once=at_once)
         self._deadlines.expire(lane)

@@ -47,8 +47,11 @@ def encode_values(
     producer_epoch: int = -1,
     base_sequence: int = -1,
     compression: int = NO_COMPRESSION,
+    checksum: bool = True,
 ) -> bytearray:
     """One batch of records without keys and headers, all of one time (milliseconds since the epoch, UTC).
+
+    `checksum` False leaves it to `header.set_producer`, which has to come: the batch is none before.
 
     Raises:
         ValueError: no values, or more than fit the 31-bit lengths of a batch.
@@ -63,7 +66,8 @@ def encode_values(
     else:
         out = lay_out(None, values, None)
     producer = (producer_id, producer_epoch, base_sequence)
-    return _seal(out, count, (timestamp_ms, timestamp_ms), base_offset, producer, compression=compression)
+    times = (timestamp_ms, timestamp_ms)
+    return _seal(out, count, times, base_offset, producer, compression=compression, checksum=checksum)
 
 
 def encode_records(
@@ -110,6 +114,7 @@ def _seal(
     producer: tuple[int, int, int],
     *,
     compression: int,
+    checksum: bool = True,
 ) -> bytearray:
     """Write the header into the room before the records."""
     if compression != NO_COMPRESSION:
@@ -118,5 +123,6 @@ def _seal(
     if length >= 1 << 31:
         raise ValueError(f"a batch of {length} bytes does not fit its 31-bit length")
     HEADER.pack_into(out, 0, base_offset, length, -1, MAGIC, 0, compression, count - 1, *times, *producer, count)
-    _CRC.pack_into(out, 17, crc32c(memoryview(out)[CRC_START:]))
+    if checksum:
+        _CRC.pack_into(out, 17, crc32c(memoryview(out)[CRC_START:]))
     return out

@@ -48,6 +48,7 @@ _LEADER_EPOCH: Final = Struct(">i")
 _CRC: Final = Struct(">I")
 _ATTRIBUTES: Final = Struct(">h")
 _MAX_TIMESTAMP: Final = Struct(">q")
+_PRODUCER: Final = Struct(">qhi")
 _BATCH_LENGTH: Final = Struct(">i")
 _PRODUCER_MAY_SET: Final = COMPRESSION_MASK | TRANSACTIONAL
 
@@ -175,6 +176,19 @@ def set_log_append_time(buffer: bytearray | memoryview, position: int, timestamp
     attributes: int = _ATTRIBUTES.unpack_from(buffer, position + 21)[0]
     _ATTRIBUTES.pack_into(buffer, position + 21, attributes | LOG_APPEND_TIME)
     _MAX_TIMESTAMP.pack_into(buffer, position + 35, timestamp_ms)
+    _CRC.pack_into(buffer, position + 17, crc32c(memoryview(buffer)[position + CRC_START : position + size]))
+
+
+def set_producer(
+    buffer: bytearray | memoryview, position: int, *, producer_id: int, producer_epoch: int, base_sequence: int
+) -> None:
+    """Write who produced the batch at `position`, and as which of its records (KIP-98); the checksum is renewed.
+
+    Raises:
+        CorruptionError: the batch is not whole.
+    """
+    size = read_length(buffer, position) + LENGTH_OVERHEAD
+    _PRODUCER.pack_into(buffer, position + 43, producer_id, producer_epoch, base_sequence)
     _CRC.pack_into(buffer, position + 17, crc32c(memoryview(buffer)[position + CRC_START : position + size]))
 
 

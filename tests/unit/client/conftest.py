@@ -14,9 +14,11 @@ from raftkafka.model.api.cluster import BrokerEndpoint, Metadata, MetadataRespon
 from raftkafka.model.api.fetch import Fetch, FetchPartitionResponse, FetchResponse
 from raftkafka.model.api.offsets import ListOffsets, ListOffsetsPartitionResponse, ListOffsetsResponse
 from raftkafka.model.api.produce import Produce, ProducePartitionResponse, ProduceResponse
+from raftkafka.model.api.producers import InitProducerId, InitProducerIdResponse
 from raftkafka.model.errors import ApiError, ErrorCode
-from raftkafka.record.header import iter_headers, stamp
+from raftkafka.record.header import crc_ok, iter_headers, stamp
 from raftkafka.record.iterate import decode_records
+from raftkafka.replica.producers import ProducerTable
 
 
 @dataclass
@@ -26,11 +28,28 @@ class FakePartition:
     batches: list[tuple[int, bytes]] = field(default_factory=list)
     end: int = 0
     start: int = 0
+    producers: ProducerTable = field(default_factory=lambda: ProducerTable(0))
 
     def append(self, records) -> int:
+        """As a broker does: what an idempotent producer repeats is recognized, wrong numbers raise ApiError."""
         base = self.end
         buffer = bytearray(records)
-        for at, header in list(iter_headers(buffer)):
+        headers = list(iter_headers(buffer))
+        duplicate = self.producers.check([header for _, header in headers])
+        if duplicate is not None:
+            return duplicate.first_offset
+        for at, header in headers:
+            assert crc_ok(buffer, at, header.batch_size)
+            last = self.end + header.last_offset_delta
+            if header.producer_id >= 0:
+                self.producers.note(
+                    header.producer_id,
+                    header.producer_epoch,
+                    header.base_sequence,
+                    self.end,
+                    last,
+                    header.max_timestamp,
+                )
             stamp(buffer, at, self.end, self.epoch)
             self.batches.append((self.end, bytes(buffer[at : at + header.batch_size])))
             self.end += header.records_count
@@ -63,6 +82,7 @@ class FakeChannel:
             return future
         self.pending.append(future)
         self.cluster.requests.append((self.node_id, request))
+        self.cluster.note_numbers(request)
         task = loop.create_task(self._answer(request, future, self._turn))
         self._turn = future
         self.cluster.tasks.add(task)
@@ -94,6 +114,7 @@ class FakeChannel:
         if self.closed:
             raise ConnectionClosedError("closed")
         self.cluster.requests.append((self.node_id, request))
+        self.cluster.note_numbers(request)
         self.cluster.answer(self.node_id, request)
 
     async def drain(self) -> None:
@@ -127,6 +148,9 @@ class FakeCluster:
         self.channels: list[FakeChannel] = []
         self.tasks: set[asyncio.Task] = set()
         self.delay_s = 0.0
+        self.producer_ids = 40
+        self.numbers: list[list[tuple[int, int, int]]] = []
+        """(producer id, epoch, sequence) of each batch that came, a list per partition of a request."""
         self.script: Callable = lambda node, request: NotImplemented
         self.auto_create: int | None = None
         self.drained = asyncio.Event()
@@ -169,7 +193,18 @@ class FakeCluster:
             return self.fetch(node_id, request)
         if isinstance(request, ListOffsets):
             return ListOffsetsResponse(partitions=tuple(self.list_offset(node_id, p) for p in request.partitions))
+        if isinstance(request, InitProducerId):
+            self.producer_ids += 1
+            return InitProducerIdResponse(producer_id=self.producer_ids, producer_epoch=0)
         return ApiError(ErrorCode.UNSUPPORTED_VERSION, type(request).__name__)
+
+    def note_numbers(self, request) -> None:
+        """As they are when they arrive: a producer may write others into the same buffer later."""
+        if isinstance(request, Produce):
+            self.numbers += [
+                [(each.producer_id, each.producer_epoch, each.base_sequence) for _, each in iter_headers(part.records)]
+                for part in request.partitions
+            ]
 
     def metadata(self, request) -> MetadataResponse:
         topics = []
@@ -211,9 +246,11 @@ class FakeCluster:
         code = self.leadership_error(node_id, asked.leader_epoch, part)
         if code is not ErrorCode.NONE:
             return self.refuse(asked, code)
-        return ProducePartitionResponse(
-            topic_id=asked.topic_id, partition=asked.partition, base_offset=part.append(asked.records)
-        )
+        try:
+            base_offset = part.append(asked.records)
+        except ApiError as error:
+            return self.refuse(asked, error.code, error_message=error.message)
+        return ProducePartitionResponse(topic_id=asked.topic_id, partition=asked.partition, base_offset=base_offset)
 
     async def fetch(self, node_id, request) -> FetchResponse:
         loop = asyncio.get_running_loop()

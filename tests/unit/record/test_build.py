@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.record.build import encode_records, encode_values, estimated_size
-from raftkafka.record.header import GZIP, HEADER_BYTES, ZSTD, read_header
+from raftkafka.record.header import GZIP, HEADER_BYTES, ZSTD, read_header, set_producer
 from raftkafka.record.iterate import decode_records, decode_values
 from raftkafka.record.layout import RecordFields, lay_out, lay_out_equal, lay_out_one_by_one
 
@@ -89,3 +89,12 @@ def test_a_codec_that_is_not_here_is_refused() -> None:
     with pytest.raises(ApiError) as refused:
         encode_values([b"a"], timestamp_ms=NOW, compression=ZSTD)
     assert refused.value.code == ErrorCode.UNSUPPORTED_COMPRESSION_TYPE
+
+
+def test_a_batch_gets_its_producer_after_it_was_built():
+    values = [b"a", b"bc"]
+    whole = encode_values(values, timestamp_ms=5, producer_id=7, producer_epoch=3, base_sequence=11)
+    for checksum in (True, False):
+        later = encode_values(values, timestamp_ms=5, checksum=checksum)
+        set_producer(later, 0, producer_id=7, producer_epoch=3, base_sequence=11)
+        assert later == whole
