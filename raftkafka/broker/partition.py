@@ -98,6 +98,13 @@ class Partition:
         return self.leader.high_watermark if self.leader is not None else self._high_watermark
 
     @property
+    def is_damaged(self) -> bool:
+        """True when records that this replica has acknowledged may be lost: bytes that have changed, or, where nothing is
+        synced before it is acknowledged, a sync that failed."""
+        damaged = isinstance(self.offline, CorruptionError)
+        return damaged or (self.offline is not None and not self._counts_flushed)
+
+    @property
     def is_leader(self) -> bool:
         return self.leader is not None
 

@@ -72,7 +72,7 @@ class Reconciler:
         self._task: asyncio.Task[None] | None = None
         self._strays_wanted = False
         self._may_lead = False
-        self.failed: dict[TopicPartition, str] = {}
+        self.failed: dict[TopicPartition, CorruptionError | StorageError] = {}
         """Partitions that cannot be opened, and why; they are tried again at the next change, and after a pause."""
         store.subscribe(self._on_change)
 
@@ -104,7 +104,10 @@ class Reconciler:
 
     def offline(self) -> tuple[OfflineReplica, ...]:
         """What this broker cannot serve, for the controller; at most OFFLINE_MAX at a time."""
-        unopened = [OfflineReplica(topic_id=key.topic_id, partition=key.partition) for key in self.failed]
+        unopened = [
+            OfflineReplica(topic_id=key.topic_id, partition=key.partition, damaged=isinstance(error, CorruptionError))
+            for key, error in self.failed.items()
+        ]
         return (*self._replicas.offline(), *unopened)[:OFFLINE_MAX]
 
     @property
@@ -243,9 +246,9 @@ class Reconciler:
                     self._replicas.add(await self._logs.open(key, image.topics[key.topic_id]))
             self.failed.pop(key, None)
         except (CorruptionError, StorageError) as error:
-            if self.failed.get(key) != str(error):
+            if str(self.failed.get(key)) != str(error):
                 _log.error("partition %s cannot be served: %s", key, error)
-            self.failed[key] = str(error)
+            self.failed[key] = error
         # The image may have moved on while the disk worked; what is open now takes the newest role. A log that has to go
         # again stays first in line: the next topic of its name takes over its directory.
         del self._dirty[key]

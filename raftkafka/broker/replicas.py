@@ -32,9 +32,14 @@ class ReplicaTable:
 
     def offline(self) -> tuple[OfflineReplica, ...]:
         """What this broker cannot serve, for the controller; at most OFFLINE_MAX at a time."""
-        lost = (key for key, partition in self._partitions.items() if partition.offline is not None)
+        lost = (each for each in self._partitions.values() if each.offline is not None)
         return tuple(
-            OfflineReplica(topic_id=topic_id, partition=index) for topic_id, index in islice(lost, OFFLINE_MAX)
+            OfflineReplica(
+                topic_id=each.topic_partition.topic_id,
+                partition=each.topic_partition.partition,
+                damaged=each.is_damaged,
+            )
+            for each in islice(lost, OFFLINE_MAX)
         )
 
     def get(self, key: TopicPartition) -> Partition | None:

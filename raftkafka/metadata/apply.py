@@ -229,7 +229,8 @@ def _lose_replica(draft: Draft, _: RaftIndex, command: LoseReplica) -> ErrorCode
         return ErrorCode.UNKNOWN_TOPIC_ID
     topic = draft.topics[command.topic_id]
     rules = Rules.of(topic.configs, draft.defaults)
-    _set(draft, topic, partition, election.replica_lost(partition, command.node_id, rules, draft.active))
+    leave = election.replica_lost if command.damaged else election.out_of_reach
+    _set(draft, topic, partition, leave(partition, command.node_id, rules, draft.active))
     return ErrorCode.NONE
 
 

@@ -122,13 +122,14 @@ class ChangePartition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoseReplica:
-    """The replica on `node_id` is damaged or out of reach, though its broker is well: it is eligible no more unless it is
-    the last one that is, and whatever it has reported so far counts no more."""
+    """The replica on `node_id` cannot be served, though its broker is well: it leaves the ISR. A damaged one is eligible no
+    more, unless it is the last one that is, and whatever it has reported so far counts no more."""
 
     node_id: NodeId
     epoch: BrokerEpoch
     topic_id: TopicId
     partition: PartitionIndex
+    damaged: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -395,7 +396,7 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     CreateTopic: lambda each: (each.name, each.topic_id, each.partitions, dict(each.configs)),
     DeleteTopic: lambda each: (each.topic_id,),
     ChangePartition: _pack_change,
-    LoseReplica: lambda each: (each.node_id, each.epoch, each.topic_id, each.partition),
+    LoseReplica: lambda each: (each.node_id, each.epoch, each.topic_id, each.partition, each.damaged),
     SetDefaults: lambda each: (each.min_insync_replicas, each.unclean_leader_election),
     AllocateProducerIdBlock: lambda each: (each.node_id, each.epoch, each.start, each.count),
     ReassignPartition: lambda each: (each.topic_id, each.partition, each.partition_epoch, each.replicas),
@@ -412,11 +413,12 @@ _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
     (6, 1): _unpack_create,
     (7, 1): lambda topic_id: DeleteTopic(topic_id=_topic_id(topic_id)),
     (8, 1): _unpack_change,
-    (9, 1): lambda node, epoch, topic_id, partition: LoseReplica(
+    (9, 1): lambda node, epoch, topic_id, partition, damaged: LoseReplica(
         node_id=_int(node),
         epoch=_int(epoch),
         topic_id=_topic_id(topic_id),
         partition=_int(partition),
+        damaged=_bool(damaged),
     ),
     (10, 1): lambda least, unclean: SetDefaults(
         min_insync_replicas=_int(least), unclean_leader_election=_bool(unclean)

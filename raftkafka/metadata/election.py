@@ -115,8 +115,19 @@ def _concerns(partition: Partition, node_id: NodeId, log: Log) -> bool:
     return node_id in partition.elr or (log is Log.GONE and partition.last_known_leader == node_id)
 
 
+def out_of_reach(partition: Partition, node_id: NodeId, rules: Rules, active: AbstractSet[NodeId]) -> Partition:
+    """The partition after the replica on `node_id`, which is active itself, cannot be served for now, its log intact.
+
+    It leaves the ISR, unless it leads and nobody else may: then it goes on as soon as it can.
+    """
+    if node_id not in partition.isr:
+        return partition
+    after = without(partition, node_id, Log.INTACT, rules, active - {node_id})
+    return partition if after.leader == NO_NODE else after
+
+
 def replica_lost(partition: Partition, node_id: NodeId, rules: Rules, active: AbstractSet[NodeId]) -> Partition:
-    """The partition after the replica on `node_id`, which is active itself, has turned out to be damaged or out of reach.
+    """The partition after the replica on `node_id`, which is active itself, has turned out to be damaged.
 
     It is eligible no more, unless it is the last: nobody else is known to hold the committed records. The leader epoch
     moves even where the leader stays, so that nothing the damaged log has ever reported counts for the one built anew.

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 Undo = Callable[[], None]
 POWER_MODES = ("none", "all", "some", "reordered")
-OPT_IN = ("new_disk",)
-"""Not survived yet in every case (see docs/verification.md): in a run only when it is asked for by name."""
-
 UNSYNCED_WRITES_VANISH = ("power", "power_several", "blackout", "crash_at_step", "failing_sync")
 
 FAULT_CHANCE = 0.35
@@ -62,8 +59,7 @@ class Faults:
             "new_disk": self._new_disk,
         }
         if names is None:
-            drawn = [name for name in self._table if random.random() < FAULT_CHANCE]
-            names = tuple(name for name in drawn if name not in OPT_IN)
+            names = tuple(name for name in self._table if random.random() < FAULT_CHANCE)
         self.names = tuple(name for name in names if name not in without) or ("kill",)
         self.weights = [random.choice([1, 1, 3, 10]) for _ in self.names]
         self.mean_pause_s = random.choice([0.3, 0.8, 2.0, 4.0])

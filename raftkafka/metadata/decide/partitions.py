@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from raftkafka.metadata.commands import ChangePartition, LoseReplica
 from raftkafka.metadata.decide import Decision
 from raftkafka.metadata.decide.brokers import heartbeat_response
-from raftkafka.metadata.election import Rules, replica_lost
+from raftkafka.metadata.election import Rules, out_of_reach, replica_lost
 from raftkafka.metadata.image import Broker, Image, Partition
 from raftkafka.model.api.broker_lifecycle import (
     AlteredPartition,
@@ -60,14 +60,18 @@ def decide_alter_partition(image: Image, request: AlterPartition) -> Decision:
 
 
 def decide_lose_replicas(image: Image, request: BrokerHeartbeat) -> Decision:
-    """A broker cannot serve some of its replicas: they are eligible no more, those that are the last one excepted."""
+    """A broker cannot serve some of its replicas: they leave their ISRs, and damaged ones are eligible no more."""
     broker = image.brokers.get(request.broker_id)
     commands: tuple[LoseReplica, ...] = ()
     if broker is not None and broker.epoch == request.broker_epoch:
         commands = tuple(
             [
                 LoseReplica(
-                    node_id=broker.node_id, epoch=broker.epoch, topic_id=lost.topic_id, partition=lost.partition
+                    node_id=broker.node_id,
+                    epoch=broker.epoch,
+                    topic_id=lost.topic_id,
+                    partition=lost.partition,
+                    damaged=lost.damaged,
                 )
                 for lost in losses(image, request)
             ]
@@ -88,7 +92,8 @@ def losses(image: Image, request: BrokerHeartbeat) -> Iterator[OfflineReplica]:
         if topic is None or partition is None:
             continue
         rules = Rules.of(topic.configs, image.defaults)
-        if replica_lost(partition, request.broker_id, rules, active) is not partition:
+        leave = replica_lost if lost.damaged else out_of_reach
+        if leave(partition, request.broker_id, rules, active) is not partition:
             yield lost
 
 

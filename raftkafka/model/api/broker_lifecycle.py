@@ -77,10 +77,12 @@ class BrokerRegistrationResponse:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfflineReplica:
-    """A replica that its broker cannot serve: damaged bytes, or a log directory that failed."""
+    """A replica that its broker cannot serve: its bytes are `damaged`, or they are out of reach, in a log directory that failed
+    or on a disk that is full."""
 
     topic_id: TopicId
     partition: PartitionIndex
+    damaged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -63,7 +63,7 @@ BROKER_HEARTBEAT: Final = without_records(
         broker_epoch=OFFSET,
         applied_index=OFFSET,
         want_shut_down=BOOL,
-        offline_replicas=array(Shape(OfflineReplica, topic_id=UUID, partition=COUNT).field),
+        offline_replicas=array(Shape(OfflineReplica, topic_id=UUID, partition=COUNT, damaged=BOOL).field),
     ),
     Shape(BrokerHeartbeatResponse, error_code=ERROR, is_fenced=BOOL, should_shut_down=BOOL),
 )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from raftkafka.broker.replicas import ReplicaTable
+from raftkafka.model.api.broker_lifecycle import HeldLogs
 from raftkafka.model.errors import StartupError, StorageError
 from raftkafka.model.ids import BrokerEpoch
 
@@ -186,6 +188,75 @@ async def test_a_directory_with_an_offline_partition_is_not_marked_clean(world, 
     await stop(world)
     await start(world, run=False)
     assert world.logs.previous_broker_epoch == -1
+
+
+@pytest.mark.parametrize(
+    ("marks", "said"),
+    [((7, 7), 7), ((7, None), -1), ((None, None), -1), ((7, 5), 5), ((5, 7), 5)],
+)
+async def test_several_directories_say_one_epoch(make_world, tmp_path, settings, marks, said):
+    """Marks of two orderly stops: one of the disks is an old copy."""
+    world = make_world()
+    world.logs.release()
+    world.settings = replace(settings, log_dirs=(tmp_path / "a", tmp_path / "b"))
+    world.logs = world.open_log_dirs()
+    for opened, mark in zip(world.logs._dirs, marks, strict=True):
+        if mark is not None:
+            opened.directory.mark_clean(BrokerEpoch(mark))
+    world.logs.release()
+    world.logs = world.open_log_dirs()
+    assert world.logs.previous_broker_epoch == said
+
+
+async def test_it_tells_its_directories_and_the_logs_that_it_found(world, orders):
+    ids = world.logs.directory_ids
+    assert len(set(ids)) == 1
+    assert world.logs.held() == ()
+    crash(world)
+    await start(world, run=False)
+    assert world.logs.directory_ids == ids
+    assert world.logs.held() == (
+        HeldLogs(topic_id=orders.topic_partition.topic_id, partitions=(orders.topic_partition.partition,)),
+    )
+    assert world.logs.were_synced
+
+
+async def test_a_log_that_is_in_two_directories_is_refused(make_world, tmp_path, settings):
+    """A directory that was left out for a while: its copy of the log is older than the other."""
+    world = make_world()
+    world.logs.release()
+    world.settings = replace(settings, log_dirs=(tmp_path / "a", tmp_path / "b"))
+    world.logs = world.open_log_dirs()
+    world.reconciler = world.make_reconciler()
+    world.start_brokers(1)
+    world.run()
+    log = Path((await world.leading("orders", 1)).log.directory)
+    await stop(world)
+    other = next(path for path in (tmp_path / "a", tmp_path / "b") if path != log.parent)
+    shutil.copytree(log, other / log.name)
+    with pytest.raises(StartupError, match=r"orders-0 is in two log directories"):
+        world.open_log_dirs()
+
+
+async def test_a_try_that_failed_half_way_is_repeated_in_the_same_directory(make_world, tmp_path, settings):
+    """Elsewhere it would leave two, of which the next start cannot tell the right one."""
+    world = make_world()
+    world.logs.release()
+    world.settings = replace(settings, log_dirs=(tmp_path / "a", tmp_path / "b"))
+    world.logs = world.open_log_dirs()
+    world.reconciler = world.make_reconciler()
+    world.start_brokers(1)
+    world.run()
+    first = await world.leading("first", 1)
+    key = world.create("second", 1)
+    world.disk.sync_error = StorageError("no space left on device")
+    await world.until(lambda: key in world.reconciler.failed)
+    (half,) = tmp_path.glob("*/second-0")
+    # By now the other directory is the emptier one.
+    world.disk.sync_error = None
+    world.delete(first.topic_partition)
+    await world.until(lambda: world.replicas.get(key))
+    assert [Path(world.replicas.get(key).log.directory)] == list(tmp_path.glob("*/second-0")) == [half]
 
 
 async def test_a_directory_in_use_or_of_another_cluster_is_refused(world):

@@ -170,6 +170,21 @@ async def test_another_refusal_is_not_fatal(membership, channel, told):
     assert channel.count(BrokerRegistration) > 5
 
 
+async def test_it_names_the_logs_that_it_holds_when_it_is_asked(membership, channel, told):
+    channel.registration, works = (
+        BrokerRegistrationResponse(error_code=ErrorCode.LOG_DIR_NOT_FOUND, error_message="a directory is missing"),
+        channel.registration,
+    )
+    membership.start(LISTENERS)
+    await asyncio.sleep(0.01)
+    channel.registration = works
+    await asyncio.sleep(0.2)
+    first, second = [each for each in channel.asked if isinstance(each, BrokerRegistration)]
+    assert (first.held, second.held) == (None, HELD)
+    assert (first.directories, first.logs_synced) == ((bytes(16),), True)
+    assert told.registered == [("cluster", 5)]
+
+
 async def test_a_new_controller_hears_at_once_also_during_a_heartbeat(membership, channel):
     membership.start(LISTENERS)
     await asyncio.sleep(0.5)

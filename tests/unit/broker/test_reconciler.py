@@ -86,6 +86,38 @@ async def test_before_its_registration_is_applied_a_node_leads_nothing(world, lo
     assert world.replicas.get(key).is_leader
 
 
+async def test_no_log_is_made_anew_before_the_registration_is_applied(world, logs):
+    """The disk that it was on may be gone: at the next start an empty log would pass for it (I4)."""
+    key = world.create("mine", 1, 2)
+    world.reconciler.start()
+    await asyncio.sleep(1)
+    assert logs.opening == []
+    world.reconciler.image_is_current()
+    await world.until(lambda: world.replicas.get(key))
+
+
+async def test_what_cannot_be_opened_is_reported(world, logs):
+    world.run()
+    logs.failure = StorageError("no space left on device")
+    key = world.create("mine", 1, 2)
+    await world.until(lambda: key in world.reconciler.failed)
+    assert world.reconciler.offline() == (OfflineReplica(topic_id=key.topic_id, partition=key.partition),)
+
+
+async def test_the_pauses_between_tries_to_open_a_log_grow(world, logs):
+    world.run()
+    logs.failure = StorageError("no space left on device")
+    world.create("mine", 1)
+    await asyncio.sleep(7 * RETRY_MIN_S + 0.1)
+    # At once, after one pause, after two, after four.
+    assert len(logs.opening) == 4
+    await asyncio.sleep(600)
+    assert len(logs.opening) < 4 + 600 / RETRY_MAX_S + 4
+    logs.failure = None
+    await asyncio.sleep(RETRY_MAX_S + 0.1)
+    assert world.reconciler.failed == {}
+
+
 async def test_a_role_changes_in_the_turn_in_which_it_is_applied(world, logs):
     world.run()
     partition = await world.leading("mine", 1, 2)
@@ -229,7 +261,7 @@ async def test_a_damaged_log_is_built_anew_once_it_counts_for_nothing(world, log
     world.send(partition, acks=1)
     partition.take_offline(CorruptionError("a bit has flipped"))
     assert world.offline_news.is_set()
-    assert world.replicas.offline() == (OfflineReplica(topic_id=key.topic_id, partition=key.partition),)
+    assert world.replicas.offline() == (OfflineReplica(topic_id=key.topic_id, partition=key.partition, damaged=True),)
     await asyncio.sleep(1)
     assert world.replicas.get(key) is partition, "as a member of the ISR it must not turn into an empty log"
     world.commit(LoseReplica(node_id=NodeId(1), epoch=world.epoch(1), topic_id=key.topic_id, partition=key.partition))

@@ -112,7 +112,7 @@ class Cluster:
     def defaults(self, *, min_insync_replicas: int = 1, unclean: bool = False):
         return self.apply(SetDefaults(min_insync_replicas=min_insync_replicas, unclean_leader_election=unclean))
 
-    def lose(self, name: str, node_id: int, index: int = 0):
+    def lose(self, name: str, node_id: int, index: int = 0, *, damaged: bool = True):
         topic = self.image.topic_by_name(name)
         assert topic is not None
         return self.apply(
@@ -121,6 +121,7 @@ class Cluster:
                 epoch=self.epoch(node_id),
                 topic_id=topic.topic_id,
                 partition=PartitionIndex(index),
+                damaged=damaged,
             )
         )
 
@@ -250,6 +251,7 @@ commands = st.one_of(
         epoch=_epochs,
         topic_id=_topic_ids,
         partition=_partitions,
+        damaged=st.booleans(),
     ),
     st.builds(SetDefaults, min_insync_replicas=st.integers(-1, 3), unclean_leader_election=st.booleans()),
     st.builds(

@@ -10,6 +10,7 @@ from raftkafka.metadata.election import (
     changed,
     choose_leader,
     elected,
+    out_of_reach,
     replica_lost,
     reviewed,
     without,
@@ -222,3 +223,17 @@ def test_a_lost_last_member_is_replaced_where_unclean_elections_are_allowed():
     before = partition(isr=(1,), leader=1, last=1)
     assert state(replica_lost(before, 1, UNCLEAN, active(1, 2, 3))) == (2, (2,), ())
     assert replica_lost(before, 1, UNCLEAN, active(1)) is before
+
+
+def test_an_intact_log_out_of_reach_leaves_the_isr_but_stays_eligible():
+    before = partition(isr=(1, 2), leader=1)
+    after = out_of_reach(before, 1, TWO, active(1, 2, 3))
+    assert (state(after), after.leader_epoch) == ((2, (2,), (1,)), before.leader_epoch + 1)
+    assert state(out_of_reach(before, 2, TWO, active(1, 2, 3))) == (1, (1,), (2,))
+
+
+def test_a_leader_out_of_reach_whom_nobody_can_replace_goes_on_when_it_can():
+    before = partition(isr=(1,), elr=(2,), leader=1)
+    assert out_of_reach(before, 1, TWO, active(1, 3)) is before
+    assert state(out_of_reach(before, 1, TWO, active(1, 2))) == (2, (2,), (1,))
+    assert out_of_reach(before, 2, TWO, active(1, 2)) is before

@@ -17,7 +17,7 @@ def nodes(*ids: int) -> tuple[NodeId, ...]:
     return tuple(NodeId(each) for each in ids)
 
 
-def lead(*, isr=(1, 2, 3), replicas=(1, 2, 3), end=0, counted=None, high_watermark=0, min_insync=1, start=None):
+def lead(*, isr=(1, 2, 3), replicas=(1, 2, 3), end=0, counted=None, high_watermark=0, min_insync=1, start=None, elr=()):
     return LeaderState(
         node_id=NodeId(1),
         leader_epoch=LeaderEpoch(5),
@@ -31,6 +31,7 @@ def lead(*, isr=(1, 2, 3), replicas=(1, 2, 3), end=0, counted=None, high_waterma
         min_insync_replicas=min_insync,
         now=100.0,
         lag_time_max_s=LAG_S,
+        elr=nodes(*elr),
     )
 
 
@@ -57,6 +58,26 @@ def ids(proposal):
 
 
 # High watermark
+
+
+def test_nothing_is_committed_beside_eligible_leader_replicas_whatever_this_nodes_own_least_isr():
+    leader = lead(isr=(1,), elr=(2,), min_insync=1)
+    assert not local(leader, 10)
+    assert (leader.high_watermark, leader.can_commit) == (0, False)
+    # 2 is back, and the controller counts on nobody outside the ISR any more.
+    assert not fetch(leader, 2, 10)
+    assert leader.on_isr_committed(nodes(1, 2), PartitionEpoch(8), ())
+    assert (leader.high_watermark, leader.can_commit) == (10, True)
+
+
+def test_an_isr_that_shrinks_beside_new_eligible_replicas_stops_the_watermark():
+    leader = lead(isr=(1, 2), min_insync=1)
+    local(leader, 5)
+    fetch(leader, 2, 3)
+    assert leader.high_watermark == 3
+    assert not leader.on_isr_committed(nodes(1), PartitionEpoch(8), nodes(2))
+    assert leader.high_watermark == 3
+    assert not local(leader, 9)
 
 
 def test_the_watermark_waits_for_every_member_of_the_isr():

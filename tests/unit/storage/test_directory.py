@@ -12,8 +12,15 @@ OLD, NEW = bytes(16), bytes(range(16))
 UNIQUE = b"\xab" * 16
 
 
-def open_directory(disk, *, broker_id=1, cluster_id="c1", fresh=b"d" * 16):
-    return LogDirectory.open(disk, "/data", cluster_id=cluster_id, broker_id=broker_id, new_directory_id=fresh)
+def open_directory(disk, *, broker_id=1, cluster_id="c1", fresh=b"d" * 16, unsynced=False):
+    return LogDirectory.open(
+        disk,
+        "/data",
+        cluster_id=cluster_id,
+        broker_id=broker_id,
+        new_directory_id=fresh,
+        acknowledges_unsynced=unsynced,
+    )
 
 
 def test_a_new_directory_gets_an_identity_and_keeps_it(disk):
@@ -68,6 +75,26 @@ def test_the_clean_mark_counts_once(disk):
     disk.crash()
     directory = open_directory(disk)
     assert (directory.was_clean, directory.previous_broker_epoch) == (False, -1)
+
+
+def test_what_was_acknowledged_unsynced_is_in_doubt_until_an_orderly_stop(disk):
+    def restarted(*, unsynced: bool, clean: bool) -> bool:
+        directory = open_directory(disk, unsynced=unsynced)
+        if clean:
+            directory.mark_clean(1)
+        directory.close()
+        if not clean:
+            disk.crash()
+        return directory.was_synced
+
+    assert restarted(unsynced=False, clean=False)
+    assert restarted(unsynced=True, clean=False)
+    # The policy of now says nothing of what was acknowledged under the one before.
+    assert not restarted(unsynced=False, clean=False)
+    assert not restarted(unsynced=False, clean=True)
+    assert restarted(unsynced=True, clean=True)
+    assert restarted(unsynced=False, clean=False)
+    assert restarted(unsynced=False, clean=False)
 
 
 def test_a_damaged_clean_mark_is_no_mark(disk):

@@ -6,22 +6,26 @@ from dataclasses import replace
 
 import pytest
 
+from raftkafka.metadata.commands import ENTRY_BYTES_MAX, encode
 from raftkafka.metadata.decide.brokers import (
+    DIRECTORIES_MAX,
+    HELD_MAX,
     decide_controlled_shutdown,
+    decide_defaults,
     decide_fence,
     decide_initialize_cluster,
     decide_register,
     decide_unfence,
 )
-from raftkafka.metadata.image import Image
-from raftkafka.model.api.broker_lifecycle import BrokerRegistration, ListenerEndpoint
+from raftkafka.metadata.image import Defaults, Image
+from raftkafka.model.api.broker_lifecycle import BrokerRegistration, HeldLogs, ListenerEndpoint
 from raftkafka.model.errors import ErrorCode
-from raftkafka.model.ids import BrokerEpoch, NodeId
+from raftkafka.model.ids import BrokerEpoch, NodeId, PartitionIndex, TopicId
 
 
 @pytest.fixture
 def request_of(make_endpoint):
-    def build(node_id, *, incarnation=9, cluster_id="c", port=None):
+    def build(node_id, *, incarnation=9, cluster_id="c", port=None, **facts):
         listener = make_endpoint(port if port is not None else node_id)
         return BrokerRegistration(
             broker_id=NodeId(node_id),
@@ -29,6 +33,7 @@ def request_of(make_endpoint):
             incarnation_id=bytes([incarnation]) * 16,
             listeners=(listener,),
             rack="r",
+            **facts,
         )
 
     return build
@@ -151,3 +156,52 @@ def test_who_shuts_down_leads_nothing_any_more(cluster):
     assert decide_controlled_shutdown(cluster.image, NodeId(1)).commands == ()
     assert decide_unfence(cluster.image, NodeId(1), cluster.epoch(1)).commands == ()
     assert decide_controlled_shutdown(cluster.image, NodeId(9)).commands == ()
+
+
+# Log directories
+
+
+def directories(*numbers):
+    return tuple(bytes([number]) * 16 for number in numbers)
+
+
+def test_a_broker_that_misses_one_of_its_directories_has_to_name_its_logs(cluster, request_of):
+    register(cluster, request_of(1, incarnation=1, directories=directories(1, 2)))
+    missing = request_of(1, incarnation=2, directories=directories(2, 3))
+    decision = decide_register(cluster.image, missing, alive=False)
+    assert decision.commands == ()
+    assert decision.respond(cluster.image).error_code is ErrorCode.LOG_DIR_NOT_FOUND
+    held = (HeldLogs(topic_id=TopicId(bytes(16)), partitions=(PartitionIndex(0),)),)
+    assert register(cluster, replace(missing, held=held)).error_code is ErrorCode.NONE
+    assert cluster.image.brokers[NodeId(1)].directories == directories(2, 3)
+
+
+@pytest.mark.parametrize("now", [(2, 1), (1, 2, 3), (3,)], ids=["the same", "one more", "another disk"])
+def test_a_broker_with_all_or_none_of_its_directories_need_not(cluster, request_of, now):
+    register(cluster, request_of(1, incarnation=1, directories=directories(1, 2)))
+    answer = register(cluster, request_of(1, incarnation=2, directories=directories(*now)))
+    assert answer.error_code is ErrorCode.NONE
+
+
+def test_facts_about_disks_are_bounded(cluster, request_of):
+    many = request_of(1, directories=tuple(number.to_bytes(16, "big") for number in range(DIRECTORIES_MAX + 1)))
+    assert register(cluster, many).error_code is ErrorCode.INVALID_REQUEST
+    held = (HeldLogs(topic_id=TopicId(bytes(16)), partitions=tuple(map(PartitionIndex, range(HELD_MAX)))),)
+    assert register(cluster, request_of(1, held=held)).error_code is ErrorCode.INVALID_REQUEST
+
+
+def test_the_largest_registration_fits_into_one_entry(cluster, request_of):
+    topics = HELD_MAX // 5
+    held = tuple(
+        HeldLogs(topic_id=TopicId(number.to_bytes(16, "big")), partitions=(PartitionIndex(99_999),))
+        for number in range(topics)
+    )
+    (command,) = decide_register(cluster.image, request_of(1, held=held), alive=False).commands
+    assert len(encode([command])) < ENTRY_BYTES_MAX
+
+
+def test_a_new_controller_makes_the_cluster_agree_on_its_settings(cluster):
+    defaults = Defaults(min_insync_replicas=2, unclean_leader_election=True)
+    carry_out(cluster, decide_defaults(cluster.image, defaults))
+    assert cluster.image.defaults == defaults
+    assert decide_defaults(cluster.image, defaults).commands == ()
