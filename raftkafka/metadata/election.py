@@ -100,11 +100,10 @@ def without(partition: Partition, node_id: NodeId, log: Log, rules: Rules, activ
         elr = tuple([each for each in elr if each != node_id])
     leader = NO_NODE if partition.leader == node_id else partition.leader
     after = _settled(partition, rules, active, isr=isr, elr=elr, leader=leader)
-    if log is not Log.GONE or after.last_known_leader != node_id:
+    if log is not Log.GONE or node_id in after.emptied:
         return after
-    # Whoever decides to lose records should not be led to the replica that has none.
     epoch = PartitionEpoch(partition.partition_epoch + 1)
-    return replace(after, last_known_leader=NO_NODE, partition_epoch=epoch)
+    return replace(after, emptied=(*after.emptied, node_id), partition_epoch=epoch)
 
 
 def _concerns(partition: Partition, node_id: NodeId, log: Log) -> bool:
@@ -112,7 +111,7 @@ def _concerns(partition: Partition, node_id: NodeId, log: Log) -> bool:
         return True
     if log is Log.INTACT:
         return False
-    return node_id in partition.elr or (log is Log.GONE and partition.last_known_leader == node_id)
+    return node_id in partition.elr or (log is Log.GONE and node_id not in partition.emptied)
 
 
 def out_of_reach(partition: Partition, node_id: NodeId, rules: Rules, active: AbstractSet[NodeId]) -> Partition:
@@ -176,8 +175,9 @@ def _settled(
         return _made(partition, isr=(leader,), elr=tuple(rest) if few else (), leader=leader)
     if not rules.unclean or not choices:
         return _made(partition, isr=isr, elr=elr, leader=NO_NODE)
-    # From here on this log is the truth: whoever was eligible has to truncate to it and catch up.
-    leader = partition.last_known_leader if partition.last_known_leader in choices else choices[0]
+    # From here on this log is the truth: whoever was eligible has to truncate to it and catch up. Who has little comes last.
+    filled = [each for each in choices if each not in partition.emptied and each not in partition.adding] or choices
+    leader = partition.last_known_leader if partition.last_known_leader in filled else filled[0]
     return _made(partition, isr=(leader,), elr=(), leader=leader)
 
 
@@ -197,4 +197,5 @@ def _made(partition: Partition, *, isr: tuple[NodeId, ...], elr: tuple[NodeId, .
         removing=partition.removing,
         elr=elr,
         last_known_leader=leader if leader != NO_NODE else partition.last_known_leader,
+        emptied=tuple([each for each in partition.emptied if each not in isr]) if partition.emptied else (),
     )

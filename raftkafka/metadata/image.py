@@ -6,7 +6,8 @@ likes. Invariants that every image reachable by `apply` keeps, for each partitio
 - every member of the ISR is active: its broker is neither fenced nor shutting down;
 - a leader is in the ISR; an ISR is empty only while nobody leads;
 - there is an ELR only while the ISR is smaller than `min.insync.replicas`;
-- while nobody leads, nobody in ISR or ELR is active, and nobody at all where unclean elections are allowed.
+- while nobody leads, nobody in ISR or ELR is active, and nobody but emptied replicas where unclean elections are allowed;
+- an emptied replica is in neither ISR nor ELR.
 Both ISR and ELR are empty only where the last eligible replica has lost its disk: then somebody has to decide what to lose.
 """
 
@@ -72,7 +73,8 @@ class Broker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
-    """`leader` is NO_NODE while nobody may lead. `elr` are the eligible leader replicas of KIP-966, see `election`."""
+    """`leader` is NO_NODE while nobody may lead. `elr` are the eligible leader replicas of KIP-966, see `election`; `emptied`
+    are replicas that have lost their logs and were not in sync since."""
 
     index: PartitionIndex
     replicas: tuple[NodeId, ...]
@@ -84,6 +86,7 @@ class Partition:
     removing: tuple[NodeId, ...] = ()
     elr: tuple[NodeId, ...] = ()
     last_known_leader: NodeId = NO_NODE
+    emptied: tuple[NodeId, ...] = ()
 
     @property
     def preferred_leader(self) -> NodeId:

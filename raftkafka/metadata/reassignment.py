@@ -79,6 +79,7 @@ def settled(before: Partition, after: Partition, active: AbstractSet[NodeId]) ->
         after = replace(after, replicas=replicas, adding=(), removing=())
     isr = tuple([each for each in after.isr if each in replicas])
     elr = tuple([each for each in after.elr if each in replicas])
+    emptied = tuple([each for each in after.emptied if each in replicas])
     leader = after.leader
     if leader not in (NO_NODE, *replicas):
         leader = next((each for each in replicas if each in isr and each in active), NO_NODE)
@@ -86,7 +87,8 @@ def settled(before: Partition, after: Partition, active: AbstractSet[NodeId]) ->
     leader_epoch = after.leader_epoch
     if leader_epoch == before.leader_epoch and (gone or leader != before.leader):
         leader_epoch = LeaderEpoch(leader_epoch + 1)
-    if (isr, elr, leader, leader_epoch) == (after.isr, after.elr, after.leader, after.leader_epoch):
+    same = (isr, elr, leader, leader_epoch) == (after.isr, after.elr, after.leader, after.leader_epoch)
+    if same and emptied == after.emptied:
         return after
     return replace(
         after,
@@ -95,6 +97,7 @@ def settled(before: Partition, after: Partition, active: AbstractSet[NodeId]) ->
         leader=leader,
         leader_epoch=leader_epoch,
         last_known_leader=leader if leader != NO_NODE else after.last_known_leader,
+        emptied=emptied,
     )
 
 

@@ -125,11 +125,12 @@ def _packed_partition(partition: Partition) -> tuple[object, ...]:
         partition.removing,
         partition.elr,
         partition.last_known_leader,
+        partition.emptied,
     )
 
 
 def _partition(index: int, *fields: Any) -> Partition:
-    replicas, isr, leader, leader_epoch, partition_epoch, adding, removing, elr, last_known_leader = fields
+    replicas, isr, leader, leader_epoch, partition_epoch, adding, removing, elr, last_known_leader, emptied = fields
     return Partition(
         index=PartitionIndex(index),
         replicas=tuple(replicas),
@@ -141,6 +142,7 @@ def _partition(index: int, *fields: Any) -> Partition:
         removing=tuple(removing),
         elr=tuple(elr),
         last_known_leader=last_known_leader,
+        emptied=tuple(emptied),
     )
 
 

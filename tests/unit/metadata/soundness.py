@@ -23,8 +23,10 @@ def check(image: Image) -> None:
             goal = set(partition.replicas) - set(partition.removing)
             assert goal
             assert not goal <= set(partition.isr), "a reassignment that is complete is still in progress"
+        assert set(partition.emptied) <= set(partition.replicas) - set(eligible)
         if partition.leader != NO_NODE:
             assert partition.leader in partition.isr
             continue
         assert not partition.isr
-        assert not any(map(image.is_active, partition.replicas if rules.unclean else partition.elr))
+        waiting = set(partition.replicas) - set(partition.emptied) if rules.unclean else partition.elr
+        assert not any(map(image.is_active, waiting))

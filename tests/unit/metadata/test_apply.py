@@ -229,7 +229,8 @@ def test_an_emptied_disk_never_leads_though_it_was_the_last(promising):
         promising.unfence(node_id)
     assert promising.eligible("a") == (NO_NODE, (), ())
     promising.defaults(min_insync_replicas=2, unclean=True)
-    assert promising.eligible("a") == (1, (1,), ())
+    assert promising.eligible("a") == (3, (3,), ())
+    assert promising.partition("a").emptied == (2, 1)
 
 
 def test_an_eligible_replica_leads_when_the_last_member_has_lost_its_disk(promising):

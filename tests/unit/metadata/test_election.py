@@ -22,7 +22,7 @@ ONE, TWO, THREE = (Rules(min_insync_replicas=each) for each in (1, 2, 3))
 UNCLEAN = Rules(min_insync_replicas=2, unclean=True)
 
 
-def partition(*, isr=(), elr=(), leader=NO_NODE, replicas=(1, 2, 3), last=NO_NODE):
+def partition(*, isr=(), elr=(), leader=NO_NODE, replicas=(1, 2, 3), last=NO_NODE, emptied=()):
     return Partition(
         index=PartitionIndex(0),
         replicas=tuple(NodeId(each) for each in replicas),
@@ -30,6 +30,7 @@ def partition(*, isr=(), elr=(), leader=NO_NODE, replicas=(1, 2, 3), last=NO_NOD
         elr=tuple(NodeId(each) for each in elr),
         leader=NodeId(leader),
         last_known_leader=NodeId(last),
+        emptied=tuple(NodeId(each) for each in emptied),
     )
 
 
@@ -175,11 +176,20 @@ def test_the_last_eligible_replica_stays_in_doubt_but_not_without_its_disk(befor
     assert state(after) == (NO_NODE, (), elr)
 
 
-def test_nobody_is_led_to_a_replica_that_has_lost_everything():
-    after = without(partition(isr=(1,), leader=1, last=1), NodeId(1), Log.GONE, TWO, active(2, 3))
-    assert after.last_known_leader == NO_NODE
-    later = without(partition(isr=(2, 3), leader=2, last=1), NodeId(1), Log.GONE, TWO, active(2, 3))
-    assert (state(later), later.last_known_leader) == ((2, (2, 3), ()), NO_NODE)
+def test_a_replica_that_has_lost_everything_is_remembered_until_it_is_in_sync_again():
+    after = without(partition(isr=(1, 2), leader=1), NodeId(1), Log.GONE, TWO, active(2, 3))
+    assert (state(after), after.emptied, after.partition_epoch) == ((2, (2,), ()), (1,), 1)
+    assert without(after, NodeId(1), Log.GONE, TWO, active(2, 3)) is after
+    again = without(after, NodeId(3), Log.GONE, TWO, active(2))
+    assert (again.emptied, again.partition_epoch) == ((1, 3), 2)
+    assert changed(again, TWO, isr=(1, 2), leader=2).emptied == (3,)
+
+
+@pytest.mark.parametrize(("last", "emptied", "chosen"), [(1, (1,), 2), (3, (1,), 3), (1, (1, 2, 3), 1)])
+def test_an_unclean_election_chooses_an_empty_replica_last(last, emptied, chosen):
+    after = elected(partition(last=last, emptied=emptied), UNCLEAN, active(1, 2, 3))
+    assert state(after) == (chosen, (chosen,), ())
+    assert chosen not in after.emptied
 
 
 def test_where_unclean_elections_are_allowed_a_lost_disk_is_replaced_at_once():

@@ -33,7 +33,10 @@ class Eligibility(RuleBasedStateMachine):
         self.cluster.create("a", (1, 2, 3))
         self.committed = 0
         self.has = dict.fromkeys(self.disks, 0)
-        self.view = self.partition
+        self.learn()
+
+    def learn(self):
+        self.view, self.proposed = self.partition, set()
 
     @property
     def partition(self):
@@ -60,7 +63,7 @@ class Eligibility(RuleBasedStateMachine):
 
     @rule()
     def the_leader_learns(self):
-        self.view = self.partition
+        self.learn()
 
     @rule(records=st.integers(1, 3))
     def the_leader_commits(self, records):
@@ -69,7 +72,7 @@ class Eligibility(RuleBasedStateMachine):
         if view.leader == NO_NODE or deposed or len(view.isr) < self.leaders_least or view.elr:
             return
         self.committed += records
-        for node in view.isr:
+        for node in {*view.isr, *self.proposed}:
             self.has[node] = self.committed
 
     @rule(chosen=st.sets(NODES))
@@ -77,11 +80,12 @@ class Eligibility(RuleBasedStateMachine):
         partition = self.partition
         if partition.leader == NO_NODE:
             return
-        self.view = partition
+        self.learn()
         active = self.cluster.image.active()
         members = tuple(node for node in partition.replicas if node in chosen & active or node == partition.leader)
         for node in members:
             self.has[node] = self.committed
+        self.proposed = set(members)
         self.cluster.change("a", isr=self.cluster.isr(*members))
 
     # What happens to brokers and disks
@@ -147,7 +151,7 @@ class Eligibility(RuleBasedStateMachine):
         self.cluster.apply(DeleteTopic(topic_id=topic_id))
         self.cluster.create("a", (1, 2, 3))
         self.truncate(0)
-        self.view = self.partition
+        self.learn()
 
     @invariant()
     def who_is_eligible_has_every_committed_record(self):
