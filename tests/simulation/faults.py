@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Undo = Callable[[], None]
 POWER_MODES = ("none", "all", "some", "reordered")
 UNSYNCED_WRITES_VANISH = ("power", "power_several", "blackout", "crash_at_step", "failing_sync")
+"""Under `log.flush.policy` os and interval nothing is promised about these while other nodes start again, too."""
 
 FAULT_CHANCE = 0.35
 """Of each fault to be in a run."""

@@ -93,8 +93,8 @@ class Seen(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """A leader's high watermark moved. `controllers_isr` is the ISR in the newest image of any node, empty if that has
-    another leader epoch already; `there` the replicas that the leader knows to have everything below the watermark."""
+    """A leader's high watermark moved. `controllers_isr` is the ISR in the newest image that any node has had, empty if
+    that has another leader epoch already; `there` the replicas that the leader knows to have everything below the watermark."""
 
     at: float
     node: str
@@ -106,7 +106,7 @@ class Counted(NamedTuple):
 
 
 class Member(NamedTuple):
-    """A running member of the ISR, or of the ELR, in the newest image of any node, and what has been committed by then."""
+    """A running member of the ISR, or of the ELR, in the newest image that any node has had, and what has been committed by then."""
 
     at: float
     node: str

@@ -15,9 +15,13 @@ from raftkafka.broker.fetcher import LeaderFetcher
 from raftkafka.broker.handlers import fetch
 from raftkafka.broker.membership import Membership
 from raftkafka.broker.partition import Partition
-from raftkafka.metadata import election
+from raftkafka.broker.purgatory import FetchWaiters
+from raftkafka.client.sender import Sender
+from raftkafka.metadata import apply, election
+from raftkafka.model.ids import NO_NODE
 from raftkafka.replica import follower
 from raftkafka.replica.leader import LeaderState
+from raftkafka.storage import batches
 from tests.simulation.disk import ProcessDisk
 
 
@@ -127,29 +131,22 @@ def forget_the_proposed_isr() -> contextlib.AbstractContextManager[None]:
 def count_nobody_missing() -> contextlib.AbstractContextManager[None]:
     """Commit although the ISR is smaller than min.insync.replicas."""
 
-    def make(original: Any) -> Any:
-        def init(self: LeaderState, **given: Any) -> None:
-            given["min_insync_replicas"] = 1
-            original(self, **given)
-
-        return init
-
-    return _replaced(LeaderState, "__init__", make)
+    return _replaced(LeaderState, "can_commit", lambda _: property(lambda self: True))
 
 
 def elect_anybody() -> contextlib.AbstractContextManager[None]:
     """The first live replica leads, whether it is in sync or not."""
 
-    def choose(partition: Any, active: Any) -> Any:
-        return next((each for each in partition.replicas if each in active), -1)
+    def make(original: Any) -> Any:
+        def settled(partition: Any, rules: Any, active: Any, *, leader: Any, **given: Any) -> Any:
+            choices = [each for each in partition.replicas if each in active]
+            if leader != NO_NODE or not choices:
+                return original(partition, rules, active, leader=leader, **given)
+            return election._made(partition, isr=(choices[0],), elr=(), leader=choices[0])
 
-    def elected(partition: Any, active: Any, *, unclean: bool) -> Any:
-        leader = choose(partition, active)
-        if partition.leader != -1 or leader == -1:
-            return partition
-        return election.changed(partition, isr=(leader,), leader=leader)
+        return settled
 
-    return _replaced(election, "elected", lambda _: elected)
+    return _replaced(election, "_settled", make)
 
 
 def join_the_isr_at_once() -> contextlib.AbstractContextManager[None]:
@@ -232,6 +229,80 @@ def forget_what_was_fetched() -> contextlib.AbstractContextManager[None]:
     return both()
 
 
+def forget_the_vote() -> contextlib.AbstractContextManager[None]:
+    """Raft without votedFor: whoever asks in a term gets the vote, one after the other."""
+
+    def make(original: Any) -> Any:
+        def receive(self: RaftCore, node_id: Any, message: Any) -> None:
+            self._SyncObj__votedForNodeId = None
+            original(self, node_id, message)
+
+        return receive
+
+    return _replaced(RaftCore, "receive", make)
+
+
+def believe_a_failed_sync() -> contextlib.AbstractContextManager[None]:
+    """After a failed sync the page cache shows what no disk has; read it again from there, and count it."""
+    return _replaced(ProcessDisk, "drop_cached", lambda _: lambda self, path: None)
+
+
+def count_a_stale_member() -> contextlib.AbstractContextManager[None]:
+    """What KIP-903 forbids: the ISR takes a replica by what its former life had, whatever its disk lost since."""
+
+    def make(original: Any) -> Any:
+        def why_not(draft: Any, partition: Any, command: Any) -> Any:
+            members = [replace(each, broker_epoch=draft.brokers[each.node_id].epoch) for each in command.isr or ()]
+            return original(draft, partition, replace(command, isr=tuple(members)))
+
+        return why_not
+
+    @contextlib.contextmanager
+    def both() -> Iterator[None]:
+        def fetched(original: Any) -> Any:
+            def on_fetch(self: LeaderState, node_id: Any, **given: Any) -> bool:
+                follower = self.follower(node_id)
+                if follower is not None:
+                    follower.broker_epoch = given["broker_epoch"]
+                return original(self, node_id, **given)
+
+            return on_fetch
+
+        with (
+            _replaced(apply, "_why_not_isr", make),
+            _replaced(apply, "_what_is_left", lambda _: lambda known, command: lambda key: election.Log.INTACT),
+            _replaced(LeaderState, "on_fetch", fetched),
+        ):
+            yield
+
+    return both()
+
+
+def serve_damaged_bytes() -> contextlib.AbstractContextManager[None]:
+    """No checksum is looked at, on the way out nor on the way in."""
+
+    class Anything(int):
+        __hash__ = int.__hash__
+
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        def __ne__(self, other: object) -> bool:
+            return False
+
+    return _replaced(batches, "crc32c", lambda _: lambda content: Anything())
+
+
+def call_the_unknown_refused() -> contextlib.AbstractContextManager[None]:
+    """A producer believes the refusal of what it repeats, although the first request was carried out."""
+    return _replaced(Sender, "_verdict", lambda _: staticmethod(lambda batch, error: error))
+
+
+def let_waits_pile_up() -> contextlib.AbstractContextManager[None]:
+    """Fetches that were answered stay on the partition's list."""
+    return _replaced(FetchWaiters, "leave", lambda _: lambda self, watcher: None)
+
+
 MUTATIONS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     each.__name__: each
     for each in (
@@ -249,5 +320,11 @@ MUTATIONS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
         truncate_nothing,
         lead_for_ever,
         forget_what_was_fetched,
+        forget_the_vote,
+        believe_a_failed_sync,
+        count_a_stale_member,
+        serve_damaged_bytes,
+        call_the_unknown_refused,
+        let_waits_pile_up,
     )
 }

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
-from raftkafka.metadata.image import Image
 from raftkafka.model.errors import CorruptionError
 from raftkafka.model.ids import NodeId, TopicPartition
 from raftkafka.record.header import crc_ok, iter_headers
@@ -43,6 +42,7 @@ def observing(world: World) -> Iterator[None]:
     """Record what the nodes of `world` do, as long as the context is open; one world at a time."""
     history, loop = world.history, world.loop
     apply, restore, lead = MetadataStore.apply, MetadataStore.restore, Partition.lead
+    publish = MetadataStore._publish
     moved, append = Partition._watermark_moved, Log.append_as_follower
     damaged_batches: list[Damaged] = []
 
@@ -50,6 +50,11 @@ def observing(world: World) -> Iterator[None]:
         owner = OWNER.get()
         assert owner is not None
         return owner.host, world.life_of(owner)
+
+    def observed_publish(self: MetadataStore, *changes: Any) -> None:
+        if self.applied_index > world.newest_index:
+            world.newest_index, world.newest_image = self.applied_index, self.image
+        publish(self, *changes)
 
     def observed_move(self: Partition) -> None:
         key = (self.topic_partition.topic_id, self.topic_partition.partition)
@@ -96,6 +101,7 @@ def observing(world: World) -> Iterator[None]:
 
     MetadataStore.apply = observed_apply  # type: ignore[method-assign]
     MetadataStore.restore = observed_restore  # type: ignore[method-assign]
+    MetadataStore._publish = observed_publish  # type: ignore[method-assign]
     Partition.lead = observed_lead  # type: ignore[method-assign]
     Partition._watermark_moved = observed_move  # type: ignore[method-assign]
     Log.append_as_follower = observed_append  # type: ignore[method-assign]
@@ -104,6 +110,7 @@ def observing(world: World) -> Iterator[None]:
     finally:
         MetadataStore.apply = apply  # type: ignore[method-assign]
         MetadataStore.restore = restore  # type: ignore[method-assign]
+        MetadataStore._publish = publish  # type: ignore[method-assign]
         Partition.lead = lead  # type: ignore[method-assign]
         Partition._watermark_moved = moved  # type: ignore[method-assign]
         Log.append_as_follower = append  # type: ignore[method-assign]
@@ -118,19 +125,13 @@ def _has(leader: LeaderState, node_id: NodeId) -> bool:
 
 
 def _note_move(world: World, host: str, key: NodePartition, leader: LeaderState, there: tuple[int, ...]) -> None:
-    state = newest_image(world).partition(TopicPartition(*key))
+    state = world.newest_image.partition(TopicPartition(*key))
     same = state is not None and state.leader_epoch == leader.leader_epoch
     isr = tuple(state.isr) if same else ()
     world.history.counted.append(
         Counted(world.loop.now, host, key, leader.leader_epoch, leader.high_watermark, isr, there)
     )
     world.committed[key] = max(world.committed.get(key, 0), leader.high_watermark)
-
-
-def newest_image(world: World) -> Image:
-    """What the controller has committed, as far as any running node has applied it."""
-    stores = [node.node.parts.store for node in world.nodes.values() if node.is_up and node.node and node.node._parts]
-    return max(stores, key=lambda store: store.applied_index).image
 
 
 def look(world: World) -> None:
@@ -150,7 +151,7 @@ def look(world: World) -> None:
 
 def _note_member(world: World, node: SimNode, key: NodePartition, log_end: int) -> None:
     committed = world.committed.get(key)
-    state = newest_image(world).partition(TopicPartition(*key)) if committed else None
+    state = world.newest_image.partition(TopicPartition(*key)) if committed else None
     if committed is None or state is None:
         return
     role = "ISR" if node.node_id in state.isr else "ELR" if node.node_id in state.elr else None

@@ -47,7 +47,7 @@ def make_world(seed: int, *, readable: bool = False) -> World:
             min_insync_replicas=2,
             segment_bytes=random.choice([8 << 10, 64 << 10, 1 << 20]),
             index_interval_bytes=random.choice([200, 4096]),
-            flush_policy=random.choices(list(FlushPolicy), [8, 1, 1])[0],
+            flush_policy=random.choices(list(FlushPolicy), [8, 2, 2])[0],
         ),
         replica=ReplicaSettings(
             lag_time_max_ms=random.choice([1_000, 3_000, 10_000]),
@@ -77,7 +77,6 @@ async def scenario(
         world, Random(random.getrandbits(64)), burst_per_s=random.choices([20, 100, 400], [12, 5, 3])[0]
     )
     if world.nodes[1].settings.log.flush_policy is not FlushPolicy.GROUP:
-        # Nothing is promised then about the loss of unsynced writes on several disks at once.
         without = (*without, *UNSYNCED_WRITES_VANISH)
     storm = Faults(world, Random(random.getrandbits(64)), names=faults, without=without)
     world.network.delay_s = random.choice([0.0001, 0.0005, 0.005])

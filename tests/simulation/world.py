@@ -17,6 +17,7 @@ from random import Random
 from typing import Any
 
 from raftkafka.broker.partition import Partition
+from raftkafka.metadata.image import Image
 from raftkafka.model.errors import RaftKafkaError, StorageError
 from raftkafka.model.ids import NodeId, TimestampMs
 from raftkafka.model.settings.values import (
@@ -143,6 +144,9 @@ class World:
         self.client_clock = SimClock(self.loop)
         self.bootstrap = ",".join(f"{voter.host}:9092" for voter in voters)
         self.faults_injected: dict[str, int] = {}
+        self.newest_index = 0
+        self.newest_image = Image.empty()
+        """What the controllers have committed, as far as any node has ever applied it."""
         self.committed: dict[NodePartition, int] = {}
         """The highest high watermark that any leader has had."""
 
