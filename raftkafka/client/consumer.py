@@ -36,6 +36,9 @@ class Consumer:
     Names and defaults are Kafka's, times in milliseconds and sizes in bytes. Three ways to read: records (`poll`,
     `async for`), values alone (`poll_values`, several times faster), and record batches as they lie in the log
     (`poll_batches`, for who decodes elsewhere or not at all).
+
+    With `client_rack` set to the `broker.rack` of a broker near by, partitions are read from the replica there, where the
+    brokers have a `replica.selector.class` (KIP-392).
     """
 
     def __init__(
@@ -49,6 +52,7 @@ class Consumer:
         max_partition_fetch_bytes: int = 1_048_576,
         max_poll_records: int = 500,
         auto_offset_reset: str = "latest",
+        client_rack: str = "",
         check_crcs: bool = True,
         request_timeout_ms: int = 30_000,
         default_api_timeout_ms: int = 60_000,
@@ -83,6 +87,8 @@ class Consumer:
             request_timeout_s=request_timeout_ms / 1000,
             lookup_timeout_s=default_api_timeout_ms / 1000,
             backoff=Backoff(first_s=retry_backoff_ms / 1000, max_s=retry_backoff_max_ms / 1000),
+            client_rack=client_rack,
+            preferred_for_s=metadata_max_age_ms / 1000,
         )
         self._running = False
 

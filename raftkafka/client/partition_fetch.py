@@ -5,7 +5,7 @@ from __future__ import annotations
 from raftkafka.client.buffered import Buffered
 from raftkafka.client.types import TopicPartition
 from raftkafka.model.errors import ApiError
-from raftkafka.model.ids import TimestampMs
+from raftkafka.model.ids import NO_NODE, NodeId, TimestampMs
 
 
 class PartitionFetch:
@@ -19,9 +19,12 @@ class PartitionFetch:
         "generation",
         "high_watermark",
         "in_flight",
+        "leader_only_until",
         "looking_up",
         "not_before",
         "paused",
+        "preferred",
+        "preferred_until",
         "reset_to",
         "topic_partition",
         "tried_epoch",
@@ -43,6 +46,24 @@ class PartitionFetch:
         self.failures = 0
         self.not_before = 0.0
         self.tried_epoch = -1
+        self.preferred: NodeId = NO_NODE
+        """The replica that the leader named to read from (KIP-392), until `preferred_until`."""
+        self.preferred_until = 0.0
+        self.leader_only_until = 0.0
+
+    def read_from(self, leader: NodeId, now: float) -> NodeId:
+        """The node to fetch from: the preferred replica, as long as its time lasts, else the leader."""
+        if self.preferred == NO_NODE:
+            return leader
+        if now >= self.preferred_until:
+            self.preferred = NO_NODE
+            return leader
+        return self.preferred
+
+    def back_to_leader(self, *, until: float) -> None:
+        """The preferred replica did not serve; until then no other one is wanted."""
+        self.preferred = NO_NODE
+        self.leader_only_until = until
 
     def seek(self, offset: int) -> None:
         self.generation += 1

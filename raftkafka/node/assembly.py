@@ -39,13 +39,14 @@ from raftkafka.broker.membership import Membership
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.producer_ids import ProducerIds
 from raftkafka.broker.reconciler import Reconciler
+from raftkafka.broker.replica_selector import RackAwareReplicaSelector
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.broker.statistics import StatisticsReader
 from raftkafka.listeners.http import HttpServer
 from raftkafka.listeners.server import BrokerServer
 from raftkafka.model.ids import BrokerEpoch, NodeId, TopicId
 from raftkafka.model.settings.validate import validate
-from raftkafka.model.settings.values import FlushPolicy, Settings
+from raftkafka.model.settings.values import FlushPolicy, ReplicaSelector, Settings
 from raftkafka.node.loop_delay import LoopDelayMeter
 from raftkafka.ports.clock import Clock
 from raftkafka.ports.disk import Disk
@@ -203,7 +204,14 @@ def assemble(
         fetch=FetchHandler(
             replicas=replicas,
             store=store,
-            sessions=FetchSessions(slots=settings.fetch_session_slots, random=Random(random.getrandbits(64))),
+            sessions=FetchSessions(
+                slots=settings.fetch_session_slots,
+                random=Random(random.getrandbits(64)),
+                hurries=settings.replica_selector is not ReplicaSelector.LEADER,
+            ),
+            select_replica=RackAwareReplicaSelector(node_id=node_id, store=store)
+            if settings.replica_selector is ReplicaSelector.RACK_AWARE
+            else None,
         ),
         offsets=OffsetsHandler(replicas=replicas, store=store),
         delete_records=DeleteRecordsHandler(

@@ -190,6 +190,16 @@ def truncate_nothing() -> contextlib.AbstractContextManager[None]:
     return _replaced(follower, "truncation_offset", lambda _: cut)
 
 
+def believe_that_everything_is_committed() -> contextlib.AbstractContextManager[None]:
+    """A follower takes its log end for the high watermark, and consumers that read from it see what may go again."""
+
+    def believe(self: Partition, leader_watermark: Any) -> None:
+        self._high_watermark = self.log.log_end_offset
+        self.waiting_fetches.watermark_moved()
+
+    return _replaced(Partition, "set_follower_watermark", lambda _: believe)
+
+
 def lead_for_ever() -> contextlib.AbstractContextManager[None]:
     """A leader without contact to the controller goes on, and so does a follower whose leader has changed."""
 
@@ -318,6 +328,7 @@ MUTATIONS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
         apply_twice,
         serve_beyond_the_watermark,
         truncate_nothing,
+        believe_that_everything_is_committed,
         lead_for_ever,
         forget_what_was_fetched,
         forget_the_vote,

@@ -8,7 +8,13 @@ import time
 from dataclasses import dataclass
 from random import Random
 
-from raftkafka.model.settings.values import ControllerSettings, FlushPolicy, LogSettings, ReplicaSettings
+from raftkafka.model.settings.values import (
+    ControllerSettings,
+    FlushPolicy,
+    LogSettings,
+    ReplicaSelector,
+    ReplicaSettings,
+)
 from tests.simulation import observers
 from tests.simulation.checkers.catalogue import violations
 from tests.simulation.faults import UNSYNCED_WRITES_VANISH, Faults
@@ -61,6 +67,7 @@ def make_world(seed: int, *, readable: bool = False) -> World:
             snapshot_min_entries=random.choice([20, 200, 20_000]),
         ),
         observers=random.choice([0, 0, 1]),
+        replica_selector=random.choice([ReplicaSelector.LEADER, ReplicaSelector.RACK_AWARE]),
     )
 
 

@@ -159,6 +159,8 @@ class Workload:
             fetch_max_wait_ms=random.choice([100, 500]),
             request_timeout_ms=random.choice([1_000, 5_000]),
             max_partition_fetch_bytes=random.choice([2_000, 1 << 20]),
+            client_rack=random.choice(["", "rack1", "rack2", "rack3"]),
+            metadata_max_age_ms=random.choice([2_000, 300_000]),
             connect_timeout_ms=1_000,
             random=Random(random.getrandbits(64)),
         )

@@ -26,6 +26,7 @@ from raftkafka.model.settings.values import (
     Listener,
     LogSettings,
     NetworkSettings,
+    ReplicaSelector,
     ReplicaSettings,
     Settings,
     Voter,
@@ -100,6 +101,7 @@ class World:
         log: LogSettings | None = None,
         replica: ReplicaSettings | None = None,
         controller: ControllerSettings | None = None,
+        replica_selector: ReplicaSelector = ReplicaSelector.LEADER,
     ) -> None:
         self.seed = seed
         self.random = Random(seed)
@@ -121,6 +123,8 @@ class World:
         for voter in (*voters, *extra):
             settings = Settings(
                 node_id=voter.node_id,
+                rack=f"rack{voter.node_id}",
+                replica_selector=replica_selector,
                 log_dirs=(Path("/data"),),
                 metadata_log_dir=Path("/metadata"),
                 listeners=(Listener(name="PLAINTEXT", host=voter.host, port=9092),),

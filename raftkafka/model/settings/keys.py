@@ -102,6 +102,12 @@ KEYS: Final = (
         integer(0),
         "fetch sessions kept; 0: none",
     ),
+    _row(
+        "replica.selector.class",
+        "replica_selector",
+        parsers.replica_selector,
+        "where consumers with a `client.rack` read: `LeaderSelector`, or `RackAwareReplicaSelector` for the nearest replica",
+    ),
     # The log
     _row("log.segment.bytes", "log.segment_bytes", integer(14), "size at which a segment is closed"),
     _row("log.roll.ms", "log.segment_ms", _MS, "age at which a segment is closed"),

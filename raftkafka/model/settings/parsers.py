@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from raftkafka.model.ids import NodeId
-from raftkafka.model.settings.values import FlushPolicy, Listener, Voter
+from raftkafka.model.settings.values import FlushPolicy, Listener, ReplicaSelector, Voter
 
 Parser = Callable[[str], object]
 
@@ -88,6 +88,13 @@ def ratio(text: str) -> float:
     if not 0.0 <= value <= 1.0:
         raise ValueError(f"must be a number from 0 to 1, not {text!r}")
     return value
+
+
+def replica_selector(text: str) -> ReplicaSelector:
+    """The class names that Kafka ships, with or without their package."""
+    return ReplicaSelector(
+        one_of(*(selector.value for selector in ReplicaSelector))(text.removeprefix("org.apache.kafka.common.replica."))
+    )
 
 
 def path(text: str) -> Path:

@@ -28,6 +28,16 @@ class FlushPolicy(Enum):
     INTERVAL = "interval"
 
 
+class ReplicaSelector(Enum):
+    """`replica.selector.class`: from which replica a consumer with a `client_rack` reads (KIP-392).
+
+    LEADER: from the leader. RACK_AWARE: from an in-sync one in its rack, if there is any.
+    """
+
+    LEADER = "LeaderSelector"
+    RACK_AWARE = "RackAwareReplicaSelector"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listener:
     """Where to listen, or what to advertise.
@@ -144,6 +154,7 @@ class Settings:
     auto_create_topics_enable: bool = True  # auto.create.topics.enable
     delete_topic_enable: bool = True  # delete.topic.enable
     fetch_session_slots: int = 1_000  # max.incremental.fetch.session.cache.slots
+    replica_selector: ReplicaSelector = ReplicaSelector.LEADER  # replica.selector.class
     log: LogSettings = LogSettings()
     replica: ReplicaSettings = ReplicaSettings()
     controller: ControllerSettings = ControllerSettings()

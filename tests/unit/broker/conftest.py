@@ -312,12 +312,13 @@ class World:
     def epoch(self, node: int) -> BrokerEpoch:
         return self.store.image.brokers[NodeId(node)].epoch
 
-    def registration(self, node: int, incarnation: int = 0) -> RegisterBroker:
+    def registration(self, node: int, incarnation: int = 0, rack: str | None = None) -> RegisterBroker:
         known = self.store.image.brokers.get(NodeId(node))
         return RegisterBroker(
             node_id=NodeId(node),
             incarnation_id=bytes([incarnation]) * 16,
             listeners=(ListenerEndpoint(name="PLAINTEXT", host="127.0.0.1", port=9_000 + node),),
+            rack=rack or f"rack{node}",
             replaces=BrokerEpoch(-1) if known is None else known.epoch,
         )
 

@@ -154,6 +154,10 @@ class FakeCluster:
         self.script: Callable = lambda node, request: NotImplemented
         self.auto_create: int | None = None
         self.drained = asyncio.Event()
+        self.sessions: dict[int, dict] | None = None
+        """With a dict, the fetch sessions of each node: rows by partition."""
+        self.followers: dict[int, int] = {}
+        """Nodes that serve consumers of rack r<node> without leading, and how far they know to be committed."""
 
     def add_topic(self, name: str, *leaders: int) -> list[FakePartition]:
         self.topics[name] = [FakePartition(leader) for leader in leaders]
@@ -255,21 +259,52 @@ class FakeCluster:
     async def fetch(self, node_id, request) -> FetchResponse:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + request.max_wait_ms / 1000
+        rows, session_id = request.partitions, 0
+        if self.sessions is not None:
+            known = self.sessions.setdefault(node_id, {})
+            if request.session_epoch == 0:
+                known.clear()
+                known["epoch"] = 0
+            elif request.session_epoch != known.get("epoch"):
+                return FetchResponse(partitions=(), error_code=ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
+            known["epoch"] += 1
+            for gone in request.forgotten:
+                del known[gone.topic_id, gone.partition]
+            known.update({(row.topic_id, row.partition): row for row in request.partitions})
+            rows, session_id = [row for key, row in known.items() if key != "epoch"], 100 + node_id
         while True:
-            answers = [self.read(node_id, part) for part in request.partitions]
-            if any(a.records or a.error_code is not ErrorCode.NONE for a in answers) or loop.time() >= deadline:
-                return FetchResponse(partitions=tuple(answers))
+            answers = [self.read(node_id, part, request.rack_id) for part in rows]
+            news = [
+                a for a in answers if a.records or a.error_code is not ErrorCode.NONE or a.preferred_read_replica >= 0
+            ]
+            if news or loop.time() >= deadline:
+                answers = news if request.session_epoch > 0 else answers
+                return FetchResponse(partitions=tuple(answers), session_id=session_id)
             await asyncio.sleep(0.001)
 
-    def read(self, node_id, asked) -> FetchPartitionResponse:
+    def read(self, node_id, asked, rack_id: str = "") -> FetchPartitionResponse:
         part = self.partition(asked.topic_id, asked.partition)
         code = self.leadership_error(node_id, asked.current_leader_epoch, part)
         records = b""
+        near = int(rack_id[1:]) if rack_id else -1
+        if near in self.followers and code is ErrorCode.NONE and near != node_id:
+            return FetchPartitionResponse(
+                topic_id=asked.topic_id, partition=asked.partition, high_watermark=part.end, preferred_read_replica=near
+            )
+        end = part.end if part else -1
+        if code is ErrorCode.NOT_LEADER_OR_FOLLOWER and rack_id and node_id in self.followers:
+            code, end = ErrorCode.NONE, self.followers[node_id]
+            if asked.fetch_offset > end:
+                code = (
+                    ErrorCode.OFFSET_NOT_AVAILABLE if asked.fetch_offset <= part.end else ErrorCode.OFFSET_OUT_OF_RANGE
+                )
         if code is ErrorCode.NONE and not part.start <= asked.fetch_offset <= part.end:
             code = ErrorCode.OFFSET_OUT_OF_RANGE
         if code is ErrorCode.NONE:
             following = [base for base, _ in part.batches[1:]] + [part.end]
             for (_, batch), after in zip(part.batches, following, strict=False):
+                if after > end:
+                    break
                 if after > asked.fetch_offset and (not records or len(records) + len(batch) <= asked.max_bytes):
                     records += batch
                 elif records:
@@ -278,7 +313,7 @@ class FakeCluster:
             topic_id=asked.topic_id,
             partition=asked.partition,
             error_code=code,
-            high_watermark=part.end if part else -1,
+            high_watermark=end,
             records=records,
         )
 

@@ -304,3 +304,100 @@ async def test_a_new_assignment_keeps_positions_it_shares_with_the_old(cluster):
 def test_odd_settings_are_refused():
     with pytest.raises(ConfigurationError):
         Consumer(auto_offset_reset="somewhere")
+
+
+# Sessions and the nearest replica
+
+
+def fetches(cluster, node: int | None = None) -> list[Fetch]:
+    return [request for at, request in cluster.requests if isinstance(request, Fetch) and node in (None, at)]
+
+
+async def test_in_a_session_an_idle_partition_is_not_spelled_out(cluster):
+    cluster.sessions = {}
+    parts = cluster.add_topic("t", 1, 1)
+    async with consumer_of(cluster, auto_offset_reset="earliest") as consumer:
+        consumer.assign([T0, T1])
+        fill(parts[0], b"a")
+        assert await collect(consumer, 1) == [b"a"]
+        await consumer.poll(100)
+        before = len(fetches(cluster))
+        fill(parts[1], b"b")
+        assert await collect(consumer, 1) == [b"b"]
+        await consumer.poll(100)
+        rows = [row.partition for each in fetches(cluster)[before:] for row in each.partitions]
+        assert rows == [1]
+        consumer.pause(T0)
+        await consumer.poll(100)
+        assert [gone.partition for each in fetches(cluster)[before:] for gone in each.forgotten] == [0]
+        consumer.resume(T0)
+        fill(parts[0], b"c")
+        assert await collect(consumer, 1) == [b"c"]
+
+
+async def test_a_session_that_the_broker_lost_is_not_noticed(cluster):
+    cluster.sessions = {}
+    (part,) = cluster.add_topic("t", 1)
+    async with consumer_of(cluster, auto_offset_reset="earliest") as consumer:
+        consumer.assign([T0])
+        fill(part, b"a")
+        assert await collect(consumer, 1) == [b"a"]
+        cluster.sessions.clear()
+        fill(part, b"b")
+        assert await collect(consumer, 1) == [b"b"]
+    assert [each.session_epoch for each in fetches(cluster)].count(0) == 2
+
+
+async def test_it_reads_from_the_replica_near_by_and_its_watermark_does_not_go_back(cluster):
+    (part,) = cluster.add_topic("t", 1)
+    fill(part, b"a")
+    async with consumer_of(cluster, auto_offset_reset="earliest", client_rack="r3") as consumer:
+        consumer.assign([T0])
+        assert await collect(consumer, 1) == [b"a"]
+        assert fetches(cluster, 3) == []
+        cluster.followers[3] = 1
+        fill(part, b"b")
+        await consumer.poll(100)
+        assert len(fetches(cluster, 3)) > 0
+        # Node 3 does not know yet that b is committed; the leader had told so before.
+        assert await consumer.poll(50) == {}
+        cluster.followers[3] = 2
+        assert await collect(consumer, 1) == [b"b"]
+        assert consumer.high_watermark(T0) == 2
+        before = len(fetches(cluster, 1))
+        await consumer.poll(100)
+        assert len(fetches(cluster, 1)) == before
+
+
+@pytest.mark.parametrize("trouble", ["behind", "dead", "silent"])
+async def test_a_replica_that_does_not_serve_is_left_for_the_leader(cluster, trouble):
+    (part,) = cluster.add_topic("t", 1)
+    cluster.followers[3] = 1
+    fill(part, b"a")
+    async with consumer_of(cluster, auto_offset_reset="none", client_rack="r3", request_timeout_ms=500) as consumer:
+        consumer.assign([T0])
+        consumer.seek(T0, 0)
+        assert await collect(consumer, 1) == [b"a"]
+        fill(part, b"b")
+        if trouble == "behind":
+            cluster.followers[3] = 0
+        elif trouble == "dead":
+            cluster.kill(3)
+        else:
+            cluster.deaf.add(3)
+        assert await collect(consumer, 1) == [b"b"]
+        assert len(fetches(cluster, 1)) > 1
+
+
+async def test_it_asks_the_leader_again_when_the_preference_is_old(cluster):
+    (part,) = cluster.add_topic("t", 1)
+    cluster.followers[3] = 1
+    fill(part, b"a")
+    async with consumer_of(
+        cluster, auto_offset_reset="earliest", client_rack="r3", metadata_max_age_ms=200
+    ) as consumer:
+        consumer.assign([T0])
+        assert await collect(consumer, 1) == [b"a"]
+        asked = len(fetches(cluster, 1))
+        await consumer.poll(500)
+        assert asked < len(fetches(cluster, 1)) <= asked + 4
