@@ -71,7 +71,7 @@ class ProduceHandler:
             return None
         if not uncommitted:
             return ProduceResponse(partitions=tuple(responses))
-        pending = PendingProduce(responses)
+        pending = PendingProduce(responses, self._has_lease)
         for position, partition in uncommitted:
             pending.await_commit(partition, position)
         return pending.start(max(0, request.timeout_ms) / 1000)
@@ -114,10 +114,11 @@ class ProduceHandler:
 class PendingProduce:
     """The answer to one request while some of its batches wait for their commit."""
 
-    __slots__ = ("_future", "_open", "_responses", "_timer")
+    __slots__ = ("_future", "_has_lease", "_open", "_responses", "_timer")
 
-    def __init__(self, responses: list[ProducePartitionResponse]) -> None:
+    def __init__(self, responses: list[ProducePartitionResponse], has_lease: Callable[[], bool]) -> None:
         self._responses = responses
+        self._has_lease = has_lease
         self._open: dict[int, tuple[Partition, CommitWait]] = {}
         self._future: asyncio.Future[ProduceResponse] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -136,6 +137,9 @@ class PendingProduce:
 
     def _done(self, position: int, code: ErrorCode) -> None:
         del self._open[position]
+        if code is ErrorCode.NONE and not self._has_lease():
+            # The lease ran out while the batch waited for a disk: somebody else may lead already (I2).
+            code = ErrorCode.NOT_LEADER_OR_FOLLOWER
         if code is not ErrorCode.NONE:
             self._fail(position, code)
         if not self._open and self._future is not None and not self._future.done():

@@ -151,6 +151,19 @@ async def test_without_a_lease_nothing_is_appended(world, orders):
     assert orders.log.log_end_offset == 0
 
 
+async def test_a_batch_that_is_committed_after_the_lease_is_not_acknowledged(world, orders):
+    """The disk took longer than the controller waited: another may lead by now, and may know nothing of the batch."""
+    world.disk.gate.clear()
+    waiting = world.send(orders)
+    await asyncio.sleep(0.1)
+    world.lease = False
+    world.disk.gate.set()
+    (response,) = (await waiting).partitions
+    assert response.error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER
+    assert "unknown" in response.error_message
+    assert orders.high_watermark == 1
+
+
 async def test_the_wrong_broker_names_the_right_one(world, shared):
     world.set_leader(shared.topic_partition, 2)
     (response,) = world.send(shared).partitions
