@@ -281,7 +281,7 @@ async def test_offsets_by_time_and_ends(cluster):
 
 async def test_partitions_of_a_topic(cluster):
     cluster.add_topic("t", 1, 2)
-    async with consumer_of(cluster, default_api_timeout_ms=50) as consumer:
+    async with consumer_of(cluster, default_api_timeout_ms=500) as consumer:
         assert await consumer.partitions_for("t") == [T0, T1]
         with pytest.raises(ApiError) as failed:
             await consumer.partitions_for("missing")
