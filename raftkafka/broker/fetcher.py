@@ -19,6 +19,7 @@ from typing import Final
 from raftkafka.broker import background
 from raftkafka.broker.flusher import Flusher
 from raftkafka.broker.partition import Partition
+from raftkafka.broker.replica_throttle import ReplicaThrottle
 from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
 from raftkafka.model.errors import ApiError, CorruptionError, DiskFullError, ErrorCode, StorageError
 from raftkafka.model.ids import BrokerEpoch, NodeId, TimestampMs, TopicPartition
@@ -55,7 +56,9 @@ class LeaderFetcher:
         flush_policy: FlushPolicy,
         flusher_of: Callable[[Partition], Flusher],
         now_ms: Callable[[], TimestampMs],
+        throttle: ReplicaThrottle | None = None,
     ) -> None:
+        self._throttle = throttle
         self._node_id = node_id
         self._leader_id = leader_id
         self._broker_epoch = broker_epoch
@@ -155,6 +158,10 @@ class LeaderFetcher:
             if partition is None or partition.offline is not None or key in self._pausing:
                 session.forget(key)
                 continue
+            if self._throttle is not None and (pause_s := self._held_up_s(partition)) > 0:
+                self._pausing[key] = now + pause_s
+                session.forget(key)
+                continue
             log, row = partition.log, session.rows.get(key)
             if self._group and log.flushed_offset < log.log_end_offset:
                 self._touched[key] = None
@@ -170,6 +177,14 @@ class LeaderFetcher:
                 session.ask(key, changed)
                 self._rows.append(changed)
         return bool(self._touched)
+
+    def _held_up_s(self, partition: Partition) -> float:
+        """Seconds that the throttle holds this replica up; members of the ISR are never held up (KIP-73)."""
+        assert self._throttle is not None
+        state = partition.state
+        if state is None or self._node_id in state.isr:
+            return 0.0
+        return self._throttle.pause_s(partition)
 
     def _until_due(self, longest_s: float) -> float:
         """Seconds until the first paused partition may be asked for again."""
@@ -300,6 +315,8 @@ class LeaderFetcher:
                     _log.warning("%s: cannot follow: %s", partition, error)
                 self._pause(partition, ErrorCode.KAFKA_STORAGE_ERROR)
                 return 0
+            if self._throttle is not None:
+                self._throttle.record(partition, appended)
             if self._group:
                 self._flusher_of(partition).request(partition)
         if self._refusals:

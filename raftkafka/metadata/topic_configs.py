@@ -6,12 +6,14 @@ refused, because a config that is silently ignored is a promise that is not kept
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 
 _INT_MAX: Final = 2**31 - 1
 _LONG_MAX: Final = 2**63 - 1
 VALUE_CHARS_MAX: Final = 1_024
+_REPLICAS: Final = re.compile(r"\d{1,9}:\d{1,9}(,\d{1,9}:\d{1,9})*")
 
 
 def why_invalid(key: str, value: str) -> str | None:
@@ -56,14 +58,21 @@ def _cleanup_policy(value: str) -> str | None:
     return None if fits else "compact, delete or both are wanted"
 
 
+def _replicas(value: str) -> str | None:
+    fits = value in ("", "*") or _REPLICAS.fullmatch(value) is not None
+    return None if fits else "'*', or partition:broker,partition:broker,... is wanted"
+
+
 _CHECKS: Final[Mapping[str, Callable[[str], str | None]]] = {
     "cleanup.policy": _cleanup_policy,
     "compression.type": _one_of("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"),
     "delete.retention.ms": _integer(0, _LONG_MAX),
     "file.delete.delay.ms": _integer(0, _LONG_MAX),
+    "follower.replication.throttled.replicas": _replicas,
     "flush.messages": _integer(1, _LONG_MAX),
     "flush.ms": _integer(0, _LONG_MAX),
     "index.interval.bytes": _integer(0, _INT_MAX),
+    "leader.replication.throttled.replicas": _replicas,
     "max.compaction.lag.ms": _integer(1, _LONG_MAX),
     "max.message.bytes": _integer(0, _INT_MAX),
     "message.timestamp.after.max.ms": _integer(0, _LONG_MAX),

@@ -40,6 +40,7 @@ from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.producer_ids import ProducerIds
 from raftkafka.broker.reconciler import Reconciler
 from raftkafka.broker.replica_selector import RackAwareReplicaSelector
+from raftkafka.broker.replica_throttle import ReplicaThrottle
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.broker.statistics import StatisticsReader
 from raftkafka.listeners.http import HttpServer
@@ -50,6 +51,7 @@ from raftkafka.model.settings.values import FlushPolicy, ReplicaSelector, Settin
 from raftkafka.node.loop_delay import LoopDelayMeter
 from raftkafka.ports.clock import Clock
 from raftkafka.ports.disk import Disk
+from raftkafka.replica.throttle import UNLIMITED
 
 CONNECT_TIMEOUT_S: Final = 1.0
 RECOVERY_CHECKPOINT_INTERVAL_S: Final = 60.0
@@ -179,6 +181,13 @@ def assemble(
         probe=probe,
         timeout_s=timeout_s,
     )
+
+    def throttle(side: str, rate: int) -> ReplicaThrottle | None:
+        if rate == UNLIMITED:
+            return None
+        return ReplicaThrottle(side=side, rate=rate, node_id=node_id, store=store, now=now)
+
+    follower_throttle = throttle("follower", settings.replica.follower_throttled_rate)
     fetchers = Fetchers(
         lambda leader_id: LeaderFetcher(
             node_id=node_id,
@@ -189,6 +198,7 @@ def assemble(
             flush_policy=settings.log.flush_policy,
             flusher_of=log_dirs.flusher_of,
             now_ms=clock.now_ms,
+            throttle=follower_throttle,
         )
     )
     reconciler = Reconciler(
@@ -212,6 +222,7 @@ def assemble(
             select_replica=RackAwareReplicaSelector(node_id=node_id, store=store)
             if settings.replica_selector is ReplicaSelector.RACK_AWARE
             else None,
+            throttle=throttle("leader", settings.replica.leader_throttled_rate),
         ),
         offsets=OffsetsHandler(replicas=replicas, store=store),
         delete_records=DeleteRecordsHandler(

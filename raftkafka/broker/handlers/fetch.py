@@ -15,6 +15,7 @@ from raftkafka.broker.fetch_sessions import FetchRow, FetchSession, FetchSession
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
 from raftkafka.broker.purgatory import WAIT_MAX_S, DelayedFetch, Turns
+from raftkafka.broker.replica_throttle import ReplicaThrottle
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
 from raftkafka.model.context import RequestContext
@@ -37,7 +38,8 @@ SelectsReplica = Callable[[Partition, FetchPartition, str], NodeId]
 
 
 class FetchHandler:
-    """`select_replica` is None where consumers read from leaders only (no `replica.selector.class`)."""
+    """`select_replica` is None where consumers read from leaders only (no `replica.selector.class`), `throttle` where no
+    `leader.replication.throttled.rate` is set."""
 
     def __init__(
         self,
@@ -46,12 +48,14 @@ class FetchHandler:
         store: MetadataStore,
         sessions: FetchSessions,
         select_replica: SelectsReplica | None = None,
+        throttle: ReplicaThrottle | None = None,
     ) -> None:
         self._replicas = replicas
         self._store = store
         self._sessions = sessions
         self._now = asyncio.get_running_loop().time
         self.select_replica = select_replica
+        self.throttle = throttle
         self.turns = Turns()
 
     def __call__(self, context: RequestContext, request: Fetch) -> FetchResponse | asyncio.Future[FetchResponse]:
@@ -254,7 +258,7 @@ class _Read:
             if end <= wanted.fetch_offset <= partition.log.log_end_offset:
                 return self._nothing_to_read(row, partition), 0
             max_bytes = min(wanted.max_bytes, budget)
-            if max_bytes <= 0 and not first:
+            if (max_bytes <= 0 and not first) or self._is_held_up(partition):
                 return None, 0
             read = partition.log.read(wanted.fetch_offset, max_bytes=max_bytes, end=end, min_one=first)
         except ApiError as error:
@@ -268,6 +272,17 @@ class _Read:
         # More is there than fits: to wait longer would not make this answer any larger.
         self._full = self._full or read.next_offset < end
         return _response(partition, wanted, read.records), len(read.records)
+
+    def _is_held_up(self, partition: Partition) -> bool:
+        """The throttle is exceeded for this follower; it asks again when its wait is over."""
+        throttle = self._handler.throttle
+        return (
+            throttle is not None
+            and self._replica
+            and partition.leader is not None
+            and self._request.replica_id not in partition.leader.isr
+            and throttle.holds_up(partition)
+        )
 
     def _nothing_to_read(self, row: FetchRow, partition: Partition) -> FetchPartitionResponse | None:
         """Then a session hears of a watermark or a log start that it does not know yet, and of nothing else."""
@@ -309,6 +324,7 @@ class _Read:
         elif len(response.records):
             assert row.partition is not None
             row.partition.counters.bytes_out += len(response.records)
+            self._count_throttled(row.partition, len(response.records))
             del due[row]
             due[row] = None
         elif response.diverging_epoch is None and response.preferred_read_replica == NO_NODE and not self._is_cold(row):
@@ -318,6 +334,10 @@ class _Read:
         if self._replica:
             self._handler.told(row, self._request.replica_id)
         return response
+
+    def _count_throttled(self, partition: Partition, count: int) -> None:
+        if self._handler.throttle is not None and self._replica:
+            self._handler.throttle.record(partition, count)
 
     def _is_cold(self, row: FetchRow) -> bool:
         return any(row is cold for cold, _, _ in self._cold)
@@ -333,6 +353,7 @@ class _Read:
                 read = await partition.log.read_cold(wanted.fetch_offset, max_bytes=max_bytes, end=end, min_one=first)
                 responses[places[row]] = _response(partition, wanted, read.records)
                 partition.counters.bytes_out += len(read.records)
+                self._count_throttled(partition, len(read.records))
                 first = False
             except ApiError as error:
                 responses[places[row]] = self._handler.refusal(wanted, error.code)

@@ -222,6 +222,18 @@ KEYS: Final = (
         _MS,
         "time between two checkpoints of the high watermarks",
     ),
+    _row(
+        "leader.replication.throttled.rate",
+        "replica.leader_throttled_rate",
+        integer(1, INT64_MAX),
+        "bytes per second to followers that a topic's `leader.replication.throttled.replicas` lists, while they are not in sync",
+    ),
+    _row(
+        "follower.replication.throttled.rate",
+        "replica.follower_throttled_rate",
+        integer(1, INT64_MAX),
+        "as above, for what the followers in `follower.replication.throttled.replicas` fetch",
+    ),
     # The controller
     _row(
         "broker.session.timeout.ms",

@@ -103,6 +103,8 @@ class ReplicaSettings:
     fetch_min_bytes: int = 1  # replica.fetch.min.bytes
     fetch_backoff_ms: int = 100  # replica.fetch.backoff.ms; Kafka 1000: failover would wait for it
     high_watermark_checkpoint_interval_ms: int = 5_000  # replica.high.watermark.checkpoint.interval.ms
+    leader_throttled_rate: int = (1 << 63) - 1  # leader.replication.throttled.rate, bytes per second
+    follower_throttled_rate: int = (1 << 63) - 1  # follower.replication.throttled.rate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
