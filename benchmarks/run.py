@@ -21,7 +21,7 @@ from benchmarks.figures import Figure, rounded
 from benchmarks.scenarios.plan import Plan
 from raftkafka import __version__
 
-SCENARIOS: Final = ("codec", "produce", "consume", "roundtrip", "latency", "memory", "failover", "metadata")
+SCENARIOS: Final = ("codec", "produce", "consume", "roundtrip", "latency", "memory", "failover", "metadata", "backlog")
 
 
 def main() -> int:

@@ -37,7 +37,7 @@ async def run(plan: Plan) -> list[Figure]:
         with cluster(nodes_count, parent=plan.directory, log_flush_policy=policy, **extra) as nodes:
             await all_ready(nodes)
             for _ in range(plan.runs):
-                times_ms, late_ms = await _paced(bootstrap(nodes), plan.number(5_000))
+                times_ms, late_ms = await paced(bootstrap(nodes), plan.number(5_000))
                 times_ms.sort()
                 p50.runs.append(percentile(times_ms, 0.5))
                 p99.runs.append(percentile(times_ms, 0.99))
@@ -47,19 +47,19 @@ async def run(plan: Plan) -> list[Figure]:
     return figures
 
 
-async def _paced(servers: str, count: int) -> tuple[list[float], list[float]]:
+async def paced(servers: str, count: int, *, topic: str = TOPIC) -> tuple[list[float], list[float]]:
     """Milliseconds from the `send` of a record to its arrival at the consumer, and how late sends were."""
     async with Producer(servers) as producer, Consumer(servers) as consumer:
-        await producer.send_and_wait(TOPIC, FILL, partition=0)
-        partition = TopicPartition(TOPIC, 0)
+        await producer.send_and_wait(topic, FILL, partition=0)
+        partition = TopicPartition(topic, 0)
         consumer.assign([partition])
         await consumer.position(partition)
         reading = asyncio.create_task(_arrivals(consumer, count + WARM_UP))
-        late_ms = await _send_paced(producer, count + WARM_UP)
+        late_ms = await _send_paced(producer, topic, count + WARM_UP)
         return (await reading)[WARM_UP:], late_ms[WARM_UP:]
 
 
-async def _send_paced(producer: Producer, count: int) -> list[float]:
+async def _send_paced(producer: Producer, topic: str, count: int) -> list[float]:
     late_ms = []
     began = time.perf_counter() + 0.01
     for number in range(count):
@@ -69,7 +69,7 @@ async def _send_paced(producer: Producer, count: int) -> list[float]:
             await asyncio.sleep(ahead)
         now = time.perf_counter()
         late_ms.append((now - due) * 1e3)
-        producer.send(TOPIC, SENT_AT.pack(now) + FILL, partition=0)
+        producer.send(topic, SENT_AT.pack(now) + FILL, partition=0)
     await producer.flush()
     return late_ms
 
