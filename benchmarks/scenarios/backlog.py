@@ -1,8 +1,8 @@
 """What nobody has read yet slows nobody down: the same work beside a backlog and without one, and beside slow readers.
 
 Two nodes of their own, one of which holds 10 GB that nobody has read, in the very partition that is measured. Rounds alternate
-between the two, and which one goes first, because a machine that others use, too, is another one a minute later. A figure is the ratio of a
-pair; its median counts.
+between the two, and which one goes first, because a machine that others use, too, is another one a minute later. A run is the
+quotient of the medians of its rounds.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from raftkafka.wire.session import PREFACE, ClientSession
 TOPIC = "backlog"
 BACKLOG_RECORDS = 10_000_000
 RECORD_BYTES = 1024
-ROUNDS_PER_RUN = 3
+ROUNDS = 8
 SLOW_CONSUMERS = 8
 STUCK_FETCHES = 100
 
@@ -52,19 +52,27 @@ async def run(plan: Plan) -> list[Figure]:
 async def _compare(
     plan: Plan, rate: Figure, p99: Figure, *, beside: list[NodeProcess], alone: list[NodeProcess]
 ) -> None:
-    rates: dict[bool, list[float]] = {True: [], False: []}
-    tails: dict[bool, list[float]] = {True: [], False: []}
-    for number in range(plan.runs * ROUNDS_PER_RUN):
-        for first in (True, False) if number % 2 else (False, True):
-            nodes = beside if first else alone
-            rates[first].append(await _rate(bootstrap(nodes), plan.number(200_000)))
-            times_ms, _ = await paced(bootstrap(nodes), plan.number(2_000), topic=TOPIC)
-            tails[first].append(percentile(sorted(times_ms), 0.99))
-    rate.runs += [with_it / without for with_it, without in zip(rates[True], rates[False], strict=True)]
-    p99.runs += [with_it / without for with_it, without in zip(tails[True], tails[False], strict=True)]
-    for figure, values in ((rate, rates), (p99, tails)):
-        figure.remarks["beside"] = rounded(median(values[True]))
-        figure.remarks["alone"] = rounded(median(values[False]))
+    """Appends to each figure, per run, the quotient of the medians of its rounds."""
+    nodes_of = {"beside": beside, "alone": alone}
+    all_rates: dict[str, list[float]] = {"beside": [], "alone": []}
+    all_tails: dict[str, list[float]] = {"beside": [], "alone": []}
+    cpu_s = dict.fromkeys(nodes_of, 0.0)
+    for _ in range(plan.runs):
+        for number in range(ROUNDS):
+            for which in ("beside", "alone") if number % 2 else ("alone", "beside"):
+                node = nodes_of[which][0]
+                before_s = node.cpu_s()
+                all_rates[which].append(await _rate(bootstrap([node]), plan.number(100_000)))
+                cpu_s[which] += node.cpu_s() - before_s
+                times_ms, _ = await paced(bootstrap([node]), plan.number(1_000), topic=TOPIC)
+                all_tails[which].append(percentile(sorted(times_ms), 0.99))
+        for figure, values in ((rate, all_rates), (p99, all_tails)):
+            figure.runs.append(median(values["beside"][-ROUNDS:]) / median(values["alone"][-ROUNDS:]))
+    # Time of the processor is what others on the machine disturb least.
+    rate.remarks["node_cpu"] = rounded(cpu_s["beside"] / cpu_s["alone"])
+    for figure, values in ((rate, all_rates), (p99, all_tails)):
+        for which in nodes_of:
+            figure.remarks[which] = rounded(median(values[which]))
 
 
 async def _rate(servers: str, records: int) -> float:
