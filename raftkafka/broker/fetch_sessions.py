@@ -41,14 +41,16 @@ PARTITIONS_MAX: Final = 500_000
 class FetchRow:
     """One partition of one session; `sent_*` is what the asker was told last."""
 
-    __slots__ = ("_session", "asked", "key", "noted_epoch", "partition", "sent_log_start", "sent_watermark")
+    __slots__ = ("_session", "asked", "hears", "key", "noted_epoch", "partition", "sent_log_start", "sent_watermark")
 
     def __init__(self, session: FetchSession, key: TopicPartition, asked: FetchPartition) -> None:
         self._session = session
         self.key = key
         self.asked = asked
         self.partition: Partition | None = None
-        """The one that this row hears of."""
+        """The one that was looked at last."""
+        self.hears = False
+        """Whether the partition tells this row of its news; urgent ones it tells once."""
         self.sent_watermark: Offset = NO_OFFSET
         self.sent_log_start: Offset = NO_OFFSET
         self.noted_epoch: LeaderEpoch = NO_EPOCH
@@ -57,19 +59,24 @@ class FetchRow:
     def news(self, *, urgent: bool) -> None:
         session = self._session
         session.due[self] = None
+        if urgent:
+            self.hears = False
         if session.delayed is not None and (urgent or session.hurries):
             session.delayed.wake()
 
     def hear_of(self, partition: Partition) -> None:
+        """Hear of news from now on: what the partition has to tell at this moment is being looked at."""
         if self.partition is not partition:
             self.hear_no_more()
             self.partition = partition
-            partition.waiting_fetches.join(self, follower=self._session.is_follower)
+        self.hears = True
+        partition.waiting_fetches.join(self, follower=self._session.is_follower)
 
     def hear_no_more(self) -> None:
         if self.partition is not None:
             self.partition.waiting_fetches.leave(self)
             self.partition = None
+        self.hears = False
 
 
 class FetchSession:

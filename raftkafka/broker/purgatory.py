@@ -169,7 +169,11 @@ class Watcher(Protocol):
 
 class FetchWaiters:
     """Who wants to hear of one partition: followers of its log end (its watermark can wait for the next answer), consumers
-    of its watermark only."""
+    of its watermark only.
+
+    Urgent news are told once: who has heard them has something to look at, and joins again when it has looked. So those that
+    went away without a word cost one call, not one for every append from then on.
+    """
 
     __slots__ = ("_consumers", "_followers")
 
@@ -188,15 +192,21 @@ class FetchWaiters:
         self._consumers.pop(watcher, None)
 
     def log_end_moved(self) -> None:
-        for watcher in self._followers:
-            watcher.news(urgent=True)
+        if self._followers:
+            watchers, self._followers = self._followers, {}
+            for watcher in watchers:
+                watcher.news(urgent=True)
 
     def watermark_moved(self) -> None:
-        for watcher in self._consumers:
-            watcher.news(urgent=True)
+        if self._consumers:
+            watchers, self._consumers = self._consumers, {}
+            for watcher in watchers:
+                watcher.news(urgent=True)
         for watcher in self._followers:
             watcher.news(urgent=False)
 
     def role_changed(self) -> None:
-        for watcher in (*self._followers, *self._consumers):
+        self.log_end_moved()
+        watchers, self._consumers = self._consumers, {}
+        for watcher in watchers:
             watcher.news(urgent=True)

@@ -242,7 +242,7 @@ class _Read:
         rack_id = self._request.rack_id
         try:
             partition = self._handler.check(row, replica=self._replica, rack_id=rack_id)
-            if row.partition is not partition:
+            if row.partition is not partition or not row.hears:
                 row.hear_of(partition)
             if self._replica:
                 cut = diverging(partition, wanted)

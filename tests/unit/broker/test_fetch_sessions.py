@@ -195,6 +195,33 @@ async def test_a_consumers_session_is_woken_by_the_watermark(world, topics, foll
     assert (news.topic_id[:1], len(news.records) > 0, news.high_watermark) == (b"b", True, 1)
 
 
+async def test_sessions_that_nobody_uses_any_more_cost_an_append_nothing(world, topics, follower):
+    for _ in range(50):
+        consumer = Asker(world)
+        consumer.ask(consumer.row(topics[0], 0))
+    assert len(topics[0].waiting_fetches) == 50
+    world.send(topics[0], acks=1)
+    await world.until(lambda: topics[0].log.flushed_offset == 1)
+    follower.ask(follower.row(topics[0], 1, last_fetched_epoch=0))
+    assert topics[0].high_watermark == 1
+    assert len(topics[0].waiting_fetches) == 1
+    assert len(consumer.ask().partitions[0].records) > 0
+
+
+async def test_an_append_wakes_a_follower_that_has_yet_to_hear_of_a_watermark(world, topics, follower):
+    world.send(topics[0], acks=1)
+    await world.until(lambda: topics[0].log.flushed_offset == 1)
+    follower.ask(follower.row(topics[0], 0))
+    waiting = follower.ask(follower.row(topics[0], 1, last_fetched_epoch=0), max_wait_ms=10_000)
+    assert topics[0].high_watermark == 1
+    await asyncio.sleep(0.1)
+    began = asyncio.get_running_loop().time()
+    world.send(topics[0], acks=1)
+    (news,) = (await waiting).partitions
+    assert (news.high_watermark, len(news.records) > 0) == (1, True)
+    assert asyncio.get_running_loop().time() == began
+
+
 # Ids and epochs
 
 

@@ -154,7 +154,10 @@ def test_followers_hear_of_the_log_end_and_consumers_of_the_watermark(news, hear
     waiters.join(both[1], follower=False)
     getattr(waiters, news)()
     assert [each.urgent for each in both] == heard
-    for each in both:
+    # Who has heard urgent news is not told again, until it has looked and joins again.
+    assert len(waiters) == 2 - sum(each.count(True) for each in heard)
+    for number, each in enumerate(both):
+        waiters.join(each, follower=number == 0)
         waiters.leave(each)
     waiters.role_changed()
     assert [each.urgent for each in both] == heard
