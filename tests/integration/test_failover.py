@@ -57,6 +57,28 @@ async def test_every_node_is_killed_in_turn(cluster: Cluster) -> None:
     cluster.assert_replicas_equal("t", 3)
 
 
+async def test_a_leader_stalls_and_what_it_has_not_read_makes_no_copies(cluster: Cluster) -> None:
+    """Its sockets are full of requests that the producer has sent again elsewhere by the time it wakes."""
+    await cluster.create_topic("t", partitions=3)
+    controller = await cluster.controller()
+    victim = controller % 3 + 1
+    async with cluster.load("t", 3) as load:
+        for _ in range(2):
+            await load.more()
+            cluster.pause(victim)
+            await load.more()
+            assert victim not in (await leaders(cluster, "t")).values()
+            cluster.resume(victim)
+            await cluster.wait_isr_full("t")
+            victim = (await leaders(cluster, "t"))[0]
+        await load.more()
+        await load.end()
+    assert load.failures == []
+    await load.assert_nothing_lost(cluster)
+    await cluster.stop()
+    cluster.assert_replicas_equal("t", 3)
+
+
 async def test_a_follower_stalls_and_goes_on(cluster: Cluster) -> None:
     await cluster.create_topic("t")
     [partition] = (await cluster.topic("t")).partitions

@@ -178,6 +178,8 @@ class History:
     sent: set[bytes] = field(default_factory=set)
     """Every value that a producer was given for a topic that is not in `deleted`; empty where nobody wrote it down."""
     deleted: set[str] = field(default_factory=set)
+    idempotent: set[bytes] = field(default_factory=set)
+    """The names of the producers whose records may be there once only; see `checkers.one_copy`."""
     lossy: set[str] = field(default_factory=set)
     replicas: list[Replica] = field(default_factory=list)
     stranded: bool = False

@@ -5,6 +5,7 @@ Every one is a mistake that brokers have made, on the line where it would be mad
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,15 +14,19 @@ from typing import Any
 from raftkafka.adapters.raft.core import RaftCore
 from raftkafka.broker.fetcher import LeaderFetcher
 from raftkafka.broker.handlers import fetch
+from raftkafka.broker.handlers.produce import PendingProduce
 from raftkafka.broker.membership import Membership
 from raftkafka.broker.partition import Partition
 from raftkafka.broker.purgatory import FetchWaiters
+from raftkafka.client.lanes import Lane
 from raftkafka.client.sender import Sender
 from raftkafka.metadata import apply, election
+from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import NO_NODE
 from raftkafka.replica import follower
 from raftkafka.replica.leader import LeaderState
-from raftkafka.storage import batches
+from raftkafka.replica.producers import ProducerTable
+from raftkafka.storage import batches, scan
 from tests.simulation.disk import ProcessDisk
 
 
@@ -313,6 +318,76 @@ def let_waits_pile_up() -> contextlib.AbstractContextManager[None]:
     return _replaced(FetchWaiters, "leave", lambda _: lambda self, watcher: None)
 
 
+def accept_duplicates() -> contextlib.AbstractContextManager[None]:
+    """Nobody looks at the numbers of a producer."""
+    return _replaced(ProducerTable, "check", lambda _: lambda self, headers: None)
+
+
+def forget_producers_at_fail_over() -> contextlib.AbstractContextManager[None]:
+    """A new leader knows no producers: it takes everything for new."""
+
+    def make(original: Any) -> Any:
+        def lead(self: Partition, state: Any, **given: Any) -> None:
+            if self.leader is None:
+                self.log.producers.clear(self.log.log_end_offset)
+            original(self, state, **given)
+
+        return lead
+
+    return _replaced(Partition, "lead", make)
+
+
+def forget_producers_at_a_restart() -> contextlib.AbstractContextManager[None]:
+    """What a restarted node reads from its log is not noted; only a snapshot tells."""
+
+    def note(table: ProducerTable, batch: Any) -> None:
+        table.end = max(table.end, batch.last_offset + 1)
+
+    return _replaced(scan, "note_batch", lambda _: note)
+
+
+def answer_repetitions_at_once() -> contextlib.AbstractContextManager[None]:
+    """What stands in the leader's log already is taken for committed."""
+
+    @contextlib.contextmanager
+    def both() -> Iterator[None]:
+        def noting(original: Any) -> Any:
+            def append(self: Any, *given: Any, **named: Any) -> Any:
+                appended = original(self, *given, **named)
+                self.repeats = appended.bytes == 0
+                return appended
+
+            return append
+
+        def hasty(original: Any) -> Any:
+            def await_commit(self: PendingProduce, partition: Any, position: int) -> None:
+                original(self, partition, position)
+                if partition.repeats:
+                    partition.waiting_commits.discard(self._open[position][1])
+                    asyncio.get_running_loop().call_soon(self._done, position, ErrorCode.NONE)
+
+            return await_commit
+
+        with _replaced(Partition, "append", noting), _replaced(PendingProduce, "await_commit", hasty):
+            yield
+
+    return both()
+
+
+def number_anew_at_every_try() -> contextlib.AbstractContextManager[None]:
+    """A producer that takes a retry for something new."""
+
+    def make(original: Any) -> Any:
+        def put_back(self: Lane) -> None:
+            for batch in self.in_flight:
+                batch.numbers = None
+            original(self)
+
+        return put_back
+
+    return _replaced(Lane, "put_back", make)
+
+
 MUTATIONS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     each.__name__: each
     for each in (
@@ -337,5 +412,10 @@ MUTATIONS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
         serve_damaged_bytes,
         call_the_unknown_refused,
         let_waits_pile_up,
+        accept_duplicates,
+        forget_producers_at_fail_over,
+        forget_producers_at_a_restart,
+        number_anew_at_every_try,
+        answer_repetitions_at_once,
     )
 }

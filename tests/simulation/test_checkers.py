@@ -38,6 +38,7 @@ def sound() -> History:
         Replica(node=node, partition=HERE, log_start=0, high_watermark=2, log_end=2, records=records)
         for node in ("node1", "node2", "node3")
     ]
+    history.idempotent = {b"i0"}
     history.acknowledged = [Acknowledged(1.0, HERE, 0, b"a"), Acknowledged(1.1, HERE, 1, b"b")]
     history.unacknowledged = [Unacknowledged(1.2, HERE, b"c", "REQUEST_TIMED_OUT", False)]
     history.reads = [Read(1.3, "c1", HERE, 0, b"a"), Read(1.4, "c1", HERE, 1, b"b")]
@@ -154,6 +155,34 @@ def call_the_unknown_failed(history: History) -> None:
     history.unacknowledged.append(Unacknowledged(1.2, HERE, b"b", "NOT_ENOUGH_REPLICAS", True))
 
 
+def write_numbers(history: History, *numbers: int) -> None:
+    """An idempotent producer's records behind the others, on all replicas."""
+    more = tuple(Record(2 + at, 0, b"i0-%06d" % number) for at, number in enumerate(numbers))
+    end = 2 + len(more)
+    history.replicas = [
+        replace(replica, records=replica.records + more, high_watermark=end, log_end=end)
+        for replica in history.replicas
+    ]
+
+
+def copy_a_record(history: History) -> None:
+    write_numbers(history, 1, 2, 1)
+
+
+def reorder_records(history: History) -> None:
+    write_numbers(history, 2, 1)
+
+
+def tell_another_offset(history: History) -> None:
+    write_numbers(history, 1, 2)
+    history.acknowledged.append(Acknowledged(1.2, HERE, 3, b"i0-%06d" % 1))
+
+
+def leave_an_acknowledged_one_out(history: History) -> None:
+    write_numbers(history, 1, 3)
+    history.acknowledged.append(Acknowledged(1.2, HERE, 3, b"i0-%06d" % 2))
+
+
 PLANTED: list[tuple[str, Callable[[History], None]]] = [
     ("I1", lose_everywhere),
     ("I2", lead_twice),
@@ -166,6 +195,10 @@ PLANTED: list[tuple[str, Callable[[History], None]]] = [
     ("I6", take_back_what_was_read),
     ("I6", skip_a_record),
     ("I7", lower_the_watermark),
+    ("I8", copy_a_record),
+    ("I8", reorder_records),
+    ("I8", tell_another_offset),
+    ("I8", leave_an_acknowledged_one_out),
     ("I13", pass_the_end),
     ("I13", move_the_start_back),
     ("I15", read_what_nobody_wrote),
@@ -216,3 +249,13 @@ def test_too_many_lost_disks_excuse_lost_records(invariant: str) -> None:
     take_back_what_was_read(history)
     history.lossy = {"node1", "node2"}
     assert list(CHECKERS[invariant](history)) == []
+
+
+def test_what_an_idempotent_producer_may_leave_out_and_others_may_repeat() -> None:
+    history = sound()
+    write_numbers(history, 1, 3, 7)
+    history.acknowledged.append(Acknowledged(1.2, HERE, 3, b"i0-%06d" % 3))
+    assert list(CHECKERS["I8"](history)) == []
+    history.idempotent = set()
+    write_numbers(history, 1)
+    assert list(CHECKERS["I8"](history)) == []

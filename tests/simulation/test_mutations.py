@@ -7,7 +7,13 @@ import pytest
 from tests.simulation.mutation_table import detect
 from tests.simulation.mutations import MUTATIONS
 
-QUICK = ("skip_the_fsync", "truncate_to_the_watermark", "lead_for_ever", "serve_beyond_the_watermark")
+QUICK = (
+    "skip_the_fsync",
+    "truncate_to_the_watermark",
+    "lead_for_ever",
+    "serve_beyond_the_watermark",
+    "accept_duplicates",
+)
 SEEDS_MAX = 15
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TOPIC = "orders"
 PARTITIONS = 2
+IDEMPOTENT_SHARE = 0.65
 _UNKNOWN = frozenset({ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NETWORK_EXCEPTION})
 """What a producer says when it does not know."""
 
@@ -73,7 +74,11 @@ class Workload:
     def start(self, *, churn: bool) -> None:
         self.churning = churn
         for number in range(self.producers):
-            self._tasks.append(self.world.as_client(self._produce(f"p{number}", self._random())))
+            idempotent = self.random.random() < IDEMPOTENT_SHARE
+            name = f"i{number}" if idempotent else f"p{number}"
+            if idempotent:
+                self.world.history.idempotent.add(name.encode())
+            self._tasks.append(self.world.as_client(self._produce(name, self._random(), idempotent=idempotent)))
         for _ in range(self.consumers):
             self._reading.append(self.world.as_client(self._consume(self._random())))
         if churn:
@@ -89,11 +94,13 @@ class Workload:
 
     # Producing
 
-    async def _produce(self, name: str, random: Random) -> None:
+    async def _produce(self, name: str, random: Random, *, idempotent: bool) -> None:
         producer = Producer(
             self.world.bootstrap,
             client_id=name,
             acks="all",
+            enable_idempotence=idempotent,
+            batch_size=random.choice([131_072, 131_072, 300]),
             linger_ms=random.choice([0, 0, 5, 50]),
             max_in_flight_requests_per_connection=random.choice([1, 5]),
             delivery_timeout_ms=random.choice([3_000, 10_000]),
