@@ -69,11 +69,13 @@ NOTHING_WRITTEN: Final = frozenset(
         ErrorCode.NOT_ENOUGH_REPLICAS,
         ErrorCode.FENCED_LEADER_EPOCH,
         ErrorCode.UNKNOWN_LEADER_EPOCH,
-        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
         ErrorCode.UNKNOWN_TOPIC_ID,
     }
 )
-"""Retriable answers that are given before anything is appended; after any other the outcome is in doubt."""
+"""Retriable answers that are given before anything is appended; after any other the outcome is in doubt.
+
+UNKNOWN_TOPIC_OR_PARTITION is not among them: it also ends the waits on a topic that is being deleted.
+"""
 
 WRONG_NUMBERS: Final = frozenset(
     {
