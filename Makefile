@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench sim chaos clean distclean install
+.PHONY: help demo test lint conformance bench sim chaos clean distclean install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -32,6 +32,11 @@ lint: $(VENV)/.installed-dev ## style, types and the floors of the house
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+conformance: $(VENV)/.installed-dev ## Kafka's own tools read our files; fetches them with Maven, needs Java 17
+	@mvn --quiet --batch-mode --file tests/conformance/pom.xml dependency:copy-dependencies \
+		-DincludeScope=runtime -DoutputDirectory="$(CURDIR)/.conformance/jars"
+	@$(BIN)/python -m pytest tests/conformance
 
 bench: $(VENV)/.installed ## throughput and latency on this machine
 	@$(BIN)/python -m benchmarks
