@@ -22,6 +22,16 @@ class Acknowledged(NamedTuple):
     value: bytes
 
 
+class Keyed(NamedTuple):
+    """A producer was told that `value` (None: a tombstone) of `key` lies at `offset` of a compacted topic."""
+
+    at: float
+    partition: ClientPartition
+    offset: int
+    key: bytes
+    value: bytes | None
+
+
 class Unacknowledged(NamedTuple):
     """A producer was told of an error. `unsent` means it was told that nothing was written."""
 
@@ -144,6 +154,7 @@ class Record(NamedTuple):
     offset: int
     leader_epoch: int
     value: bytes
+    key: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,6 +175,11 @@ class History:
 
     min_insync_replicas: int = 2
     acknowledged: list[Acknowledged] = field(default_factory=list)
+    keyed: list[Keyed] = field(default_factory=list)
+    compacted: set[str] = field(default_factory=set)
+    """Topics in whose logs compaction may leave gaps."""
+    perhaps_deleted: set[bytes] = field(default_factory=set)
+    """Keys that had a tombstone: a repetition of it may have deleted what was written after it."""
     unacknowledged: list[Unacknowledged] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
     watermarks: list[Watermark] = field(default_factory=list)

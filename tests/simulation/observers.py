@@ -204,7 +204,7 @@ async def _read(node: SimNode, partition: Partition) -> Replica:
             result = await log.read_cold(offset, max_bytes=1 << 20, end=log.log_end_offset)
         for position, header in iter_headers(result.records):
             records += [
-                Record(record.offset, header.partition_leader_epoch, record.value or b"")
+                Record(record.offset, header.partition_leader_epoch, record.value or b"", record.key)
                 for record in decode_records(result.records, position)
                 if record.offset >= offset
             ]

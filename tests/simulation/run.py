@@ -53,6 +53,7 @@ def make_world(seed: int, *, readable: bool = False) -> World:
             min_insync_replicas=2,
             segment_bytes=random.choice([8 << 10, 64 << 10, 1 << 20]),
             index_interval_bytes=random.choice([200, 4096]),
+            cleaner_backoff_ms=1_000,
             flush_policy=random.choices(list(FlushPolicy), [8, 2, 2])[0],
         ),
         replica=ReplicaSettings(
@@ -94,6 +95,8 @@ async def scenario(
         history.not_healed = "the cluster did not form"
         return
     await world.as_client(workload.create_topic())
+    if Random(world.seed ^ 0xC0DE).random() < 0.4:
+        await world.as_client(workload.create_compacted_topic())
     workload.start(churn=random.random() < 0.5)
     await asyncio.sleep(1)
     world.tell(f"faults from here on: {', '.join(storm.names)}, every {storm.mean_pause_s:g} s")

@@ -14,6 +14,7 @@ from tests.simulation.history import (
     Counted,
     Damaged,
     History,
+    Keyed,
     Led,
     Load,
     Member,
@@ -27,6 +28,7 @@ from tests.simulation.history import (
 )
 
 HERE = ("orders", 0)
+STATES = ("states", 0)
 ID = (bytes(16), 0)
 
 
@@ -43,6 +45,20 @@ def sound() -> History:
     history.unacknowledged = [Unacknowledged(1.2, HERE, b"c", "REQUEST_TIMED_OUT", False)]
     history.reads = [Read(1.3, "c1", HERE, 0, b"a"), Read(1.4, "c1", HERE, 1, b"b")]
     history.watermarks = [Watermark(1.3, "c1", HERE, 1), Watermark(1.4, "c1", HERE, 2)]
+    # A compacted topic: of four records of two keys the older ones are gone, here or there.
+    history.compacted = {"states"}
+    history.keyed = [
+        Keyed(1.0, STATES, 0, b"k", b"1"),
+        Keyed(1.1, STATES, 1, b"j", b"2"),
+        Keyed(1.2, STATES, 2, b"k", b"3"),
+        Keyed(1.3, STATES, 3, b"j", None),
+    ]
+    states = (Record(1, 0, b"2", b"j"), Record(2, 0, b"3", b"k"), Record(3, 0, b"", b"j"))
+    history.replicas += [
+        Replica(node=node, partition=STATES, log_start=0, high_watermark=4, log_end=4, records=states[skipped:])
+        for node, skipped in (("node1", 0), ("node2", 1), ("node3", 1))
+    ]
+    history.reads = [Read(1.3, "s1", STATES, 0, b"1"), Read(1.4, "s1", STATES, 2, b"3"), *history.reads]
     history.led = [Led(0.5, "node1", ID, 0), Led(2.0, "node2", ID, 1)]
     history.applied = [
         Applied(0.1, "node1", 1, 5, b"x"),
@@ -54,7 +70,7 @@ def sound() -> History:
     history.counted = [Counted(1.0, "node1", ID, 0, 1, (1, 2), (1, 2, 3)), Counted(1.5, "node1", ID, 0, 2, (), (1,))]
     history.members = [Member(1.0, "node2", ID, "ISR", 1, 1), Member(1.5, "node3", ID, "ELR", 2, 2)]
     history.loads = [Load(1.0, "node1", False, 9, 1_000, 3, 4, 30, 40), Load(9.0, "node1", True, 3, 0, 0, 2, 30, 30)]
-    history.sent = {b"a", b"b", b"c"}
+    history.sent = {b"a", b"b", b"c", b"1", b"2", b"3", b""}
     return history
 
 
@@ -100,6 +116,20 @@ def pass_the_end(history: History) -> None:
 
 def move_the_start_back(history: History) -> None:
     history.seen += [Seen(1.6, "node1", 1, ID, True, 2, 2, 2), Seen(1.7, "node1", 1, ID, True, 1, 2, 2)]
+
+
+def compact_too_much(history: History) -> None:
+    history.replicas[4] = replace(history.replicas[4], records=history.replicas[4].records[1:])
+
+
+def change_what_compaction_keeps(history: History) -> None:
+    records = (Record(2, 0, b"3", b"j"), *history.replicas[4].records[1:])
+    history.replicas[4] = replace(history.replicas[4], records=records)
+
+
+def differ_where_both_have_a_record(history: History) -> None:
+    records = (Record(2, 1, b"3", b"k"), *history.replicas[4].records[1:])
+    history.replicas[4] = replace(history.replicas[4], records=records)
 
 
 def apply_another_command(history: History) -> None:
@@ -201,6 +231,9 @@ PLANTED: list[tuple[str, Callable[[History], None]]] = [
     ("I8", leave_an_acknowledged_one_out),
     ("I13", pass_the_end),
     ("I13", move_the_start_back),
+    ("I14", compact_too_much),
+    ("I14", change_what_compaction_keeps),
+    ("I3", differ_where_both_have_a_record),
     ("I15", read_what_nobody_wrote),
     ("I15", hold_what_nobody_wrote),
     ("I15", replicate_damage),

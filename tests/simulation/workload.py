@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from raftkafka.client import Admin, ApiError, BufferFullError, Consumer, Producer, TopicPartition
 from raftkafka.model.errors import ErrorCode, RaftKafkaError
-from tests.simulation.history import Acknowledged, Read, Unacknowledged, Watermark
+from tests.simulation.history import Acknowledged, Keyed, Read, Unacknowledged, Watermark
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 TOPIC = "orders"
 PARTITIONS = 2
 IDEMPOTENT_SHARE = 0.65
+STATES = "states"
+"""A compacted topic of one partition."""
+STATES_CONFIGS = {
+    "cleanup.policy": "compact",
+    "segment.bytes": "2048",
+    "min.cleanable.dirty.ratio": "0.1",
+    "delete.retention.ms": "5000",
+}
 _UNKNOWN = frozenset({ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NETWORK_EXCEPTION})
 """What a producer says when it does not know."""
 
@@ -71,8 +79,26 @@ class Workload:
                 await asyncio.sleep(0.1)
         await admin.stop()
 
+    async def create_compacted_topic(self) -> None:
+        """Until it is there."""
+        self.world.history.compacted.add(STATES)
+        admin = Admin(self.world.bootstrap, random=self._random(), default_api_timeout_ms=5_000)
+        await admin.start()
+        while True:
+            try:
+                await admin.create_topic(STATES, num_partitions=1, configs=STATES_CONFIGS)
+                break
+            except ApiError as error:
+                if error.code is ErrorCode.TOPIC_ALREADY_EXISTS:
+                    break
+                await asyncio.sleep(0.1)
+        await admin.stop()
+
     def start(self, *, churn: bool) -> None:
         self.churning = churn
+        if STATES in self.world.history.compacted:
+            self._tasks.append(self.world.as_client(self._keep_states(self._random())))
+            self._reading.append(self.world.as_client(self._follow_states(self._random())))
         for number in range(self.producers):
             idempotent = self.random.random() < IDEMPOTENT_SHARE
             name = f"i{number}" if idempotent else f"p{number}"
@@ -149,7 +175,85 @@ class Workload:
 
         return settled
 
+    async def _keep_states(self, random: Random) -> None:
+        """Values of a few keys, and now and then a tombstone."""
+        world = self.world
+        producer = Producer(
+            world.bootstrap,
+            client_id="states",
+            delivery_timeout_ms=5_000,
+            request_timeout_ms=1_000,
+            max_block_ms=1_000,
+            connect_timeout_ms=1_000,
+            allow_auto_create_topics=False,
+            random=Random(random.getrandbits(64)),
+            clock=world.client_clock,
+        )
+        await producer.start()
+        number = 0
+        while self.producing:
+            key = b"k%d" % random.randrange(8)
+            value = b"s%06d" % number + b"." * random.choice([0, 50, 300])
+            if key < b"k3" and random.random() < 0.3:
+                value = None
+                # Sent again after a time-out, it may come to stand behind a later value, and nobody is told.
+                world.history.perhaps_deleted.add(key)
+            number += 1
+            world.history.sent.add(value or b"")
+            try:
+                future = producer.send(STATES, value, key=key, partition=0)
+            except BufferFullError:
+                await producer.ready()
+                continue
+            future.add_done_callback(self._kept(key, value))
+            await asyncio.sleep(random.expovariate(20))
+        await producer.stop()
+
+    def _kept(self, key: bytes, value: bytes | None):  # type: ignore[no-untyped-def]
+        world = self.world
+
+        def kept(future: asyncio.Future) -> None:  # type: ignore[type-arg]
+            if future.exception() is None:
+                offset = future.result().offset
+                world.history.keyed.append(Keyed(world.loop.now, (STATES, 0), offset, key, value))
+                world.trace("kept", offset, key)
+
+        return kept
+
     # Consuming
+
+    async def _follow_states(self, random: Random) -> None:
+        """Reads the compacted topic from its beginning, again and again."""
+        world, reader = self.world, 0
+        where = TopicPartition(STATES, 0)
+        while self.consuming:
+            reader += 1
+            consumer = Consumer(
+                world.bootstrap,
+                client_id=f"s{reader}",
+                auto_offset_reset="none",
+                request_timeout_ms=1_000,
+                max_partition_fetch_bytes=random.choice([500, 1 << 20]),
+                connect_timeout_ms=1_000,
+                random=Random(random.getrandbits(64)),
+            )
+            await consumer.start()
+            consumer.assign([where])
+            consumer.seek(where, 0)
+            until = world.loop.now + random.uniform(1, 10)
+            while self.consuming and world.loop.now < until:
+                try:
+                    polled = await consumer.poll(timeout_ms=200)
+                except ApiError as error:
+                    if error.code in (ErrorCode.OFFSET_OUT_OF_RANGE, ErrorCode.CORRUPT_MESSAGE):
+                        world.history.unexpected.append(f"s{reader} at {world.loop.now:.3f}: {error!r}")
+                        break
+                    await asyncio.sleep(0.1)
+                    continue
+                for record in polled.get(where, ()):
+                    value = record.value or b""
+                    world.history.reads.append(Read(world.loop.now, f"s{reader}", (STATES, 0), record.offset, value))
+            await consumer.stop()
 
     async def _consume(self, random: Random) -> None:
         while self.consuming:

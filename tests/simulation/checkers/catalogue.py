@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from tests.simulation.checkers import (
     acknowledged_survives,
     bounded,
+    compaction_keeps,
     damage_stays,
     heals,
     members_complete,
@@ -32,6 +33,7 @@ CHECKERS: dict[str, Callable[[History], Iterable[str]]] = {
     "I7": watermark_monotone.check,
     "I8": one_copy.check,
     "I13": offsets_ordered.check,
+    "I14": compaction_keeps.check,
     "I15": damage_stays.check,
     "I16": metadata_linear.check,
     "I17": heals.check,
