@@ -317,7 +317,7 @@ class LeaderFetcher:
                 return 0
             if self._throttle is not None:
                 self._throttle.record(partition, appended)
-            if self._group:
+            if self._group or partition.log.wants_sync:
                 self._flusher_of(partition).request(partition)
         if self._refusals:
             self._refusals.pop(partition.topic_partition, None)

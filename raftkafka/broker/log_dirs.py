@@ -34,6 +34,7 @@ from raftkafka.storage import checkpoint
 from raftkafka.storage.config import log_config
 from raftkafka.storage.directory import LogDirectory, write_identity
 from raftkafka.storage.log import Log
+from raftkafka.storage.open_segments import OpenSegments
 
 _log = logging.getLogger("raftkafka.log")
 
@@ -87,6 +88,7 @@ class LogDirs:
         self._went_offline = went_offline
         self._on_all_failed = on_all_failed
         self._dirs: list[_OpenDirectory] = []
+        self._open_segments = OpenSegments(settings.log.open_segments_max)
         self._dir_of: dict[TopicPartition, _OpenDirectory] = {}
         self.cluster_id = ""
         try:
@@ -208,6 +210,7 @@ class LogDirs:
             log_start_offset=Offset(opened.log_starts.get(name, 0) if existed else 0),
             now_ms=self._clock.now_ms(),
             cleaned_until=Offset(opened.cleaner_offsets.get(name, 0) if existed else 0),
+            open_segments=self._open_segments,
         )
         partition = Partition(
             log=log,

@@ -248,7 +248,7 @@ class Partition:
         counters = self.counters
         counters.bytes_in += appended.bytes
         counters.records_in += appended.records
-        if self._counts_flushed:
+        if self._counts_flushed or self.log.wants_sync:
             self._flusher.request(self)
         self.waiting_fetches.log_end_moved()
         self._local_progress()

@@ -21,6 +21,7 @@ from raftkafka.broker.background import DUTY
 from raftkafka.model.errors import ConfigurationError, InvariantViolationError, RaftKafkaError
 from raftkafka.model.settings.load import load
 from raftkafka.model.settings.values import Settings
+from raftkafka.node.descriptors import raise_limit, within_limit
 from raftkafka.node.lifecycle import Node
 
 _log = logging.getLogger("raftkafka.node")
@@ -76,7 +77,7 @@ def run_settings(settings: Settings) -> int:
     """Run one node until SIGTERM or SIGINT; the exit code: 0 after a clean stop, 1 when it could not start or go on."""
     _configure_logging()
     try:
-        uvloop.run(_run(settings))
+        uvloop.run(_run(within_limit(settings, raise_limit())))
     except RaftKafkaError as error:
         sys.stderr.write(f"rk broker: {error}\n")
         return 1

@@ -32,6 +32,7 @@ from raftkafka.storage.cleanable import Cleanable
 from raftkafka.storage.compaction import Cleaned, Compactor, Pause
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.epoch_file import EpochFile
+from raftkafka.storage.open_segments import OpenSegments
 from raftkafka.storage.producer_state import ProducerState, note_batch
 from raftkafka.storage.reading import LogReader, ReadResult
 from raftkafka.storage.recovery import (
@@ -60,6 +61,7 @@ class Log:
         topic: str,
         config: LogConfig,
         recovered: Recovered,
+        open_segments: OpenSegments | None = None,
     ) -> None:
         self.topic_partition = topic_partition
         self.topic = topic
@@ -71,7 +73,9 @@ class Log:
         self.corruption: CorruptionError | None = recovered.corruption
         self._corrupt_from: int = recovered.corrupt_from
         self._disk = disk
-        self._segments = Segments(disk, directory, config, recovered.segments, sparse=recovered.sparse)
+        self._segments = Segments(
+            disk, directory, config, recovered.segments, sparse=recovered.sparse, open_segments=open_segments
+        )
         self._has_sparse_mark = recovered.has_sparse_mark
         self.log_end_offset: Offset = Offset(self._segments.active.next_offset)
         """The offset that the next record gets; for reading. An attribute, because every request asks several times."""
@@ -106,6 +110,7 @@ class Log:
         log_start_offset: Offset,
         now_ms: TimestampMs,
         cleaned_until: Offset = NO_OFFSET,
+        open_segments: OpenSegments | None = None,
     ) -> Log:
         """Open the log in `directory`, making it when it is empty.
 
@@ -125,7 +130,15 @@ class Log:
             now_ms=now_ms,
             cleaned_until=cleaned_until,
         )
-        return cls(disk, directory, topic_partition=topic_partition, topic=topic, config=config, recovered=recovered)
+        return cls(
+            disk,
+            directory,
+            topic_partition=topic_partition,
+            topic=topic,
+            config=config,
+            recovered=recovered,
+            open_segments=open_segments,
+        )
 
     def __str__(self) -> str:
         return f"{self.topic}-{self.topic_partition.partition}"
@@ -142,6 +155,11 @@ class Log:
     def producers(self) -> ProducerTable:
         """What is known of the idempotent producers that write here; for reading."""
         return self._producers.table
+
+    @property
+    def wants_sync(self) -> bool:
+        """True when the log should be synced although nobody waits for it."""
+        return self._segments.wants_sync
 
     @property
     def recovery_point(self) -> Offset:

@@ -19,17 +19,28 @@ from raftkafka.storage import lookup, swap
 from raftkafka.storage.batches import Batch
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.index import RELATIVE_MAX
+from raftkafka.storage.open_segments import OpenSegments
 from raftkafka.storage.segment import Segment
 
 CLOSED_LOADED_MAX: Final = 4
 """Closed segments of one log whose file is open and whose indexes are in memory."""
+
+UNSYNCED_MAX: Final = 4
+"""Segments of one log that wait for a sync, with their files open; Kafka syncs at every roll."""
 
 
 class Segments:
     """At least one segment, always."""
 
     def __init__(
-        self, disk: Disk, directory: str, config: LogConfig, segments: list[Segment], *, sparse: bool = False
+        self,
+        disk: Disk,
+        directory: str,
+        config: LogConfig,
+        segments: list[Segment],
+        *,
+        sparse: bool = False,
+        open_segments: OpenSegments | None = None,
     ) -> None:
         self._disk = disk
         self._directory = directory
@@ -37,6 +48,7 @@ class Segments:
         self._segments = segments
         self._dirty = [segment for segment in segments if segment.is_dirty]
         self._loaded: dict[Segment, None] = {}
+        self._open_segments = OpenSegments() if open_segments is None else open_segments
         self.active = segments[-1]
         self.on_replaced: Callable[[], None] = lambda: None
         self.sparse = sparse
@@ -73,8 +85,10 @@ class Segments:
         while len(self._loaded) > CLOSED_LOADED_MAX:
             oldest = next(iter(self._loaded))
             del self._loaded[oldest]
+            self._open_segments.forget(oldest)
             if oldest is not self.active:
                 oldest.unload()
+        self._open_segments.touch(segment)
 
     # Growing
 
@@ -126,6 +140,11 @@ class Segments:
     # Durability
 
     @property
+    def wants_sync(self) -> bool:
+        """True when so many segments wait for a sync that their descriptors add up, whatever the flush policy."""
+        return len(self._dirty) > UNSYNCED_MAX
+
+    @property
     def uncertain_from(self) -> int | None:
         """The base of the first segment that was cut without a sync since; None when there is none.
 
@@ -142,6 +161,10 @@ class Segments:
         for segment in self._dirty:
             if segment.file in files:
                 segment.end_sync()
+                held = segment is self.active or (segment in self._loaded and segment in self._open_segments)
+                if not segment.is_dirty and not held:
+                    # It was to let go before, but its bytes were not on the disk yet.
+                    segment.unload()
         self._dirty = [segment for segment in self._dirty if segment.is_dirty]
 
     # Cutting
@@ -155,7 +178,7 @@ class Segments:
             while self._segments[-1] is not segment:
                 self._remove(self._segments.pop())
             self._disk.sync_dir(self._directory)
-        self._loaded.pop(segment, None)
+        self._forget(segment)
         self.active = segment
         lookup.cut(segment, position, next_offset)
         if segment not in self._dirty:
@@ -188,7 +211,7 @@ class Segments:
         first.opened()
         swap.rename_all(self._disk, self._directory, first.base_offset, swap.SWAP_SUFFIX, "")
         first.close()
-        self._loaded.pop(first, None)
+        self._forget(first)
         self._segments[at : at + len(group)] = [compacted]
         self.on_replaced()
 
@@ -196,13 +219,18 @@ class Segments:
         if write_indexes:
             self.active.seal()
         for segment in self._segments:
+            self._open_segments.forget(segment)
             segment.close()
 
     def _remove(self, segment: Segment) -> None:
         if segment in self._dirty:
             self._dirty.remove(segment)
-        self._loaded.pop(segment, None)
+        self._forget(segment)
         segment.delete()
+
+    def _forget(self, segment: Segment) -> None:
+        self._loaded.pop(segment, None)
+        self._open_segments.forget(segment)
 
 
 def _base_offset(segment: Segment) -> int:

@@ -188,6 +188,13 @@ KEYS: Final = (
         integer(0, INT64_MAX),
         "the older name for both; the smaller limit counts",
     ),
+    _row(
+        "log.open.segments.max",
+        "log.open_segments_max",
+        _COUNT,
+        "closed segments that keep a file open, of all logs; at most a quarter of the descriptors that the system grants",
+        ours=True,
+    ),
     _row("log.flush.policy", "log.flush_policy", parsers.flush_policy, "what acks=all has survived", ours=True),
     _row("log.flush.interval.ms", "log.flush_interval_ms", _MS, "time between syncs under `interval`"),
     _row("min.insync.replicas", "log.min_insync_replicas", _COUNT, "in-sync replicas that acks=all demands"),

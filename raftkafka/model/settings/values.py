@@ -86,6 +86,7 @@ class LogSettings:
     message_timestamp_before_max_ms: int = INT64_MAX  # log.message.timestamp.before.max.ms
     message_timestamp_after_max_ms: int = 3_600_000  # log.message.timestamp.after.max.ms
     message_timestamp_difference_max_ms: int = INT64_MAX  # log.message.timestamp.difference.max.ms
+    open_segments_max: int = 1_024  # log.open.segments.max (ours)
     flush_policy: FlushPolicy = FlushPolicy.GROUP  # log.flush.policy (ours)
     flush_interval_ms: int = 1_000  # log.flush.interval.ms, under INTERVAL
     min_insync_replicas: int = 1  # min.insync.replicas

@@ -16,6 +16,9 @@ from raftkafka.model.errors import (
 )
 from raftkafka.record.build import encode_records
 from raftkafka.record.header import read_header, stamp
+from raftkafka.storage.config import LogConfig
+from raftkafka.storage.log import Log
+from raftkafka.storage.open_segments import OpenSegments
 
 SMALL = {"segment_bytes": 1_000, "index_interval_bytes": 200}
 
@@ -626,3 +629,50 @@ async def test_a_log_start_within_a_batch_leaves_the_batch_readable(logs, disk, 
     assert len(logs.split(log.read(1, max_bytes=1 << 20, end=4).records)) == 2
     with pytest.raises(ApiError):
         log.read(0, max_bytes=1, end=4)
+
+
+async def test_closed_segments_of_all_logs_share_a_budget_of_descriptors(logs, disk):
+    budget = OpenSegments(3)
+    opened = [
+        await Log.open(
+            disk,
+            f"/data/orders-{number}",
+            topic_partition=logs.KEY,
+            topic="orders",
+            config=LogConfig(**SMALL),
+            clean=False,
+            recovery_point=0,
+            log_start_offset=0,
+            now_ms=1_000,
+            open_segments=budget,
+        )
+        for number in range(3)
+    ]
+    expected = [[logs.append(log, bytes(150)) for _ in range(20)] for log in opened]
+    for log in opened:
+        await logs.flush(log, disk)
+    for _ in range(2):
+        for log, batches in zip(opened, expected, strict=True):
+            assert await logs.read_all(log) == batches
+            closed = [each for log in opened for each in list(log._segments)[:-1]]
+            assert len([each for each in closed if each.file is not None]) <= 3
+    # A segment that becomes the active one again is none of the budget's.
+    opened[0].truncate_to(2)
+    for log in opened[1:]:
+        await logs.read_all(log)
+    assert opened[0]._segments.active.file is not None
+    opened[1].close()
+    assert len(budget) <= 3
+
+
+async def test_rolled_segments_ask_for_a_sync_and_then_let_go(logs, disk):
+    log = await logs.open(disk, **SMALL)
+    while not log.wants_sync:
+        logs.append(log, bytes(300))
+    assert 4 < log.segment_count < 8
+    await logs.flush(log, disk)
+    assert not log.wants_sync
+    for _ in range(40):
+        logs.append(log, bytes(300))
+    await logs.flush(log, disk)
+    assert len([each for each in list(log._segments)[:-1] if each.file is not None]) <= 4
