@@ -142,6 +142,7 @@ class _Run:
         self._copy: _Copy | None = None
         self._stopped = False
         self._slice = 0
+        self._end: int = part.end
         self._unread_below = False
         self._unread = 0
 
@@ -156,7 +157,7 @@ class _Run:
         for segment in closed:
             if segment.base_offset < part.first_dirty:
                 await self._note_producers(segment)
-        end = await self._map([segment for segment in closed if segment.next_offset > part.first_dirty])
+        end = self._end = await self._map([segment for segment in closed if segment.next_offset > part.first_dirty])
         before = after = 0
         for group in groups([segment for segment in closed if segment.base_offset < end], log._config):
             before += sum(segment.size for segment in group)
@@ -252,6 +253,9 @@ class _Run:
 
     async def _reduced(self, header: BatchHeader, batch: bytes) -> bytes | bytearray | None:
         """The batch without superseded records; itself when all of them stay, None when none does."""
+        if header.base_offset >= self._end:
+            # Not mapped for want of room: what its tombstones stand for may still be there.
+            return batch
         if header.records_count == 0:
             return None
         section = _readable(header, batch)

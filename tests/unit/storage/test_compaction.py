@@ -475,3 +475,18 @@ async def test_compact_and_delete_delete_too(logs, disk):
     await clean(log, DAY_MS)
     assert log.delete_old_segments(now_ms=DAY_MS + HOUR_MS + 1, high_watermark=40) > 0
     assert log.log_start_offset > 0
+
+
+async def test_a_tombstone_that_was_not_mapped_stays_as_long_as_its_value(logs, disk):
+    log = await logs.open(disk, delete_retention_ms=HOUR_MS, **SMALL)
+    put(log, (9, b"old"))
+    for key in range(3):
+        put(log, (key, b"x"))
+    put(log, (9, None))
+    for key in range(10, 22):
+        put(log, (key, bytes(60)))
+    await logs.flush(log, disk)
+    for times in range(4):
+        # Room for one key: the first passes do not come as far as the tombstone, which lies in the same segment.
+        await clean(log, DAY_MS + times * 2 * HOUR_MS, key_map_bytes=1)
+        assert b"k9" not in last_values(await everything(log))
