@@ -353,6 +353,9 @@ class _Read:
             end = partition.log.log_end_offset if self._replica else partition.high_watermark
             try:
                 read = await partition.log.read_cold(wanted.fetch_offset, max_bytes=max_bytes, end=end, min_one=first)
+                # The leadership may have gone meanwhile, and the log been cut and continued by another leader: batches
+                # of a later epoch would hide from a follower that its own log parts from the new leader's below them.
+                self._handler.check(row, replica=self._replica, rack_id=self._request.rack_id)
                 responses[places[row]] = _response(partition, wanted, read.records)
                 partition.counters.bytes_out += len(read.records)
                 self._count_throttled(partition, len(read.records))

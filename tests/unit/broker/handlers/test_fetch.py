@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from raftkafka.broker.purgatory import WAIT_MAX_S
 from raftkafka.model.errors import CorruptionError, ErrorCode, InvariantViolationError, StorageError
-from raftkafka.model.ids import PartitionIndex, TopicId, TopicPartition
+from raftkafka.model.ids import LeaderEpoch, NodeId, PartitionIndex, TopicId, TopicPartition
 
 
 @pytest.fixture
@@ -226,6 +227,23 @@ async def test_a_woken_fetch_may_be_cold_too(world, orders, monkeypatch):
     monkeypatch.setattr(orders.log, "read", lambda *args, **kwargs: None)
     await world.send(orders)
     assert len(only(await waiting).records) > 0
+
+
+@pytest.mark.parametrize("follower", [None, 2])
+async def test_what_was_read_while_the_leadership_went_is_not_served(world, shared, monkeypatch, follower):
+    world.send(shared, acks=1)
+    monkeypatch.setattr(shared.log, "read", lambda *args, **kwargs: None)
+    answer = world.ask(shared, 0, **({} if follower is None else {"follower": follower}))
+    if follower is None:
+        assert not asyncio.isfuture(answer)  # nothing is committed
+        await world.until(lambda: shared.log.flushed_offset == 1)
+        world.ask(shared, 1, follower=2)
+        answer = world.ask(shared, 0)
+    state = replace(shared.state, leader=NodeId(2), leader_epoch=LeaderEpoch(shared.leader_epoch + 1))
+    shared.follow(state)
+    response = only(await answer)
+    # By now these may be the new leader's batches, above a place where the follower's log is another one.
+    assert (response.error_code, bytes(response.records)) == (ErrorCode.NOT_LEADER_OR_FOLLOWER, b"")
 
 
 @pytest.mark.parametrize("error", [CorruptionError("bad bytes"), StorageError("EIO")])
