@@ -85,7 +85,7 @@ def sequence_after(sequence: int, records: int) -> int:
 class ProducerTable:
     """The producers of one log, by id. `end`: the offset below which everything has been noted."""
 
-    __slots__ = ("_undo", "_undo_from", "end", "entries")
+    __slots__ = ("_heard_from", "_undo", "_undo_from", "end", "entries")
 
     def __init__(self, end: int, entries: Iterable[tuple[int, ProducerEntry]] = ()) -> None:
         """`entries` in the order of their last batches, as of `end`."""
@@ -93,6 +93,8 @@ class ProducerTable:
         self.entries: dict[int, ProducerEntry] = dict(entries)
         self._undo: deque[_Undo] = deque()
         self._undo_from = end
+        self._heard_from = 0
+        """Who has written from here on has been heard since `expire` was called last."""
 
     # Checking
 
@@ -174,6 +176,7 @@ class ProducerTable:
             else:
                 self.entries[last.producer_id] = last.before
         self.end = min(self.end, end)
+        self._heard_from = min(self._heard_from, end)
         return True
 
     def clear(self, end: int) -> None:
@@ -184,10 +187,20 @@ class ProducerTable:
         """Become what `other` is."""
         self.end, self.entries = other.end, other.entries
         self._undo, self._undo_from = other._undo, other._undo_from
+        self._heard_from = min(self._heard_from, other.end)
 
     def expire(self, *, now_ms: int, expiration_ms: int) -> int:
-        """Forget the producers whose newest batch is older (`producer.id.expiration.ms`); how many went."""
-        old = [key for key, entry in self.entries.items() if now_ms - entry.batches[-1].timestamp_ms >= expiration_ms]
+        """Forget the producers whose newest batch is older (`producer.id.expiration.ms`); how many went.
+
+        Its time is that of the producer's records, which may be old ones, or have none. So nobody goes who has written since
+        the last call: what is repeated within a round of calls is recognized, whatever time it bears.
+        """
+        heard_from, self._heard_from = self._heard_from, self.end
+        old = [
+            key
+            for key, entry in self.entries.items()
+            if entry.batches[-1].last_offset < heard_from and now_ms - entry.batches[-1].timestamp_ms >= expiration_ms
+        ]
         for producer_id in old:
             del self.entries[producer_id]
         return len(old)

@@ -149,6 +149,19 @@ def test_silent_producers_are_forgotten():
     assert write(table, header(1, 0, 44)) is None
 
 
+@pytest.mark.parametrize("timestamp_ms", [-1, 7])
+def test_who_writes_is_not_forgotten_for_the_age_of_the_records(timestamp_ms):
+    table = ProducerTable(0)
+    for sequence in range(3):
+        table.note(1, 0, sequence, table.end, table.end, timestamp_ms)
+        assert table.expire(now_ms=10_000_000, expiration_ms=1_000) == 0
+        assert table.check([header(1, 0, sequence)]) is not None
+    assert table.truncate(2)
+    table.note(1, 0, 2, 2, 2, timestamp_ms)
+    assert table.expire(now_ms=10_000_000, expiration_ms=1_000) == 0
+    assert table.expire(now_ms=10_000_000, expiration_ms=1_000) == 1
+
+
 def test_the_table_is_bounded():
     table = ProducerTable(0)
     for number in range(PRODUCERS_MAX):
