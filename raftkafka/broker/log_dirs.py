@@ -15,7 +15,7 @@ from raftkafka.broker.flusher import Flusher
 from raftkafka.broker.partition import Partition
 from raftkafka.metadata.image import Image, Topic
 from raftkafka.model.api.broker_lifecycle import HeldLogs
-from raftkafka.model.errors import StartupError, StorageError
+from raftkafka.model.errors import CorruptionError, StartupError, StorageError
 from raftkafka.model.ids import (
     NO_BROKER_EPOCH,
     BrokerEpoch,
@@ -359,7 +359,14 @@ class LogDirs:
             await self._write_log_starts(opened)
 
     def _delete_old_segments(self, partition: Partition) -> None:
-        gone = partition.log.delete_old_segments(now_ms=self._clock.now_ms(), high_watermark=partition.high_watermark)
+        try:
+            gone = partition.log.delete_old_segments(
+                now_ms=self._clock.now_ms(), high_watermark=partition.high_watermark
+            )
+        except (CorruptionError, StorageError) as error:
+            # It reads the batches whose time it goes by: damage there costs this log, not the broker.
+            partition.take_offline(error)
+            return
         if gone:
             _log.info("%s: %d old segments deleted, starts at %d", partition, gone, partition.log.log_start_offset)
 

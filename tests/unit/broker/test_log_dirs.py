@@ -10,7 +10,7 @@ import pytest
 
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.model.api.broker_lifecycle import HeldLogs
-from raftkafka.model.errors import StartupError, StorageError
+from raftkafka.model.errors import CorruptionError, StartupError, StorageError
 from raftkafka.model.ids import BrokerEpoch
 
 
@@ -155,6 +155,23 @@ async def test_retention_moves_the_log_start_and_remembers_it(make_world):
     crash(world)
     await start(world)
     assert (await reopened(world, partition.topic_partition)).log.log_start_offset == start_offset
+
+
+@pytest.mark.parametrize("error", [CorruptionError("bad bytes"), StorageError("EIO")])
+async def test_retention_of_a_damaged_log_costs_that_log_only(world, orders, monkeypatch, error):
+    other = await world.leading("other", 1)
+    looked_at = []
+
+    def broken(**_):
+        raise error
+
+    monkeypatch.setattr(orders.log, "delete_old_segments", broken)
+    monkeypatch.setattr(other.log, "delete_old_segments", lambda **_: looked_at.append(other) or 0)
+    await world.logs.delete_old_segments()
+    await world.logs.save_log_starts([orders, other])
+    assert orders.offline is error
+    assert other.offline is None
+    assert looked_at == [other, other]
 
 
 async def test_a_failed_directory_takes_its_partitions_and_no_others(make_world, tmp_path, settings):
