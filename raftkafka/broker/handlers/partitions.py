@@ -66,6 +66,8 @@ class PartitionsHandler:
         except ApiError as error:
             return AlterPartitionReassignmentsResponse(error_code=error.code, error_message=error.message)
         assert isinstance(answer, AlterPartitionReassignmentsResponse)
+        if answer.error_code is not ErrorCode.NONE:
+            return answer
         refused = {
             (topic.name, each.partition)
             for topic in answer.topics

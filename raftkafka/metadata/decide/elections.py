@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from raftkafka.metadata.commands import ChangePartition, ElectUncleanLeader
 from raftkafka.metadata.decide import Decision
+from raftkafka.metadata.decide.topics import PARTITIONS_PER_REQUEST_MAX
 from raftkafka.metadata.image import Image, Partition
 from raftkafka.model.api.elections import (
     ElectedPartition,
@@ -26,7 +27,8 @@ from raftkafka.model.ids import NO_NODE, NodeId, PartitionIndex, TopicPartition
 def decide_elect_leaders(image: Image, request: ElectLeaders) -> Decision:
     """Elect the leaders that an operator asks for.
 
-    INVALID_REQUEST for a type that there is not. Per partition: UNKNOWN_TOPIC_OR_PARTITION, ELECTION_NOT_NEEDED (it leads already;
+    INVALID_REQUEST for a type that there is not, POLICY_VIOLATION for more than PARTITIONS_PER_REQUEST_MAX named partitions. Per
+    partition: UNKNOWN_TOPIC_OR_PARTITION, ELECTION_NOT_NEEDED (it leads already;
     unclean: somebody does), PREFERRED_LEADER_NOT_AVAILABLE (not in the ISR, or not active), ELIGIBLE_LEADERS_NOT_AVAILABLE (no
     replica is active).
     """
@@ -35,17 +37,20 @@ def decide_elect_leaders(image: Image, request: ElectLeaders) -> Decision:
         return Decision(
             respond=lambda _: ElectLeadersResponse(error_code=ErrorCode.INVALID_REQUEST, error_message=message)
         )
+    if sum(len(topic.partitions) for topic in request.topics or ()) > PARTITIONS_PER_REQUEST_MAX:
+        limit = f"One request may name at most {PARTITIONS_PER_REQUEST_MAX} partitions."
+        return Decision(
+            respond=lambda _: ElectLeadersResponse(error_code=ErrorCode.POLICY_VIOLATION, error_message=limit)
+        )
     kind = ElectionType(request.election_type)
     commands: list[ChangePartition | ElectUncleanLeader] = []
     decided: dict[str, list[tuple[ElectedPartition, ChangePartition | ElectUncleanLeader | None]]] = {}
-    for name, index in _asked(image, request):
+    for name, index in _asked(image, request, kind):
         command = None
         answer = ElectedPartition(partition=index)
         try:
             command = _command(image, name, index, kind)
         except ApiError as refusal:
-            if request.topics is None and refusal.code is ErrorCode.ELECTION_NOT_NEEDED:
-                continue
             answer = ElectedPartition(partition=index, error_code=refusal.code, error_message=refusal.message)
         else:
             commands.append(command)
@@ -90,11 +95,14 @@ def balance(image: Image, *, percentage: int) -> Iterator[ChangePartition]:
             yield _to_preferred(key, partition)
 
 
-def _asked(image: Image, request: ElectLeaders) -> Iterator[tuple[str, PartitionIndex]]:
+def _asked(image: Image, request: ElectLeaders, kind: ElectionType) -> Iterator[tuple[str, PartitionIndex]]:
+    """What is named; of everything, what needs an election."""
     if request.topics is None:
         for name, topic_id in sorted(image.topic_ids.items()):
             for partition in image.topics[topic_id].partitions:
-                yield name, partition.index
+                well_led = partition.preferred_leader if kind is ElectionType.PREFERRED else partition.leader
+                if partition.leader == NO_NODE or partition.leader != well_led:
+                    yield name, partition.index
         return
     wanted = dict.fromkeys((topic.name, index) for topic in request.topics for index in topic.partitions)
     yield from wanted

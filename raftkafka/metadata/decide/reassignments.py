@@ -13,6 +13,7 @@ from raftkafka.metadata import reassignment
 from raftkafka.metadata.commands import ReassignPartition
 from raftkafka.metadata.decide import Decision
 from raftkafka.metadata.decide.replica_lists import check_replicas
+from raftkafka.metadata.decide.topics import PARTITIONS_PER_REQUEST_MAX
 from raftkafka.metadata.image import Image, Partition, Topic
 from raftkafka.model.api.reassignments import (
     AlterPartitionReassignments,
@@ -32,9 +33,16 @@ from raftkafka.model.errors import ApiError, ErrorCode
 def decide_reassign(image: Image, request: AlterPartitionReassignments) -> Decision:
     """Begin, replace and cancel reassignments.
 
-    Per partition: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR (where the request does not
+    POLICY_VIOLATION for more than PARTITIONS_PER_REQUEST_MAX partitions. Per partition: UNKNOWN_TOPIC_OR_PARTITION, INVALID_REPLICA_ASSIGNMENT, INVALID_REPLICATION_FACTOR (where the request does not
     allow another one), NO_REASSIGNMENT_IN_PROGRESS for a cancellation, INVALID_REQUEST for a partition that is named twice.
     """
+    if sum(len(topic.partitions) for topic in request.topics) > PARTITIONS_PER_REQUEST_MAX:
+        message = f"One request may reassign at most {PARTITIONS_PER_REQUEST_MAX} partitions."
+        return Decision(
+            respond=lambda _: AlterPartitionReassignmentsResponse(
+                error_code=ErrorCode.POLICY_VIOLATION, error_message=message
+            )
+        )
     named = Counter((topic.name, each.partition) for topic in request.topics for each in topic.partitions)
     commands: list[ReassignPartition] = []
     decided: list[tuple[str, list[tuple[ReassignedPartition, ReassignPartition | None]]]] = []

@@ -121,3 +121,14 @@ async def test_what_another_controller_has_done_is_waited_for_but_not_for_ever(w
             loop.call_later(APPLY_WAIT_S / 2, follow)
         assert await handle(CLIENT, request) is answer
         assert loop.time() - began == pytest.approx(APPLY_WAIT_S / 2 if comes else APPLY_WAIT_S, abs=0.01)
+
+
+async def test_what_was_refused_as_a_whole_is_waited_for_by_nobody(world, handler):
+    world.create("orders", 1, 2)
+    world.consensus.elect(2)
+    refusal = AlterPartitionReassignmentsResponse(error_code=ErrorCode.NOT_CONTROLLER)
+    world.peers.answer = lambda node, request: refusal
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    assert await handler.alter_reassignments(CLIENT, move(2, 1)) is refusal
+    assert loop.time() == began

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raftkafka.metadata.decide.elections import balance, decide_elect_leaders
+from raftkafka.metadata.decide.topics import PARTITIONS_PER_REQUEST_MAX
 from raftkafka.model.api.elections import ElectionType, ElectLeaders, TopicToElect
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import NO_NODE, NodeId, PartitionIndex
@@ -122,3 +123,15 @@ def test_the_balance_touches_nothing_that_moves_or_cannot(cluster):
     assert not list(balance(cluster.image, percentage=0)), (
         "one is being reassigned, in the other broker 1 is not in sync"
     )
+
+
+def test_a_request_of_too_many_partitions_is_refused_as_a_whole(cluster):
+    cluster.create("a", (1, 2))
+    partitions = tuple(PartitionIndex(each) for each in range(PARTITIONS_PER_REQUEST_MAX + 1))
+    request = ElectLeaders(
+        election_type=ElectionType.PREFERRED, topics=(TopicToElect(name="a", partitions=partitions),)
+    )
+    decision = decide_elect_leaders(cluster.image, request)
+    response = decision.respond(cluster.image)
+    assert (decision.commands, response.error_code, response.topics) == ((), ErrorCode.POLICY_VIOLATION, ())
+    assert str(PARTITIONS_PER_REQUEST_MAX) in response.error_message

@@ -6,6 +6,7 @@ import pytest
 
 from raftkafka.metadata.decide.partitions import decide_alter_partition
 from raftkafka.metadata.decide.reassignments import decide_list_reassignments, decide_reassign
+from raftkafka.metadata.decide.topics import PARTITIONS_PER_REQUEST_MAX
 from raftkafka.model.api.broker_lifecycle import AlterPartition, AlterPartitionItem
 from raftkafka.model.api.reassignments import (
     AlterPartitionReassignments,
@@ -177,3 +178,12 @@ def test_the_leader_that_completes_a_reassignment_is_told_what_came_of_it(cluste
         cluster.apply(*decision.commands)
         (altered,) = decision.respond(cluster.image).partitions
         assert (altered.error_code, set(altered.isr), altered.leader_epoch) == (code, set(target), 1)
+
+
+def test_a_request_of_too_many_partitions_is_refused_as_a_whole(cluster):
+    cluster.create("a", (1, 2))
+    request = ask(*[("a", index, (1, 2)) for index in range(PARTITIONS_PER_REQUEST_MAX + 1)])
+    decision = decide(cluster, request)
+    response = decision.respond(cluster.image)
+    assert (decision.commands, response.error_code, response.topics) == ((), ErrorCode.POLICY_VIOLATION, ())
+    assert str(PARTITIONS_PER_REQUEST_MAX) in response.error_message
