@@ -99,7 +99,7 @@ def elect_unclean(draft: Draft, _: RaftIndex, command: ElectUncleanLeader) -> Er
         return ErrorCode.INVALID_UPDATE_VERSION
     if partition.leader != NO_NODE:
         return ErrorCode.ELECTION_NOT_NEEDED
-    rules = replace(_rules(draft, command.topic_id), unclean=True)
+    rules = replace(_rules(draft, command.topic_id), unclean=True, by_hand=True)
     after = election.elected(partition, rules, draft.active)
     if after is partition:
         return ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE

@@ -25,10 +25,11 @@ MIN_INSYNC_CONFIG: Final = "min.insync.replicas"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a topic says about eligibility."""
+    """What a topic says about eligibility. `by_hand`: an operator wants a leader now, whoever may come back later."""
 
     min_insync_replicas: int = 1
     unclean: bool = False
+    by_hand: bool = False
 
     @staticmethod
     def of(configs: Mapping[str, str], defaults: Defaults) -> Rules:
@@ -175,9 +176,14 @@ def _settled(
         return _made(partition, isr=(leader,), elr=tuple(rest) if few else (), leader=leader)
     if not rules.unclean or not choices:
         return _made(partition, isr=isr, elr=elr, leader=NO_NODE)
-    # From here on this log is the truth: whoever was eligible has to truncate to it and catch up. Who has little comes last.
-    filled = [each for each in choices if each not in partition.emptied and each not in partition.adding] or choices
-    leader = partition.last_known_leader if partition.last_known_leader in filled else filled[0]
+    # From here on this log is the truth: whoever was eligible has to truncate to it and catch up. As long as
+    # somebody with records may come back, an empty log is chosen by hand only.
+    filled = [each for each in partition.replicas if each not in partition.emptied]
+    choices = [each for each in choices if each in filled] or (choices if rules.by_hand or not filled else [])
+    choices = [each for each in choices if each not in partition.adding] or choices
+    if not choices:
+        return _made(partition, isr=isr, elr=elr, leader=NO_NODE)
+    leader = partition.last_known_leader if partition.last_known_leader in choices else choices[0]
     return _made(partition, isr=(leader,), elr=(), leader=leader)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from raftkafka.metadata.election import (
@@ -183,6 +185,13 @@ def test_a_replica_that_has_lost_everything_is_remembered_until_it_is_in_sync_ag
     again = without(after, NodeId(3), Log.GONE, TWO, active(2))
     assert (again.emptied, again.partition_epoch) == ((1, 3), 2)
     assert changed(again, TWO, isr=(1, 2), leader=2).emptied == (3,)
+
+
+def test_an_empty_replica_is_elected_by_hand_only_while_another_may_come_back():
+    given = partition(last=1, emptied=(1, 2))
+    assert elected(given, UNCLEAN, active(1, 2)) is given
+    assert state(elected(given, replace(UNCLEAN, by_hand=True), active(1, 2))) == (1, (1,), ())
+    assert state(elected(given, UNCLEAN, active(1, 2, 3))) == (3, (3,), ())
 
 
 @pytest.mark.parametrize(("last", "emptied", "chosen"), [(1, (1,), 2), (3, (1,), 3), (1, (1, 2, 3), 1)])
