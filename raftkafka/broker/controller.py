@@ -23,6 +23,7 @@ from raftkafka.metadata.decide import (
     Decision,
     brokers,
     elections,
+    features,
     new_partitions,
     partitions,
     producers,
@@ -38,14 +39,23 @@ from raftkafka.model.api.broker_lifecycle import (
     BrokerRegistration,
 )
 from raftkafka.model.api.elections import ElectLeaders
+from raftkafka.model.api.features import UpdateFeatures
 from raftkafka.model.api.partitions import CreatePartitions
 from raftkafka.model.api.producers import AllocateProducerIds
+from raftkafka.model.api.quorum import (
+    NO_DIRECTORY,
+    AddRaftVoter,
+    AddRaftVoterResponse,
+    RemoveRaftVoter,
+    RemoveRaftVoterResponse,
+)
 from raftkafka.model.api.reassignments import AlterPartitionReassignments, ListPartitionReassignments
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics
 from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import NodeId, Term, TopicId
 from raftkafka.model.settings.values import Settings
-from raftkafka.ports.consensus import Consensus, NotLeaderError, OutcomeUnknownError
+from raftkafka.ports.consensus import Consensus, NotLeaderError, OutcomeUnknownError, RaftVoter
 from raftkafka.ports.peer import Peers
 from raftkafka.ports.probe import Probe
 
@@ -56,6 +66,8 @@ BARRIER_RETRY_S: Final = 0.02
 PROBES: Final = 2
 """Probes of a broker whose link was closed, as long as each is answered and the link stays down."""
 PROBE_AGAIN_S: Final = 0.2
+VOTER_PATIENCE_MAX_S: Final = 60.0
+"""For an observer that catches up, whatever the request allows."""
 
 
 class Controller:
@@ -71,6 +83,7 @@ class Controller:
         peers: Peers,
         probe: Probe,
         random: Random,
+        known_features: FeatureRange = SUPPORTED,
         new_cluster_id: Callable[[], str],
         new_topic_id: Callable[[], TopicId],
     ) -> None:
@@ -81,6 +94,7 @@ class Controller:
         self._peers = peers
         self._probe = probe
         self._random = random
+        self._features = known_features
         self._new_cluster_id = new_cluster_id
         self._new_topic_id = new_topic_id
         self._sessions = Sessions(timeout_s=settings.controller.broker_session_timeout_ms / 1000)
@@ -110,6 +124,12 @@ class Controller:
                 return await self._register(request)
             case AlterPartition():
                 return await self._submit(lambda image: partitions.decide_alter_partition(image, request))
+            case AddRaftVoter() | RemoveRaftVoter():
+                return await self._change_voters(request)
+            case UpdateFeatures():
+                return await self._submit(
+                    lambda image: features.decide_update_features(image, request, known=self._features)
+                )
             case CreateTopics():
                 return await self._submit(lambda image: self._create_topics(image, request))
             case DeleteTopics():
@@ -192,14 +212,16 @@ class Controller:
 
     async def _initialize(self) -> None:
         """Name the cluster, and make it agree on this controller's settings; repeated until that is so."""
-        cluster_id = self._new_cluster_id()
+        cluster_id, level = self._new_cluster_id(), self._features.highest
         log = self._settings.log
         defaults = Defaults(
             min_insync_replicas=log.min_insync_replicas, unclean_leader_election=log.unclean_leader_election_enable
         )
         while self.active and (not self._store.image.cluster_id or self._store.image.defaults != defaults):
             try:
-                await self._submit(lambda image: brokers.decide_initialize_cluster(image, cluster_id))
+                await self._submit(
+                    lambda image: brokers.decide_initialize_cluster(image, cluster_id, feature_level=level)
+                )
                 await self._submit(lambda image: brokers.decide_defaults(image, defaults))
             except ApiError as error:
                 _log.info("the cluster has no id yet, or other settings than these: %s", error)
@@ -291,6 +313,26 @@ class Controller:
                         return
         finally:
             del self._suspected[node_id]
+
+    # Voters
+
+    async def _change_voters(self, request: AddRaftVoter | RemoveRaftVoter) -> Response:
+        """What the log says of the voters is Raft's own; the metadata and its queue have no part in it."""
+        cluster_id, timeout_s = self._store.image.cluster_id, min(request.timeout_ms / 1000, VOTER_PATIENCE_MAX_S)
+        if request.cluster_id not in (None, cluster_id):
+            raise ApiError(ErrorCode.INCONSISTENT_CLUSTER_ID, f"this is cluster {cluster_id}")
+        directory_id = b"" if request.voter_directory_id == NO_DIRECTORY else request.voter_directory_id
+        try:
+            if isinstance(request, RemoveRaftVoter):
+                await self._consensus.remove_voter(request.voter_id, directory_id, timeout_s=timeout_s)
+                return RemoveRaftVoterResponse()
+            voter = RaftVoter(node_id=request.voter_id, host=request.host, port=request.port, directory_id=directory_id)
+            await self._consensus.add_voter(voter, timeout_s=timeout_s)
+            return AddRaftVoterResponse()
+        except NotLeaderError as error:
+            raise ApiError(ErrorCode.NOT_CONTROLLER, str(error)) from error
+        except OutcomeUnknownError as error:
+            raise ApiError(ErrorCode.REQUEST_TIMED_OUT, f"the outcome is unknown: {error}") from error
 
     # Topics
 

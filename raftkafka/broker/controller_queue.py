@@ -16,7 +16,7 @@ from typing import Final
 from raftkafka.broker import background
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.metadata.apply import apply_all
-from raftkafka.metadata.commands import Command, encode_entries
+from raftkafka.metadata.commands import Command, encode_entries, level_of
 from raftkafka.metadata.decide import Decision
 from raftkafka.metadata.image import Image
 from raftkafka.model.api import Response
@@ -110,6 +110,11 @@ class ControllerQueue:
                 decision = waiting.decide(working)
             except ApiError as refused:
                 _answer(waiting, refused)
+                continue
+            needed = max(map(level_of, decision.commands), default=0)
+            if needed > working.feature_level and working.cluster_id:
+                text = f"this needs feature level {needed}, the cluster's metadata has {working.feature_level}"
+                _answer(waiting, ApiError(ErrorCode.UNSUPPORTED_VERSION, text))
                 continue
             if decision.commands:
                 working = apply_all(working, tentative, decision.commands).image

@@ -19,17 +19,20 @@ from raftkafka.broker.handlers.offsets import OffsetsHandler
 from raftkafka.broker.handlers.partitions import PartitionsHandler
 from raftkafka.broker.handlers.produce import ProduceHandler
 from raftkafka.broker.handlers.producers import ProducersHandler
+from raftkafka.broker.handlers.quorum import QuorumHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.broker_lifecycle import AlterPartition, BrokerHeartbeat, BrokerRegistration
 from raftkafka.model.api.cluster import DescribeCluster, DescribeQuorum, Metadata
 from raftkafka.model.api.delete_records import DeleteRecords
 from raftkafka.model.api.elections import ElectLeaders
+from raftkafka.model.api.features import UpdateFeatures
 from raftkafka.model.api.fetch import Fetch
 from raftkafka.model.api.offsets import ListOffsets, OffsetForLeaderEpoch
 from raftkafka.model.api.partitions import CreatePartitions
 from raftkafka.model.api.produce import Produce
 from raftkafka.model.api.producers import AllocateProducerIds, InitProducerId
+from raftkafka.model.api.quorum import AddRaftVoter, RemoveRaftVoter
 from raftkafka.model.api.reassignments import AlterPartitionReassignments, ListPartitionReassignments
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics
 from raftkafka.model.context import RequestContext
@@ -57,6 +60,7 @@ class Dispatch:
         partitions: PartitionsHandler,
         controller: ControllerHandler,
         producers: ProducersHandler,
+        quorum: QuorumHandler,
         probe: Probe,
         now: Callable[[], float],
     ) -> None:
@@ -83,6 +87,9 @@ class Dispatch:
             AlterPartition: controller.alter_partition,
             InitProducerId: producers.init_producer_id,
             AllocateProducerIds: controller.allocate_producer_ids,
+            UpdateFeatures: quorum.update_features,
+            AddRaftVoter: quorum.add_voter,
+            RemoveRaftVoter: quorum.remove_voter,
         }
         self._handlers = {kind: (kind.api_key.name, handler) for kind, handler in handlers.items()}
 

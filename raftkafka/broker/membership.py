@@ -27,6 +27,7 @@ from raftkafka.model.api.broker_lifecycle import (
     OfflineReplica,
 )
 from raftkafka.model.errors import ApiError, ErrorCode, StartupError
+from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, DirectoryId, NodeId
 from raftkafka.model.settings.values import ControllerSettings
 
@@ -38,7 +39,12 @@ RETRY_S = 0.05
 GIVE_UP_S = 1.0
 
 _FATAL = frozenset(
-    {ErrorCode.INCONSISTENT_CLUSTER_ID, ErrorCode.DUPLICATE_BROKER_REGISTRATION, ErrorCode.INVALID_REQUEST}
+    {
+        ErrorCode.INCONSISTENT_CLUSTER_ID,
+        ErrorCode.DUPLICATE_BROKER_REGISTRATION,
+        ErrorCode.INVALID_REQUEST,
+        ErrorCode.UNSUPPORTED_VERSION,
+    }
 )
 
 
@@ -74,6 +80,7 @@ class Membership:
         offline_replicas: Callable[[], tuple[OfflineReplica, ...]],
         on_registered: Callable[[str, BrokerEpoch], None],
         on_fatal: Callable[[StartupError], None],
+        features: FeatureRange = SUPPORTED,
     ) -> None:
         self._node_id = node_id
         self._cluster_id = cluster_id
@@ -89,6 +96,7 @@ class Membership:
         self._offline_replicas = offline_replicas
         self._on_registered = on_registered
         self._on_fatal = on_fatal
+        self._features = features
         self._now = asyncio.get_running_loop().time
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -171,6 +179,8 @@ class Membership:
             logs_synced=self._disks.were_synced,
             directories=self._disks.directory_ids,
             held=self._disks.held() if self._names_held else None,
+            feature_level_min=self._features.lowest,
+            feature_level_max=self._features.highest,
         )
         began = self._now()
         try:

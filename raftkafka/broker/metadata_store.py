@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from raftkafka.metadata import snapshot
 from raftkafka.metadata.apply import apply_all
 from raftkafka.metadata.changes import Changes
-from raftkafka.metadata.commands import decode
+from raftkafka.metadata.commands import UnknownCommandError, decode
 from raftkafka.metadata.image import Image
 from raftkafka.model.errors import ErrorCode
+from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import RaftIndex
 
 _log = logging.getLogger("raftkafka.metadata")
@@ -25,7 +26,8 @@ Listener = Callable[[Image, Changes], None]
 class MetadataStore:
     """Implements `ports.consensus.StateMachine`; `image` is immutable and replaced as a whole."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, features: FeatureRange = SUPPORTED) -> None:
+        self._features = features
         self.image: Image = Image.empty()
         self.applied_index = RaftIndex(0)
         self._listeners: list[Listener] = []
@@ -38,6 +40,7 @@ class MetadataStore:
     def apply(self, index: RaftIndex, command: bytes) -> ErrorCode:
         """Apply one Raft entry (a list of metadata commands); the first refusal among them is the result."""
         applied = apply_all(self.image, index, decode(command))
+        self._check_level(applied.image)
         self.image = applied.image
         self.applied_index = index
         if applied.error is not ErrorCode.NONE:
@@ -50,9 +53,23 @@ class MetadataStore:
         return snapshot.pieces(self.image)
 
     def restore(self, index: RaftIndex, data: bytes) -> None:
-        old, self.image = self.image, snapshot.decode(data)
+        restored = snapshot.decode(data)
+        self._check_level(restored)
+        old, self.image = self.image, restored
         self.applied_index = index
         self._publish(Changes.between(old, self.image))
+
+    def _check_level(self, image: Image) -> None:
+        """What comes behind a level that this node does not know may mean anything: it must stop before it guesses.
+
+        Raises:
+            UnknownCommandError: so it is.
+        """
+        if image.cluster_id and image.feature_level not in self._features:
+            raise UnknownCommandError(
+                f"the cluster's metadata has feature level {image.feature_level}, "
+                f"this node knows {self._features}: upgrade this node"
+            )
 
     async def wait_for(self, condition: Callable[[Image], bool], *, timeout_s: float) -> bool:
         """Wait until the image on this node meets `condition`; False when it has not after `timeout_s`."""

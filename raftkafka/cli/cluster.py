@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @click.group(no_args_is_help=True)
 def cluster() -> None:
-    """See the cluster as a whole."""
+    """See the cluster as a whole, and change who votes in it."""
 
 
 @cluster.command()
@@ -37,7 +37,7 @@ def status(bootstrap_server: str, timeout_ms: int, json: bool) -> None:
         return
     line(
         f"cluster {described.cluster_id}, controller {quorum.leader_id}, Raft term {quorum.term}, "
-        f"commit index {quorum.commit_index}"
+        f"commit index {quorum.commit_index}, feature level {described.feature_level}"
     )
     line("")
     table(
@@ -59,6 +59,70 @@ def status(bootstrap_server: str, timeout_ms: int, json: bool) -> None:
         table(("OBSERVER", "LOG END", "BEHIND", "STATE"), [_quorum_row(quorum, each) for each in quorum.observers])
 
 
+@cluster.command()
+@click.argument("node_id", type=click.IntRange(min=0))
+@click.argument("address", metavar="HOST:PORT")
+@bootstrap_option
+@timeout_option
+def add_voter(node_id: int, address: str, bootstrap_server: str, timeout_ms: int) -> None:
+    """Let an observer vote in Raft.
+
+    NODE_ID follows as an observer; HOST:PORT is its controller.listener. It is added once it has caught up.
+    """
+    from raftkafka.cli.session import run
+
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise click.BadParameter(f"{address!r} is no HOST:PORT", param_hint="HOST:PORT")
+
+    async def ask() -> None:
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
+            await admin.add_voter(node_id, host.strip("[]"), int(port))
+
+    run(ask())
+    line(f"node {node_id} is a voter")
+
+
+@cluster.command()
+@click.argument("node_id", type=click.IntRange(min=0))
+@bootstrap_option
+@timeout_option
+def remove_voter(node_id: int, bootstrap_server: str, timeout_ms: int) -> None:
+    """Take the vote from a node, which goes on as an observer.
+
+    The controller may be removed too: another one is elected.
+    """
+    from raftkafka.cli.session import run
+
+    async def ask() -> None:
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
+            await admin.remove_voter(node_id)
+
+    run(ask())
+    line(f"node {node_id} is no voter")
+
+
+@cluster.command()
+@click.argument("level", type=click.IntRange(min=1))
+@click.option("--dry-run", is_flag=True, help="Only say whether every broker knows the level.")
+@bootstrap_option
+@timeout_option
+def upgrade(level: int, dry_run: bool, bootstrap_server: str, timeout_ms: int) -> None:
+    """Raise the feature level of the metadata to LEVEL.
+
+    Do so when every broker runs the new version. There is no way back: older versions do not start any more.
+    """
+    from raftkafka.cli.session import run
+    from raftkafka.model.features import METADATA_VERSION
+
+    async def ask() -> int:
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
+            return await admin.update_features({METADATA_VERSION: level}, validate_only=dry_run)
+
+    in_force = run(ask())
+    line(f"feature level {in_force}" + (f", {level} is possible" if dry_run else ""))
+
+
 def _quorum_row(quorum: DescribeQuorumResponse, each: QuorumReplica) -> tuple[object, ...]:
     return (
         each.node_id,
@@ -74,6 +138,7 @@ def _document(cluster: DescribeClusterResponse, quorum: DescribeQuorumResponse) 
         "controller": quorum.leader_id,
         "term": quorum.term,
         "commit_index": quorum.commit_index,
+        "feature_level": cluster.feature_level,
         "brokers": [
             {
                 "node_id": broker.node_id,

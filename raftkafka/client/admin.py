@@ -28,7 +28,15 @@ from raftkafka.model.api.cluster import (
     MetadataResponse,
     TopicMetadata,
 )
+from raftkafka.model.api.features import FeatureUpdate, UpdateFeatures, UpdateFeaturesResponse
 from raftkafka.model.api.offsets import ListOffsetsPartitionResponse
+from raftkafka.model.api.quorum import (
+    NO_DIRECTORY,
+    AddRaftVoter,
+    AddRaftVoterResponse,
+    RemoveRaftVoter,
+    RemoveRaftVoterResponse,
+)
 from raftkafka.model.api.topics import (
     CreatedTopic,
     CreateTopics,
@@ -40,7 +48,7 @@ from raftkafka.model.api.topics import (
     TopicToDelete,
 )
 from raftkafka.model.errors import ApiError, ErrorCode, RaftKafkaError
-from raftkafka.model.ids import Offset, TimestampMs
+from raftkafka.model.ids import NodeId, Offset, TimestampMs
 
 _Response = TypeVar("_Response")
 _RETRY_S: Final = 0.05
@@ -173,6 +181,48 @@ class Admin:
         """The Raft voters as their leader sees them; waits while there is none."""
         return await self._read(DescribeQuorum(), DescribeQuorumResponse, lambda answer: answer.error_code)
 
+    async def add_voter(
+        self, node_id: int, host: str, port: int, *, directory_id: bytes = NO_DIRECTORY, cluster_id: str | None = None
+    ) -> None:
+        """Let a node that follows as an observer vote in Raft, once it has caught up (KIP-853). Raises ApiError."""
+        request = AddRaftVoter(
+            voter_id=NodeId(node_id),
+            host=host,
+            port=port,
+            voter_directory_id=directory_id,
+            cluster_id=cluster_id,
+            timeout_ms=int(self._timeout_s * 1000),
+        )
+        response = await self._change(request, AddRaftVoterResponse, lambda answer: answer.error_code)
+        _raise(response.error_code, response.error_message)
+
+    async def remove_voter(
+        self, node_id: int, *, directory_id: bytes = NO_DIRECTORY, cluster_id: str | None = None
+    ) -> None:
+        """Make a voter an observer; the controller itself steps down for it (KIP-853). Raises ApiError."""
+        request = RemoveRaftVoter(
+            voter_id=NodeId(node_id),
+            voter_directory_id=directory_id,
+            cluster_id=cluster_id,
+            timeout_ms=int(self._timeout_s * 1000),
+        )
+        response = await self._change(request, RemoveRaftVoterResponse, lambda answer: answer.error_code)
+        _raise(response.error_code, response.error_message)
+
+    async def update_features(self, updates: Mapping[str, int], *, validate_only: bool = False) -> int:
+        """Raise the feature level (`{"metadata.version": level}`), once every broker knows it; the level in force.
+
+        Raises ApiError: FEATURE_UPDATE_FAILED, INVALID_REQUEST.
+        """
+        request = UpdateFeatures(
+            updates=tuple([FeatureUpdate(feature=name, max_version_level=level) for name, level in updates.items()]),
+            validate_only=validate_only,
+            timeout_ms=int(self._timeout_s * 1000),
+        )
+        response = await self._change(request, UpdateFeaturesResponse, lambda answer: answer.error_code)
+        _raise(response.error_code, response.error_message)
+        return response.level
+
     async def list_offsets(
         self, targets: Mapping[TopicPartition, int]
     ) -> dict[TopicPartition, ListOffsetsPartitionResponse]:
@@ -229,6 +279,11 @@ class Admin:
                         raise ApiError(code)
                     return response
             await asyncio.sleep(_RETRY_S)
+
+
+def _raise(code: ErrorCode, message: str | None) -> None:
+    if code is not ErrorCode.NONE:
+        raise ApiError(code, message or "")
 
 
 def _first_error(response: CreateTopicsResponse | DeleteTopicsResponse) -> ErrorCode:

@@ -29,6 +29,7 @@ from raftkafka.metadata.commands import (
     ReassignPartition,
     RegisterBroker,
     SetDefaults,
+    SetFeatureLevel,
     UnfenceBroker,
 )
 from raftkafka.metadata.draft import Draft
@@ -87,6 +88,17 @@ def _initialize(draft: Draft, _: RaftIndex, command: InitializeCluster) -> Error
     return ErrorCode.NONE
 
 
+def _set_feature_level(draft: Draft, _: RaftIndex, command: SetFeatureLevel) -> ErrorCode:
+    if command.replaces != draft.feature_level:
+        return ErrorCode.INVALID_UPDATE_VERSION
+    if command.level < draft.feature_level:
+        return ErrorCode.INVALID_REQUEST
+    if not all(command.level in broker.features for broker in draft.brokers.values()):
+        return ErrorCode.FEATURE_UPDATE_FAILED
+    draft.feature_level = command.level
+    return ErrorCode.NONE
+
+
 def _register(draft: Draft, index: RaftIndex, command: RegisterBroker) -> ErrorCode:
     known = draft.brokers.get(command.node_id)
     if known is not None and known.incarnation_id == command.incarnation_id:
@@ -97,6 +109,8 @@ def _register(draft: Draft, index: RaftIndex, command: RegisterBroker) -> ErrorC
         return ErrorCode.DUPLICATE_BROKER_REGISTRATION
     if known is not None and known.epoch >= index:
         return ErrorCode.DUPLICATE_BROKER_REGISTRATION
+    if draft.cluster_id and draft.feature_level not in command.features:
+        return ErrorCode.UNSUPPORTED_VERSION
     draft.set_broker(
         Broker(
             node_id=command.node_id,
@@ -105,6 +119,7 @@ def _register(draft: Draft, index: RaftIndex, command: RegisterBroker) -> ErrorC
             listeners=command.listeners,
             rack=command.rack,
             directories=command.directories,
+            features=command.features,
         )
     )
     _withdraw(draft, command.node_id, _what_is_left(known, command))
@@ -314,6 +329,7 @@ def _set(draft: Draft, topic: Topic, before: Partition, after: Partition) -> Non
 
 _APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorCode]]] = {
     InitializeCluster: _initialize,
+    SetFeatureLevel: _set_feature_level,
     RegisterBroker: _register,
     FenceBroker: _fence,
     UnfenceBroker: _unfence,

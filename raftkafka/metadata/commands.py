@@ -18,6 +18,7 @@ from typing import Any, Final
 from raftkafka.model import cbor
 from raftkafka.model.api.broker_lifecycle import HeldLogs, IsrMember, ListenerEndpoint
 from raftkafka.model.errors import CorruptionError, ProtocolError, RaftKafkaError
+from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import (
     NO_BROKER_EPOCH,
     BrokerEpoch,
@@ -64,6 +65,8 @@ class RegisterBroker:
     logs_synced: bool = False
     directories: tuple[DirectoryId, ...] = ()
     held: tuple[HeldLogs, ...] | None = None
+    features: FeatureRange = SUPPORTED
+    """The feature levels that this start of it knows; refused unless the one in force is among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,8 +187,17 @@ class ElectUncleanLeader:
     partition_epoch: PartitionEpoch
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetFeatureLevel:
+    """From this command on all that the level allows may be used. Refused unless `replaces` is in force and all brokers know it."""
+
+    level: int
+    replaces: int
+
+
 Command = (
     InitializeCluster
+    | SetFeatureLevel
     | RegisterBroker
     | FenceBroker
     | UnfenceBroker
@@ -200,6 +212,14 @@ Command = (
     | AddPartitions
     | ElectUncleanLeader
 )
+
+
+LEVELS: Final[Mapping[type[Any], int]] = {}
+"""The feature level from which on a command may be used, where that is not the first: nodes below it do not know the command."""
+
+
+def level_of(command: Command) -> int:
+    return LEVELS.get(type(command), 1)
 
 
 class UnknownCommandError(RaftKafkaError):
@@ -305,12 +325,15 @@ def _pack_register(each: RegisterBroker) -> tuple[object, ...]:
         each.logs_synced,
         each.directories,
         held,
+        each.features.lowest,
+        each.features.highest,
     )
 
 
 def _unpack_register(*fields: Any) -> RegisterBroker:
-    node_id, incarnation_id, listeners, rack, replaces, previous, logs_synced, directories, held = fields
+    node_id, incarnation_id, listeners, rack, replaces, previous, logs_synced, directories, held, low, high = fields
     return RegisterBroker(
+        features=FeatureRange(lowest=_int(low), highest=_int(high)),
         node_id=_int(node_id),
         incarnation_id=_bytes(incarnation_id),
         listeners=tuple(
@@ -385,6 +408,7 @@ _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     ReassignPartition: (11, 1),
     AddPartitions: (12, 1),
     ElectUncleanLeader: (13, 1),
+    SetFeatureLevel: (21, 1),
 }
 
 _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
@@ -397,6 +421,7 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     DeleteTopic: lambda each: (each.topic_id,),
     ChangePartition: _pack_change,
     LoseReplica: lambda each: (each.node_id, each.epoch, each.topic_id, each.partition, each.damaged),
+    SetFeatureLevel: lambda each: (each.level, each.replaces),
     SetDefaults: lambda each: (each.min_insync_replicas, each.unclean_leader_election),
     AllocateProducerIdBlock: lambda each: (each.node_id, each.epoch, each.start, each.count),
     ReassignPartition: lambda each: (each.topic_id, each.partition, each.partition_epoch, each.replicas),
@@ -420,6 +445,7 @@ _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
         partition=_int(partition),
         damaged=_bool(damaged),
     ),
+    (21, 1): lambda level, replaces: SetFeatureLevel(level=_int(level), replaces=_int(replaces)),
     (10, 1): lambda least, unclean: SetDefaults(
         min_insync_replicas=_int(least), unclean_leader_election=_bool(unclean)
     ),

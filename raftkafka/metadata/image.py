@@ -19,6 +19,7 @@ from types import MappingProxyType
 from typing import Final
 
 from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
+from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import (
     NO_NODE,
     NO_PRODUCER_ID,
@@ -32,9 +33,6 @@ from raftkafka.model.ids import (
     TopicId,
     TopicPartition,
 )
-
-FEATURE_LEVEL: Final = 1
-"""The level of the metadata format that this code writes; a cluster starts with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +54,7 @@ class Broker:
     listeners: tuple[ListenerEndpoint, ...]
     rack: str | None = None
     directories: tuple[DirectoryId, ...] = ()
+    features: FeatureRange = SUPPORTED
     fenced: bool = True
     in_controlled_shutdown: bool = False
     producer_id_block: ProducerId = NO_PRODUCER_ID

@@ -15,6 +15,7 @@ from raftkafka.metadata.image import Broker, Defaults, Image, Partition, Topic
 from raftkafka.model import cbor
 from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
 from raftkafka.model.errors import CorruptionError, ProtocolError
+from raftkafka.model.features import FeatureRange
 from raftkafka.model.ids import PartitionIndex
 
 VERSION: Final = 1
@@ -92,6 +93,7 @@ def _packed_broker(broker: Broker) -> tuple[object, ...]:
         [(endpoint.name, endpoint.host, endpoint.port) for endpoint in broker.listeners],
         broker.rack,
         broker.directories,
+        (broker.features.lowest, broker.features.highest),
         broker.fenced,
         broker.in_controlled_shutdown,
         broker.producer_id_block,
@@ -100,7 +102,7 @@ def _packed_broker(broker: Broker) -> tuple[object, ...]:
 
 def _broker(*fields: Any) -> Broker:
     node_id, epoch, incarnation_id, listeners, rack, directories, *state = fields
-    fenced, in_controlled_shutdown, producer_id_block = state
+    (low, high), fenced, in_controlled_shutdown, producer_id_block = state
     return Broker(
         node_id=node_id,
         epoch=epoch,
@@ -108,6 +110,7 @@ def _broker(*fields: Any) -> Broker:
         listeners=tuple([ListenerEndpoint(name=name, host=host, port=port) for name, host, port in listeners]),
         rack=rack,
         directories=tuple(directories),
+        features=FeatureRange(lowest=low, highest=high),
         fenced=fenced,
         in_controlled_shutdown=in_controlled_shutdown,
         producer_id_block=producer_id_block,

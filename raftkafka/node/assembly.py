@@ -31,6 +31,7 @@ from raftkafka.broker.handlers.offsets import OffsetsHandler
 from raftkafka.broker.handlers.partitions import PartitionsHandler
 from raftkafka.broker.handlers.produce import ProduceHandler
 from raftkafka.broker.handlers.producers import ProducersHandler
+from raftkafka.broker.handlers.quorum import QuorumHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.broker.housekeeping import Duty, Housekeeping
 from raftkafka.broker.isr import IsrProposer
@@ -45,6 +46,7 @@ from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.broker.statistics import StatisticsReader
 from raftkafka.listeners.http import HttpServer
 from raftkafka.listeners.server import BrokerServer
+from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import BrokerEpoch, NodeId, TopicId
 from raftkafka.model.settings.validate import validate
 from raftkafka.model.settings.values import FlushPolicy, ReplicaSelector, Settings
@@ -88,6 +90,7 @@ def assemble(
     on_fatal: Callable[[BaseException], None],
     on_registered: Callable[[str, BrokerEpoch], None],
     ready: Callable[[], tuple[bool, str]],
+    features: FeatureRange = SUPPORTED,
 ) -> Parts:
     """Build a node on the running loop.
 
@@ -112,7 +115,7 @@ def assemble(
 
     probe = PrometheusProbe()
     replicas = ReplicaTable()
-    store = MetadataStore()
+    store = MetadataStore(features=features)
     log_dirs = LogDirs(
         disk=disk,
         settings=settings,
@@ -155,6 +158,7 @@ def assemble(
         peers=peers,
         probe=probe,
         random=Random(random.getrandbits(64)),
+        known_features=features,
         new_cluster_id=lambda: new_id().hex(),
         new_topic_id=lambda: TopicId(new_id()),
     )
@@ -171,6 +175,7 @@ def assemble(
         offline_replicas=lambda: reconciler.offline(),  # noqa: PLW0108
         on_registered=on_registered,
         on_fatal=on_fatal,
+        features=features,
     )
     consensus.on_leader_change(lambda leader, term: membership.report_soon())
     isr = IsrProposer(
@@ -247,6 +252,7 @@ def assemble(
                 timeout_s=timeout_s,
             )
         ),
+        quorum=QuorumHandler(channel=channel),
         probe=probe,
         now=now,
     )

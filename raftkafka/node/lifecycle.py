@@ -19,6 +19,7 @@ from raftkafka.adapters.disk import OsDisk
 from raftkafka.metadata.image import Image
 from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
 from raftkafka.model.errors import RaftKafkaError
+from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import BrokerEpoch
 from raftkafka.model.settings.values import Listener, Settings
 from raftkafka.node.assembly import Parts, assemble
@@ -35,9 +36,16 @@ class Node:
     """A broker, a voter and, while it leads Raft, the controller, in one event loop."""
 
     def __init__(
-        self, settings: Settings, *, disk: Disk | None = None, clock: Clock | None = None, random: Random | None = None
+        self,
+        settings: Settings,
+        *,
+        disk: Disk | None = None,
+        clock: Clock | None = None,
+        random: Random | None = None,
+        features: FeatureRange = SUPPORTED,
     ) -> None:
         self.settings = settings
+        self._features = features
         self._disk = disk if disk is not None else OsDisk()
         self._clock = clock if clock is not None else SystemClock()
         self._random = random if random is not None else Random(secrets.randbits(64))
@@ -103,6 +111,7 @@ class Node:
             on_fatal=self.fail,
             on_registered=self._registered,
             ready=self.ready,
+            features=self._features,
         )
         self._parts = parts
         try:

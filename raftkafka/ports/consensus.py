@@ -99,6 +99,26 @@ class Consensus(Protocol):
         """
         ...
 
+    async def add_voter(self, voter: RaftVoter, *, timeout_s: float) -> None:
+        """Leader only: let an observer vote once it has caught up. Without a directory id it is that of its connection.
+
+        Raises:
+            ApiError: DUPLICATE_VOTER, INVALID_VOTER_KEY (another disk), INVALID_REQUEST, REQUEST_TIMED_OUT (not caught up,
+                or another change is under way): nothing was changed.
+            NotLeaderError, OutcomeUnknownError: as of `propose`.
+        """
+        ...
+
+    async def remove_voter(self, node_id: NodeId, directory_id: bytes = b"", *, timeout_s: float) -> None:
+        """Leader only: from now on the node is an observer. A leader that removes itself steps down once that is committed.
+
+        Raises:
+            ApiError: VOTER_NOT_FOUND, INVALID_REQUEST (the voters that are left and connected are no majority),
+                REQUEST_TIMED_OUT (another change is under way): nothing was changed.
+            NotLeaderError, OutcomeUnknownError: as of `propose`.
+        """
+        ...
+
     async def barrier(self, *, timeout_s: float) -> RaftIndex:
         """Leader only: when it returns, everything committed before the call has been applied here, and this node still
         led in its own term.

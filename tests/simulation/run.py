@@ -97,7 +97,8 @@ async def scenario(
     await world.as_client(workload.create_topic())
     if Random(world.seed ^ 0xC0DE).random() < 0.4:
         await world.as_client(workload.create_compacted_topic())
-    workload.start(churn=random.random() < 0.5)
+    churn, replacing = random.random() < 0.5, random.random() < 0.6
+    workload.start(churn=churn, replace_voters=replacing and len(world.nodes) > 3)
     await asyncio.sleep(1)
     world.tell(f"faults from here on: {', '.join(storm.names)}, every {storm.mean_pause_s:g} s")
     striking = world.loop.create_task(storm.run())

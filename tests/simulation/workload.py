@@ -94,7 +94,7 @@ class Workload:
                 await asyncio.sleep(0.1)
         await admin.stop()
 
-    def start(self, *, churn: bool) -> None:
+    def start(self, *, churn: bool, replace_voters: bool = False) -> None:
         self.churning = churn
         if STATES in self.world.history.compacted:
             self._tasks.append(self.world.as_client(self._keep_states(self._random())))
@@ -109,6 +109,8 @@ class Workload:
             self._reading.append(self.world.as_client(self._consume(self._random())))
         if churn:
             self._tasks.append(self.world.as_client(self._churn(self._random())))
+        if replace_voters:
+            self._tasks.append(self.world.as_client(self._replace_voters(self._random())))
 
     async def stop(self) -> None:
         self.producing = False
@@ -321,6 +323,27 @@ class Workload:
             except RaftKafkaError as error:
                 self.world.trace("churn", str(error))
             await asyncio.sleep(random.uniform(0.1, 2))
+        await admin.stop()
+
+    async def _replace_voters(self, random: Random) -> None:
+        """An operator who moves the vote from node to node, one at a time; two voters stay in any case."""
+        admin = Admin(self.world.bootstrap, random=self._random(), default_api_timeout_ms=3_000)
+        await admin.start()
+        while self.producing:
+            await asyncio.sleep(random.uniform(0.5, 4))
+            try:
+                voters = [each.node_id for each in (await admin.describe_quorum()).voters]
+                spare = [each for each in self.world.nodes if each not in voters]
+                if spare and (len(voters) < 3 or random.random() < 0.6):
+                    node_id = random.choice(spare)
+                    await admin.add_voter(node_id, self.world.nodes[node_id].host, 9093)
+                    self.world.tell(f"node{node_id} is a voter")
+                elif len(voters) > 2:
+                    node_id = random.choice(voters)
+                    await admin.remove_voter(node_id)
+                    self.world.tell(f"node{node_id} is no voter")
+            except RaftKafkaError as error:
+                self.world.trace("voters", str(error))
         await admin.stop()
 
     async def _write_once(self, topic: str, random: Random) -> None:

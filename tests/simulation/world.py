@@ -128,6 +128,7 @@ class World:
                 log_dirs=(Path("/data"),),
                 metadata_log_dir=Path("/metadata"),
                 listeners=(Listener(name="PLAINTEXT", host=voter.host, port=9092),),
+                controller_listener=Listener(name="CONTROLLER", host=voter.host, port=9093),
                 allow_insecure_listeners=True,
                 voters=voters,
                 cluster_secret=SECRET,

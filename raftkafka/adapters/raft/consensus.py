@@ -18,13 +18,14 @@ from raftkafka.adapters.raft.core import RaftCore
 from raftkafka.adapters.raft.directory import load_directory_id
 from raftkafka.adapters.raft.library import COMMAND_NO_OP, COMMAND_REGULAR, check_library
 from raftkafka.adapters.raft.mends import Mends
-from raftkafka.adapters.raft.messages import COMMAND_MAX_BYTES, Message
+from raftkafka.adapters.raft.messages import COMMAND_MAX_BYTES, Message, VotersHint
 from raftkafka.adapters.raft.network import Network
 from raftkafka.adapters.raft.parts import Parts, Surroundings
 from raftkafka.adapters.raft.proposals import Proposals
 from raftkafka.adapters.raft.transfer import CHUNK_BYTES
-from raftkafka.adapters.raft.voters import Quorum, VoterBook
-from raftkafka.model.errors import RaftKafkaError
+from raftkafka.adapters.raft.voter_changes import VoterChanges
+from raftkafka.adapters.raft.voters import Quorum, VoterBook, VoterSet, decode, encode
+from raftkafka.model.errors import CorruptionError, ProtocolError, RaftKafkaError
 from raftkafka.model.ids import NodeId, RaftIndex, Term
 from raftkafka.model.settings.values import ControllerSettings, Listener, Voter
 from raftkafka.ports.consensus import NotLeaderError, RaftVoter, StateMachine, VoterState
@@ -71,6 +72,7 @@ class RaftConsensus:
         bootstrap = [RaftVoter(node_id=each.node_id, host=each.host, port=each.port) for each in voters or (alone,)]
         self._own = next((voter for voter in voters if voter.node_id == node_id), None)
         self._book = VoterBook(bootstrap, self._voters_changed)
+        self._hint: tuple[int, VoterSet] = (0, ())
         self._cluster_id = cluster_id
         self._directory_id = b""
         self._listen = listen
@@ -110,6 +112,11 @@ class RaftConsensus:
             on_failure=self._fail,
         )
         self._proposals = Proposals()
+        self._changes = VoterChanges(
+            quorum=self._quorum,
+            network=self._network,
+            core=lambda: self._parts.core if self._running and self._parts is not None else None,
+        )
         self._leader_callbacks: list[Callable[[NodeId | None, Term], None]] = []
         self._peer_callbacks: list[Callable[[NodeId, bool], None]] = []
         self._announced: tuple[NodeId | None, int] = (None, 0)
@@ -142,7 +149,7 @@ class RaftConsensus:
         assert self._parts.driver is not None
         self._announced = (None, self._parts.core.term)
         self._running = True
-        self._network.dial(self._to_dial())
+        self._dial()
         self._network.start()
         self._parts.driver.start()
 
@@ -152,12 +159,20 @@ class RaftConsensus:
             return self._listen
         return Listener(name="CONTROLLER", host=self._own.host, port=self._own.port)
 
-    def _to_dial(self) -> list[RaftVoter]:
-        voters = self._book.current
-        votes = any(each.node_id == self._node_id for each in voters)
-        return [
-            each for each in voters if each.node_id < self._node_id or (not votes and each.node_id != self._node_id)
-        ]
+    def _dial(self) -> None:
+        others = [each for each in self._book.current if each.node_id != self._node_id]
+        votes = len(others) < len(self._book.current)
+        if self._hint[0] > self._book.index:
+            # All voters that this node knows of may have been replaced while it was away.
+            known = {each.node_id for each in (*others, *self._book.current)}
+            others += [each for each in self._hint[1] if each.node_id not in known and each.node_id != self._node_id]
+        self._network.dial(
+            others, patiently=[each.node_id for each in others if votes and each.node_id > self._node_id]
+        )
+
+    @property
+    def _lacks_directories(self) -> bool:
+        return any(not each.directory_id for each in self._book.current)
 
     def _voters_changed(self) -> None:
         """The log has named another set: from this moment on it is the one in force."""
@@ -171,7 +186,22 @@ class RaftConsensus:
                 self._node_id,
             )
         self._parts.transport.regroup()
-        self._network.dial(self._to_dial())
+        self._dial()
+        for node_id in sorted(self._network.connected):
+            self._tell_voters(node_id)
+
+    def _tell_voters(self, node_id: NodeId) -> None:
+        if self._book.index:
+            self._network.send(node_id, VotersHint(index=self._book.index, voters=encode(self._book.current)))
+
+    def _on_hint(self, hint: VotersHint) -> None:
+        try:
+            voters = decode(hint.voters)
+        except CorruptionError as error:
+            raise ProtocolError(str(error)) from error
+        if hint.index > max(self._hint[0], self._book.index):
+            self._hint = hint.index, voters
+            self._dial()
 
     async def stop(self) -> None:
         """Leave at once; what is proposed and not answered is of unknown outcome."""
@@ -230,11 +260,36 @@ class RaftConsensus:
         self._probe.raft_commit(self._loop.time() - started)
         return result
 
+    # Voters
+
+    async def add_voter(self, voter: RaftVoter, *, timeout_s: float) -> None:
+        """See `ports.consensus`."""
+        ready = await self._changes.with_voter(voter, timeout_s=timeout_s)
+        await self._change(lambda: self._changes.plus(ready), timeout_s)
+
+    async def remove_voter(self, node_id: NodeId, directory_id: bytes = b"", *, timeout_s: float) -> None:
+        """See `ports.consensus`."""
+        await self._change(lambda: self._changes.without(node_id, directory_id), timeout_s)
+
+    async def _change(self, voters: Callable[[], VoterSet], timeout_s: float) -> None:
+        """The barrier shows that this leader commits in its own term; what it shows is looked at again with the append."""
+        await self.barrier(timeout_s=timeout_s)
+        parts = self._parts
+        if parts is None:
+            raise NotLeaderError("this node is stopping")
+        wanted = voters()
+        future = self._proposals.begin(lambda outcome: self._changes.append(wanted, outcome))
+        parts.kick()
+        await self._proposals.outcome(future, timeout_s=timeout_s)
+
     # From the parts
 
     def _message(self, voter: NodeId, message: Message) -> None:
         parts = self._parts
         if parts is None or not self._running:
+            return
+        if isinstance(message, VotersHint):
+            self._on_hint(message)
             return
         try:
             parts.transport.receive(voter, message)
@@ -248,6 +303,8 @@ class RaftConsensus:
         if parts is None or not self._running:
             return
         parts.transport.peer_changed(voter, connected)
+        if connected:
+            self._tell_voters(voter)
         for callback in self._peer_callbacks:
             callback(voter, connected)
         parts.kick()
@@ -256,6 +313,8 @@ class RaftConsensus:
         assert self._parts is not None
         core = self._parts.core
         self._proposals.skipped(core)
+        if core.is_leader and self._lacks_directories and self._changes.adopt_directories():
+            self._parts.kick()
         if core.is_leader and not self._quorum.is_voter and core.commit_index >= self._book.index:
             _log.info("node %d is no voter any more: it leads no longer", self._node_id)
             core.step_down()

@@ -155,7 +155,10 @@ class RaftCore(SyncObj):
         return int(self._SyncObj__raftMatchIndex.get(RaftNode(node_id), -1))
 
     def peer_up(self, node_id: NodeId) -> None:
+        """What this peer had acknowledged before may lie on a disk that it has no more: it says it again."""
         self._SyncObj__connectedNodes.add(RaftNode(node_id))
+        if RaftNode(node_id) in self._SyncObj__raftMatchIndex:
+            self._SyncObj__raftMatchIndex[RaftNode(node_id)] = 0
 
     def peer_down(self, node_id: NodeId) -> None:
         self._SyncObj__connectedNodes.discard(RaftNode(node_id))

@@ -102,7 +102,26 @@ class HigherTerm:
     term: int
 
 
-Message = AppendEntries | SnapshotChunk | Answer | VoteRequest | Vote | PreVoteRequest | PreVoteAnswer | HigherTerm
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VotersHint:
+    """The newest set of voters in the sender's log (`voters.encode`) and the index of its entry: whom else to dial, for a node
+    that has missed it. Nobody is counted by it."""
+
+    index: int
+    voters: bytes
+
+
+Message = (
+    AppendEntries
+    | SnapshotChunk
+    | Answer
+    | VoteRequest
+    | Vote
+    | PreVoteRequest
+    | PreVoteAnswer
+    | HigherTerm
+    | VotersHint
+)
 
 
 def encode(message: Message) -> bytes:
@@ -127,6 +146,8 @@ def encode(message: Message) -> bytes:
             return cbor.encode([6, message.round, message.term, message.granted])
         case HigherTerm():
             return cbor.encode([7, message.term])
+        case VotersHint():
+            return cbor.encode([8, message.index, message.voters])
 
 
 def decode(frame: bytes) -> Message:
@@ -212,4 +233,5 @@ _DECODERS: Final[dict[int, tuple[list[type], Callable[[list[Any]], Message]]]] =
     ),
     6: ([int, int, bool], lambda fields: PreVoteAnswer(round=fields[0], term=fields[1], granted=fields[2])),
     7: ([int], lambda fields: HigherTerm(term=fields[0])),
+    8: ([int, bytes], lambda fields: VotersHint(index=fields[0], voters=fields[1])),
 }

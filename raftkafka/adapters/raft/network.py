@@ -1,7 +1,8 @@
 """The links of this node to the other nodes: listening, dialling, replacing, watching.
 
 Floor 4. Of two voters the one with the higher id dials, an observer dials every voter, so there is one link per pair; a new
-link of a peer replaces its old one, which can only be a leftover. Invariants: a peer is up exactly while its link is in `_links`; a closed
+link of a peer replaces its old one, which can only be a leftover. The other side dials too when nobody has come for a while:
+the peer may have been removed from the voters without knowing it, or the other way round. Invariants: a peer is up exactly while its link is in `_links`; a closed
 connection is told at once, and dialled again within a fifth of a second.
 """
 
@@ -11,7 +12,7 @@ import asyncio
 import errno
 import logging
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from random import Random
 from typing import Final, cast
 
@@ -29,6 +30,8 @@ _log = logging.getLogger("raftkafka.raft")
 CONNECT_TIMEOUT_S: Final = 1.0
 BACKOFF_FIRST_S: Final = 0.02
 BACKOFF_MAX_S: Final = 0.2
+PATIENCE_S: Final = 1.0
+"""How long at least a node waits for one that should dial."""
 KEEPALIVE_S: Final = 0.5
 STRANGERS_MAX: Final = 64
 """Connections that have not proved anything yet."""
@@ -50,13 +53,13 @@ class Network:
         self._node_id = node_id
         self._secret = cluster_secret
         self._identity = identity
-        self._wanted: dict[NodeId, RaftVoter] = {}
+        self._wanted: dict[NodeId, tuple[RaftVoter, bool]] = {}
         self._random = random
         self._on_message = on_message
         self._on_peer = on_peer
         self._links: dict[NodeId, Link] = {}
         self._strangers: set[Link] = set()
-        self._dialling: dict[NodeId, tuple[RaftVoter, asyncio.Task[None]]] = {}
+        self._dialling: dict[NodeId, tuple[tuple[RaftVoter, bool], asyncio.Task[None]]] = {}
         self._ending: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
         self._keepalive: asyncio.TimerHandle | None = None
@@ -84,24 +87,28 @@ class Network:
 
     def start(self) -> None:
         self._open = True
-        self.dial(self._wanted.values())
+        self._open_dials()
         self._keepalive = asyncio.get_running_loop().call_later(KEEPALIVE_S, self._watch)
 
-    def dial(self, voters: Iterable[RaftVoter]) -> None:
-        """Keep a connection to each of these from now on, and dial nobody else; links that are up stay."""
-        self._wanted = {voter.node_id: voter for voter in voters}
-        if not self._open:
-            return
-        for node_id, (voter, task) in list(self._dialling.items()):
-            if self._wanted.get(node_id) != voter:
+    def dial(self, voters: Iterable[RaftVoter], *, patiently: Collection[NodeId] = ()) -> None:
+        """Keep a connection to each of these from now on, and dial nobody else; links that are up stay. Those `patiently`
+        are dialled only when they have not dialled us for a while."""
+        self._wanted = {voter.node_id: (voter, voter.node_id in patiently) for voter in voters}
+        if self._open:
+            self._open_dials()
+
+    def _open_dials(self) -> None:
+        for node_id, (wanted, task) in list(self._dialling.items()):
+            if self._wanted.get(node_id) != wanted:
                 del self._dialling[node_id]
                 task.cancel()
                 self._ending.add(task)
                 task.add_done_callback(self._ending.discard)
         loop = asyncio.get_running_loop()
-        for node_id, voter in self._wanted.items():
+        for node_id, (voter, patient) in self._wanted.items():
             if node_id not in self._dialling:
-                self._dialling[node_id] = voter, loop.create_task(self._dial(voter))
+                task = loop.create_task(self._dial(voter, patient=patient))
+                self._dialling[node_id] = (voter, patient), task
 
     def halt(self) -> None:
         """Send and receive nothing from now on; may be called from anywhere."""
@@ -199,7 +206,7 @@ class Network:
         self._strangers.add(link)
         return link
 
-    async def _dial(self, voter: RaftVoter) -> None:
+    async def _dial(self, voter: RaftVoter, *, patient: bool) -> None:
         """Keep a connection to `voter`, for ever."""
         loop = asyncio.get_running_loop()
         backoff_s = BACKOFF_FIRST_S
@@ -208,6 +215,11 @@ class Network:
             if link is not None:
                 # From the time when the other side dialled. Waited for without a claim to it: others may do so as well.
                 await asyncio.wait([link.closed])
+                continue
+            if patient:
+                await asyncio.sleep(PATIENCE_S * self._random.uniform(1, 2))
+                if voter.node_id in self._links:
+                    continue
             try:
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     _, link = await loop.create_connection(lambda: self._dialled(voter), voter.host, voter.port)

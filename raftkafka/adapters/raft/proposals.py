@@ -7,9 +7,10 @@ short, by time or by the end of this node, is of unknown outcome.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
-from raftkafka.adapters.raft.core import RaftCore
+from raftkafka.adapters.raft.core import Outcome, RaftCore
 from raftkafka.adapters.raft.library import FAIL_REASON
 from raftkafka.ports.consensus import NotLeaderError, OutcomeUnknownError
 
@@ -38,11 +39,15 @@ class Proposals:
         Raises:
             NotLeaderError: too many are waiting.
         """
+        return self.begin(lambda outcome: core.submit(payload, kind, outcome))
+
+    def begin(self, submit: Callable[[Outcome], None]) -> asyncio.Future[object]:
+        """The same for what `submit` does with the callback that it is given; what it raises comes through."""
         if len(self._waiting) >= PROPOSALS_MAX:
             raise NotLeaderError(f"{PROPOSALS_MAX} proposals are waiting")
         future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        submit(lambda result, reason: _resolve(future, result, reason))
         self._waiting.add(future)
-        core.submit(payload, kind, lambda result, reason: _resolve(future, result, reason))
         return future
 
     async def outcome(self, future: asyncio.Future[object], *, timeout_s: float) -> object:

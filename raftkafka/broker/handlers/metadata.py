@@ -113,6 +113,7 @@ class MetadataHandler:
         return DescribeClusterResponse(
             cluster_id=image.cluster_id,
             controller_id=self._controller_id(),
+            feature_level=image.feature_level,
             brokers=tuple(
                 DescribedBroker(
                     node_id=broker.node_id,

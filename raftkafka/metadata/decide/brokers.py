@@ -17,7 +17,7 @@ from raftkafka.metadata.commands import (
     UnfenceBroker,
 )
 from raftkafka.metadata.decide import Decision
-from raftkafka.metadata.image import FEATURE_LEVEL, Broker, Defaults, Image
+from raftkafka.metadata.image import Broker, Defaults, Image
 from raftkafka.model.api.broker_lifecycle import (
     BrokerHeartbeatResponse,
     BrokerRegistration,
@@ -25,6 +25,7 @@ from raftkafka.model.api.broker_lifecycle import (
     ListenerEndpoint,
 )
 from raftkafka.model.errors import ErrorCode
+from raftkafka.model.features import FeatureRange
 from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, DirectoryId, NodeId
 
 BROKERS_MAX: Final = 1_000
@@ -37,9 +38,9 @@ HELD_MAX: Final = 150_000
 """Of the partitions and, at four each, the topics that a registration names: keeps its command below the cap of a Raft entry."""
 
 
-def decide_initialize_cluster(image: Image, cluster_id: str) -> Decision:
+def decide_initialize_cluster(image: Image, cluster_id: str, *, feature_level: int) -> Decision:
     """Name the cluster, once: what a new controller asks for while `image.cluster_id` is empty."""
-    commands = () if image.cluster_id else (InitializeCluster(cluster_id=cluster_id, feature_level=FEATURE_LEVEL),)
+    commands = () if image.cluster_id else (InitializeCluster(cluster_id=cluster_id, feature_level=feature_level),)
     return Decision(commands=commands, respond=lambda after: BrokerRegistrationResponse(cluster_id=after.cluster_id))
 
 
@@ -80,6 +81,7 @@ def decide_register(image: Image, request: BrokerRegistration, *, alive: bool) -
         logs_synced=request.logs_synced,
         directories=request.directories,
         held=request.held,
+        features=_features(request),
     )
     return Decision(commands=(command,), respond=lambda after: _registered(after, request))
 
@@ -132,6 +134,13 @@ def _why_not_register(
             f"broker {request.broker_id} belongs to cluster {request.cluster_id}, this is cluster {image.cluster_id}",
             image,
         )
+    if image.cluster_id and image.feature_level not in _features(request):
+        return _refused(
+            ErrorCode.UNSUPPORTED_VERSION,
+            f"the cluster's metadata has feature level {image.feature_level}, "
+            f"broker {request.broker_id} knows {_features(request)}",
+            image,
+        )
     if request.broker_id < 0 or len(request.incarnation_id) != INCARNATION_ID_BYTES:
         return _refused(
             ErrorCode.INVALID_REQUEST, "a broker id >= 0 and an incarnation id of 16 bytes are needed", image
@@ -180,6 +189,10 @@ def _why_not_register(
 def _some_are_missing(before: tuple[DirectoryId, ...], now: tuple[DirectoryId, ...]) -> bool:
     """False also where all are missing: then nothing is held that anybody would have to name."""
     return not set(before) <= set(now) and not set(before).isdisjoint(now)
+
+
+def _features(request: BrokerRegistration) -> FeatureRange:
+    return FeatureRange(lowest=request.feature_level_min, highest=request.feature_level_max)
 
 
 def _registered(image: Image, request: BrokerRegistration) -> BrokerRegistrationResponse:

@@ -25,6 +25,7 @@ from raftkafka.model.api.cluster import (
 )
 from raftkafka.model.api.delete_records import DeleteRecords, DeleteRecordsResponse
 from raftkafka.model.api.elections import ElectLeaders, ElectLeadersResponse
+from raftkafka.model.api.features import UpdateFeatures, UpdateFeaturesResponse
 from raftkafka.model.api.fetch import Fetch, FetchResponse
 from raftkafka.model.api.keys import ApiKey
 from raftkafka.model.api.offsets import (
@@ -41,6 +42,7 @@ from raftkafka.model.api.producers import (
     InitProducerId,
     InitProducerIdResponse,
 )
+from raftkafka.model.api.quorum import AddRaftVoter, AddRaftVoterResponse, RemoveRaftVoter, RemoveRaftVoterResponse
 from raftkafka.model.api.reassignments import (
     AlterPartitionReassignments,
     AlterPartitionReassignmentsResponse,
@@ -71,6 +73,9 @@ Request = (
     | AlterPartition
     | InitProducerId
     | AllocateProducerIds
+    | UpdateFeatures
+    | AddRaftVoter
+    | RemoveRaftVoter
     | SaslHandshake
     | SaslAuthenticate
 )
@@ -95,6 +100,9 @@ Response = (
     | AlterPartitionResponse
     | InitProducerIdResponse
     | AllocateProducerIdsResponse
+    | UpdateFeaturesResponse
+    | AddRaftVoterResponse
+    | RemoveRaftVoterResponse
     | SaslHandshakeResponse
     | SaslAuthenticateResponse
 )

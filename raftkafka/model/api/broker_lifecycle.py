@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from raftkafka.model.api.keys import ApiKey
 from raftkafka.model.errors import ErrorCode
+from raftkafka.model.features import SUPPORTED
 from raftkafka.model.ids import (
     NO_BROKER_EPOCH,
     NO_EPOCH,
@@ -62,6 +63,8 @@ class BrokerRegistration:
     logs_synced: bool = False
     directories: tuple[DirectoryId, ...] = ()
     held: tuple[HeldLogs, ...] | None = None
+    feature_level_min: int = SUPPORTED.lowest
+    feature_level_max: int = SUPPORTED.highest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

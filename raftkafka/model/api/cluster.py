@@ -109,12 +109,13 @@ class DescribedBroker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribeClusterResponse:
-    """Fenced brokers are included (KIP-1073); Metadata leaves them out."""
+    """Fenced brokers are included (KIP-1073); Metadata leaves them out. `feature_level` of the metadata, see `model.features`."""
 
     error_code: ErrorCode = ErrorCode.NONE
     cluster_id: str
     controller_id: NodeId
     brokers: tuple[DescribedBroker, ...]
+    feature_level: int = 0
     throttle_time_ms: int = 0
 
 

@@ -9,6 +9,7 @@ from raftkafka.model.api.keys import ApiKey
 from raftkafka.wire.native.broker_lifecycle import ALTER_PARTITION, BROKER_HEARTBEAT, BROKER_REGISTRATION
 from raftkafka.wire.native.cluster import API_VERSIONS, DESCRIBE_CLUSTER, DESCRIBE_QUORUM, METADATA
 from raftkafka.wire.native.delete_records import DELETE_RECORDS
+from raftkafka.wire.native.features import UPDATE_FEATURES
 from raftkafka.wire.native.fetch import FETCH
 from raftkafka.wire.native.offsets import LIST_OFFSETS, OFFSET_FOR_LEADER_EPOCH
 from raftkafka.wire.native.partitions import (
@@ -19,6 +20,7 @@ from raftkafka.wire.native.partitions import (
 )
 from raftkafka.wire.native.produce import PRODUCE
 from raftkafka.wire.native.producers import ALLOCATE_PRODUCER_IDS, INIT_PRODUCER_ID
+from raftkafka.wire.native.quorum import ADD_RAFT_VOTER, REMOVE_RAFT_VOTER
 from raftkafka.wire.native.rows import Api
 from raftkafka.wire.native.sasl import SASL_AUTHENTICATE, SASL_HANDSHAKE
 from raftkafka.wire.native.topics import CREATE_TOPICS, DELETE_TOPICS
@@ -42,10 +44,13 @@ APIS: Final[dict[int, Api]] = {
     ApiKey.LIST_PARTITION_REASSIGNMENTS: LIST_PARTITION_REASSIGNMENTS,
     ApiKey.DESCRIBE_QUORUM: DESCRIBE_QUORUM,
     ApiKey.ALTER_PARTITION: ALTER_PARTITION,
+    ApiKey.UPDATE_FEATURES: UPDATE_FEATURES,
     ApiKey.DESCRIBE_CLUSTER: DESCRIBE_CLUSTER,
     ApiKey.BROKER_REGISTRATION: BROKER_REGISTRATION,
     ApiKey.BROKER_HEARTBEAT: BROKER_HEARTBEAT,
     ApiKey.ALLOCATE_PRODUCER_IDS: ALLOCATE_PRODUCER_IDS,
+    ApiKey.ADD_RAFT_VOTER: ADD_RAFT_VOTER,
+    ApiKey.REMOVE_RAFT_VOTER: REMOVE_RAFT_VOTER,
 }
 
 API_VERSIONS_RESPONSE: Final = ApiVersionsResponse(

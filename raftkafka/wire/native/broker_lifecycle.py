@@ -46,6 +46,8 @@ BROKER_REGISTRATION: Final = without_records(
         logs_synced=BOOL,
         directories=array(UUID),
         held=nullable(array(Shape(HeldLogs, topic_id=UUID, partitions=array(COUNT)).field)),
+        feature_level_min=COUNT,
+        feature_level_max=COUNT,
     ),
     Shape(
         BrokerRegistrationResponse,

@@ -87,6 +87,7 @@ DESCRIBE_CLUSTER: Final = without_records(
         cluster_id=STRING,
         controller_id=ID,
         brokers=array(_DESCRIBED_BROKER.field),
+        feature_level=COUNT,
         throttle_time_ms=COUNT,
     ),
 )

@@ -9,7 +9,9 @@ from random import Random
 
 import pytest
 
-from raftkafka.ports.consensus import NotLeaderError, OutcomeUnknownError
+from raftkafka.model.errors import ApiError
+from raftkafka.model.ids import NodeId
+from raftkafka.ports.consensus import NotLeaderError, OutcomeUnknownError, RaftVoter
 from tests.simulation.raft.world import World
 
 FAULTS_S = 12.0
@@ -96,13 +98,16 @@ async def faults(world: World, random: Random) -> None:
                 later(random.uniform(0, 3), lambda: setattr(world.network, "jitter_s", 0.001))
 
 
-async def scenario(world: World) -> None:
+async def scenario(world: World, *, operated: bool = False) -> None:
     random = Random(world.seed + 1)
     world.network.delay_s = random.choice([0.0002, 0.001, 0.02])
     for node_id in world.nodes:
         await world.boot(node_id)
     clients = [asyncio.create_task(client(world, Random(random.random()), i)) for i in range(3)]
     await asyncio.sleep(1)
+    if operated:
+        work = operator(world, Random(random.random()), new_disks=random.random() < 0.6)
+        clients.append(asyncio.create_task(work))
     storm = asyncio.create_task(faults(world, random))
     await asyncio.sleep(FAULTS_S)
     for task in (storm, *clients):
@@ -139,3 +144,57 @@ def test_one_seed_tells_one_story() -> None:
         world.run(scenario(world))
         stories.append((world.loop.now, world.applied, world.leaders, world.acknowledged))
     assert stories[0] == stories[1]
+
+
+async def operator(world: World, random: Random, *, new_disks: bool) -> None:
+    """Adds and removes voters, one at a time, and takes a no for an answer."""
+    while True:
+        await asyncio.sleep(random.expovariate(1.5))
+        leader = world.leader()
+        if leader is None or leader.consensus is None:
+            continue
+        consensus = leader.consensus
+        voters = [state.node_id for state in consensus.voters()]
+        spare = [each for each in world.nodes if each not in voters]
+        with contextlib.suppress(ApiError, NotLeaderError, OutcomeUnknownError, TimeoutError):
+            gone = sorted(world.replaced.intersection(voters))
+            if gone:
+                work = consensus.remove_voter(NodeId(gone[0]), timeout_s=1)
+                await world.inside(leader.node_id, work, timeout_s=3)
+                world.replaced.discard(gone[0])
+            elif spare and (len(voters) < 3 or random.random() < 0.5):
+                node_id = NodeId(random.choice(spare))
+                voter = RaftVoter(node_id=node_id, host=f"node{node_id}", port=9093)
+                await world.inside(leader.node_id, consensus.add_voter(voter, timeout_s=1), timeout_s=5)
+                world.voters_added += 1
+            elif len(voters) > 2:
+                work = consensus.remove_voter(NodeId(random.choice(voters)), timeout_s=1)
+                await world.inside(leader.node_id, work, timeout_s=3)
+                world.voters_removed += 1
+        if new_disks and not world.replaced and random.random() < 0.3:
+            await new_disk(world, random)
+
+
+async def new_disk(world: World, random: Random) -> None:
+    """Only where the log names the disks of all voters: before, nobody can tell an empty disk from the one it replaces."""
+    leader = world.leader()
+    if leader is None or leader.consensus is None or leader.consensus._parts is None:
+        return
+    book, core = leader.consensus._book, leader.consensus._parts.core
+    if book.index > core.commit_index or not all(each.directory_id for each in book.current):
+        return
+    if len(book.current) < 3:
+        return
+    node_id = random.choice([each.node_id for each in book.current])
+    if world.nodes[node_id].is_up:
+        world.kill(node_id)
+        world.replace_disk(node_id)
+        with contextlib.suppress(TimeoutError):
+            await world.boot(node_id)
+
+
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + SEEDS))
+def test_no_seed_breaks_raft_while_voters_come_and_go(seed: int) -> None:
+    world = World(seed=seed, nodes=3, observers=2)
+    world.run(scenario(world, operated=True))
+    assert len(world.acknowledged) > 20

@@ -15,7 +15,7 @@ from typing import Any
 from raftkafka.adapters.raft.consensus import RaftConsensus
 from raftkafka.adapters.raft.mends import Mends
 from raftkafka.model.ids import NodeId, RaftIndex, Term
-from raftkafka.model.settings.values import ControllerSettings, Voter
+from raftkafka.model.settings.values import ControllerSettings, Listener, Voter
 from raftkafka.ports.probe import NullProbe
 from tests.simulation.raft.clock import OWNER, Incarnation, SimLoop
 from tests.simulation.raft.disk import SimDisk
@@ -99,6 +99,9 @@ class World:
         self.acknowledged: dict[bytes, int] = {}
         self.refused: set[bytes] = set()
         self.errors: list[str] = []
+        self.voters_added = self.voters_removed = 0
+        self.replaced: set[int] = set()
+        """Nodes with a new disk that have not been removed from the voters since."""
 
     def _loop_exception(self, loop: Any, context: dict[str, Any]) -> None:
         error = context.get("exception")
@@ -117,7 +120,7 @@ class World:
                 node_id=NodeId(node_id),
                 cluster_secret=SECRET,
                 voters=self.voters,
-                listen=None,
+                listen=Listener(name="CONTROLLER", host=f"node{node_id}", port=9093),
                 settings=self.settings,
                 directory=f"/raft{node_id}",
                 disk=node.disk,  # type: ignore[arg-type]
@@ -150,6 +153,11 @@ class World:
         node.disk.locked.clear()
         if power_loss:
             node.disk.power_loss()
+
+    def replace_disk(self, node_id: int) -> None:
+        """A node that is down gets an empty disk."""
+        self.nodes[node_id].disk = SimDisk(Random(self.random.random()))
+        self.replaced.add(node_id)
 
     # What must hold
 

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from raftkafka.broker import controller_queue
+from raftkafka.metadata import commands as metadata_commands
 from raftkafka.metadata.commands import CreateTopic, InitializeCluster, decode
 from raftkafka.metadata.decide import Decision
 from raftkafka.model.api.broker_lifecycle import BrokerHeartbeatResponse
@@ -150,3 +151,10 @@ async def test_who_stops_waiting_disturbs_nobody(leading):
     leading.consensus.gate.set()
     assert (await kept).is_fenced is False
     assert "t1" in leading.store.image.topic_ids
+
+
+async def test_a_command_that_the_feature_level_does_not_allow_is_refused(leading, monkeypatch):
+    monkeypatch.setitem(metadata_commands.LEVELS, CreateTopic, 2)
+    refused, *_ = await submit(leading, create(1))
+    assert (refused.code, leading.consensus.proposed) == (ErrorCode.UNSUPPORTED_VERSION, [])
+    assert "needs feature level 2, the cluster's metadata has 1" in refused.message

@@ -13,6 +13,7 @@ from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
 from raftkafka.broker.handlers.partitions import PartitionsHandler
 from raftkafka.broker.handlers.producers import ProducersHandler
+from raftkafka.broker.handlers.quorum import QuorumHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.broker.producer_ids import ProducerIds
 from raftkafka.model.api.cluster import ApiVersions, DescribeCluster
@@ -54,6 +55,7 @@ async def dispatch(world) -> Dispatch:
                 node_id=NodeId(1), broker_epoch=lambda: world.epoch(1), channel=world.channel, timeout_s=1.0
             )
         ),
+        quorum=QuorumHandler(channel=world.channel),
         probe=world.probe,
         now=asyncio.get_running_loop().time,
     )

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from raftkafka.broker.metadata_store import MetadataStore
-from raftkafka.metadata.commands import DeleteTopic, encode
+from raftkafka.metadata.commands import DeleteTopic, InitializeCluster, SetFeatureLevel, UnknownCommandError, encode
 from raftkafka.model.errors import ErrorCode
+from raftkafka.model.features import FeatureRange
 from raftkafka.model.ids import RaftIndex, TopicId
 
 
@@ -46,3 +49,15 @@ async def test_who_waits_is_woken_by_the_change_and_leaves_no_trace(world):
     await asyncio.wait([gone])
     assert not await store.wait_for(lambda image: False, timeout_s=1)
     assert store._waiters == []
+
+
+async def test_a_level_above_those_that_this_node_knows_stops_it_with_one_line(world):
+    old = MetadataStore(features=FeatureRange(lowest=1, highest=1))
+    old.apply(RaftIndex(2), encode([InitializeCluster(cluster_id="c", feature_level=1)]))
+    with pytest.raises(UnknownCommandError, match="has feature level 2, this node knows 1 to 1: upgrade this node"):
+        old.apply(RaftIndex(3), encode([SetFeatureLevel(level=2, replaces=1)]))
+    newer = MetadataStore(features=FeatureRange(lowest=1, highest=2))
+    newer.apply(RaftIndex(2), encode([InitializeCluster(cluster_id="c", feature_level=2)]))
+    with pytest.raises(UnknownCommandError, match="feature level 2"):
+        old.restore(RaftIndex(9), b"".join(newer.snapshot()))
+    assert old.image.feature_level == 1

@@ -58,7 +58,7 @@ class Replicas(RuleBasedStateMachine):
         self.index = 0
         self.starts = 0
         self.leaders: dict[tuple[TopicId, int, int], NodeId] = {}
-        self.commit([decide_initialize_cluster(self.image, "c")])
+        self.commit([decide_initialize_cluster(self.image, "c", feature_level=1)])
         for node in (1, 2, 3):
             self.start(NodeId(node), alive=False, rack=None)
             self.unfence(NodeId(node))

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import pickle
+import shutil
 import socket
 import struct
 from contextlib import asynccontextmanager
@@ -16,10 +17,10 @@ import pytest
 from raftkafka.adapters.disk import OsDisk
 from raftkafka.adapters.raft.consensus import RaftConsensus
 from raftkafka.model import cbor
-from raftkafka.model.errors import DiskFullError, StartupError
+from raftkafka.model.errors import ApiError, DiskFullError, ErrorCode, StartupError
 from raftkafka.model.ids import NodeId
 from raftkafka.model.settings.values import ControllerSettings, Listener, Voter
-from raftkafka.ports.consensus import NotLeaderError
+from raftkafka.ports.consensus import NotLeaderError, OutcomeUnknownError, RaftVoter
 from raftkafka.ports.probe import NullProbe
 from raftkafka.wire.node_auth import NodeAuthClient
 
@@ -61,19 +62,19 @@ class Cluster:
         self.machines = {}
         self.fatal = []
 
-    def make(self, node_id, *, secret=SECRET, settings=None, cluster_id=""):
+    def make(self, node_id, *, secret=SECRET, settings=None, cluster_id="", listening=False):
         self.machines[node_id] = Machine()
         return RaftConsensus(
             node_id=NodeId(node_id),
             cluster_secret=secret,
             voters=self.voters,
-            listen=None,
+            listen=Listener(name="CONTROLLER", host="127.0.0.1", port=0) if listening else None,
             settings=settings or ControllerSettings(snapshot_min_entries=30),
             directory=str(self.directory / str(node_id)),
             disk=self.disk,
             machine=self.machines[node_id],
             probe=NullProbe(),
-            random=Random(node_id),
+            random=Random(),
             cluster_id=lambda: cluster_id,
             on_fatal=self.fatal.append,
         )
@@ -400,3 +401,120 @@ async def test_port_0_takes_a_free_one(tmp_path):
     assert node.port not in (0, None)
     await node.stop()
     cluster.disk.close()
+
+
+# Voters that change
+
+
+def voter_of(cluster, node_id, directory_id=b""):
+    return RaftVoter(
+        node_id=NodeId(node_id), host="127.0.0.1", port=cluster.nodes[node_id].port, directory_id=directory_id
+    )
+
+
+def voter_ids(node):
+    return [state.node_id for state in node.voters()]
+
+
+async def test_voters_are_added_and_removed_and_the_log_remembers_them(tmp_path):
+    async with cluster_of(tmp_path, 3) as cluster:
+        leader = await cluster.leader()
+        await leader.propose(b"one", timeout_s=5)
+        await cluster.start(4, listening=True)
+        await leader.add_voter(voter_of(cluster, 4), timeout_s=10)
+        await until(lambda: all(voter_ids(node) == [1, 2, 3, 4] for node in cluster.nodes.values()))
+        with pytest.raises(ApiError) as refused:
+            await leader.add_voter(voter_of(cluster, 4), timeout_s=1)
+        assert refused.value.code is ErrorCode.DUPLICATE_VOTER
+        gone = next(each for each in (1, 2, 3) if each != leader.node_id)
+        await leader.remove_voter(NodeId(gone), timeout_s=5)
+        with pytest.raises(ApiError) as refused:
+            await leader.remove_voter(NodeId(gone), timeout_s=5)
+        assert refused.value.code is ErrorCode.VOTER_NOT_FOUND
+        left = sorted({1, 2, 3, 4} - {gone})
+        await until(lambda: all(voter_ids(node) == left for node in cluster.nodes.values()))
+        # The one that was removed goes on without a vote.
+        assert [state.node_id for state in leader.observers()] == [gone]
+        await leader.propose(b"two", timeout_s=5)
+        await until(lambda: cluster.machines[gone].log == [b"one", b"two"])
+        # controller.quorum.voters still says 1, 2, 3: the log says more.
+        for node_id in list(cluster.nodes):
+            await cluster.stop(node_id)
+        for node_id in left:
+            await cluster.start(node_id, listening=node_id == 4)
+        leader = await cluster.leader()
+        assert all(voter_ids(node) == left for node in cluster.nodes.values())
+        await leader.propose(b"three", timeout_s=5)
+
+
+async def test_a_leader_that_removes_itself_steps_down_when_that_is_committed(tmp_path):
+    async with cluster_of(tmp_path, 3) as cluster:
+        leader = await cluster.leader()
+        term = leader.term
+        await leader.remove_voter(leader.node_id, timeout_s=5)
+        await until(lambda: not leader.is_leader)
+        follower = await cluster.leader()
+        assert follower is not leader
+        assert follower.term > term
+        await follower.propose(b"after", timeout_s=5)
+        await until(lambda: cluster.machines[leader.node_id].log == [b"after"])
+        assert leader.node_id not in voter_ids(leader)
+
+
+async def test_what_would_leave_no_majority_is_refused(tmp_path):
+    async with cluster_of(tmp_path, 3) as cluster:
+        leader = await cluster.leader()
+        others = [each for each in (1, 2, 3) if each != leader.node_id]
+        await cluster.stop(others[0])
+        await until(lambda: not leader.is_connected(NodeId(others[0])))
+        with pytest.raises(ApiError, match="no majority") as refused:
+            await leader.remove_voter(NodeId(others[1]), timeout_s=5)
+        assert refused.value.code is ErrorCode.INVALID_REQUEST
+        await leader.remove_voter(NodeId(others[0]), timeout_s=5)
+        await leader.propose(b"goes on", timeout_s=5)
+
+
+async def test_only_a_node_that_is_there_and_up_to_date_is_added(tmp_path):
+    async with cluster_of(tmp_path, 3) as cluster:
+        leader = await cluster.leader()
+        nobody = RaftVoter(node_id=NodeId(9), host="127.0.0.1", port=free_ports(1)[0])
+        with pytest.raises(ApiError, match="nobody answers at"):
+            await leader.add_voter(nobody, timeout_s=0.1)
+        absent = RaftVoter(node_id=NodeId(9), host="127.0.0.1", port=leader.port)
+        with pytest.raises(ApiError, match="node 9 is not connected as an observer") as refused:
+            await leader.add_voter(absent, timeout_s=0.1)
+        assert refused.value.code is ErrorCode.REQUEST_TIMED_OUT
+        await cluster.start(4, listening=True)
+        await until(lambda: leader.is_connected(NodeId(4)))
+        with pytest.raises(ApiError) as refused:
+            await leader.add_voter(voter_of(cluster, 4, b"x" * 16), timeout_s=1)
+        assert refused.value.code is ErrorCode.INVALID_VOTER_KEY
+        follower = next(node for node in cluster.nodes.values() if node is not leader and node.node_id != 4)
+        with pytest.raises(NotLeaderError):
+            await follower.add_voter(voter_of(cluster, 4), timeout_s=1)
+        assert voter_ids(leader) == [1, 2, 3]
+
+
+async def test_a_voter_with_an_empty_disk_has_no_vote_until_it_is_removed_and_added(tmp_path, caplog):
+    caplog.set_level(logging.ERROR, "raftkafka.raft")
+    async with cluster_of(tmp_path, 3) as cluster:
+        leader = await cluster.leader()
+        await leader.propose(b"one", timeout_s=5)
+        await until(lambda: all(each.directory_id for node in cluster.nodes.values() for each in node._book.current))
+        replaced, other = [each for each in (1, 2, 3) if each != leader.node_id]
+        await cluster.stop(replaced)
+        shutil.rmtree(tmp_path / str(replaced))
+        await cluster.start(replaced)
+        await until(lambda: cluster.machines[replaced].log == [b"one"])
+        assert f"node {replaced} is a voter with another disk" in caplog.text
+        await cluster.stop(other)
+        # The leader and the empty disk are two of three, and no majority.
+        with pytest.raises((OutcomeUnknownError, NotLeaderError)):
+            await leader.propose(b"two", timeout_s=0.5)
+        await cluster.start(other)
+        leader = await cluster.leader()
+        assert leader.node_id != replaced
+        await leader.remove_voter(NodeId(replaced), timeout_s=5)
+        await leader.add_voter(voter_of(cluster, replaced), timeout_s=10)
+        await cluster.stop(other)
+        await leader.propose(b"three", timeout_s=5)

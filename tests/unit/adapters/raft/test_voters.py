@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from raftkafka.adapters.raft.library import COMMAND_VOTERS
+from raftkafka.adapters.raft.messages import Answer, Vote
 from raftkafka.adapters.raft.voters import Quorum, VoterBook, decode, encode
 from raftkafka.model import cbor
 from raftkafka.model.errors import CorruptionError
@@ -115,3 +118,101 @@ def test_who_is_being_removed_may_campaign_until_that_is_committed():
     assert of.is_majority({NodeId(2)})
     assert not of.is_majority({NodeId(1)})
     assert not quorum(book, node_id=9).may_campaign(7)
+
+
+def named(*ids: int) -> tuple[RaftVoter, ...]:
+    """Voters with the disks that a lone voter's network has."""
+    return tuple(RaftVoter(node_id=NodeId(n), host=f"node{n}", port=9093, directory_id=b"%d" % n * 16) for n in ids)
+
+
+def change(lone: Any, *ids: int) -> None:
+    lone.core.append_own(bytes([COMMAND_VOTERS]) + encode(named(*ids)), lambda result, reason: None)
+
+
+def acknowledge(lone: Any, voter_id: int) -> None:
+    index = lone.core.last_entry()[1]
+    answer = Answer(
+        term=lone.core.term,
+        number=lone.transport._resets.last_number,
+        next_index=index + 1,
+        success=True,
+        reset=False,
+    )
+    lone.receive(voter_id, answer)
+
+
+async def test_a_leader_counts_by_the_set_in_its_log_as_soon_as_it_is_there(lone_voter):
+    lone = await lone_voter().open()
+    await lone.lead()
+    lone.transport.peer_changed(NodeId(4), True)
+    lone.transport.peer_changed(NodeId(5), True)
+    change(lone, 1, 2, 3, 4)
+    await lone.settle()
+    index = lone.core.last_entry()[1]
+    acknowledge(lone, 2)
+    acknowledge(lone, 5)
+    lone.core.doTick(0.0)
+    assert lone.core.commit_index < index, "two of four voters, and one that is none"
+    acknowledge(lone, 4)
+    lone.core.doTick(0.0)
+    assert lone.core.commit_index == index
+    assert lone.transport.observers == (5,)
+
+
+async def test_a_leader_that_removes_itself_does_not_count_its_own_copy(lone_voter):
+    lone = await lone_voter().open()
+    await lone.lead()
+    change(lone, 2, 3)
+    await lone.settle()
+    index = lone.core.last_entry()[1]
+    acknowledge(lone, 2)
+    lone.core.doTick(0.0)
+    assert lone.core.commit_index < index
+    acknowledge(lone, 3)
+    lone.core.doTick(0.0)
+    assert lone.core.commit_index == index
+
+
+async def test_another_disk_neither_votes_nor_acknowledges(lone_voter):
+    lone = await lone_voter().open()
+    term = await lone.lead()
+    change(lone, 1, 2, 3)
+    await lone.settle()
+    index = lone.core.last_entry()[1]
+    lone.directories[2] = b"another disk of " * 1
+    acknowledge(lone, 2)
+    lone.core.doTick(0.0)
+    assert lone.core.commit_index < index
+    assert lone.core.match_index(NodeId(2)) < index
+    lone.core.adopt_term(term + 1)
+    lone.core.set_election_deadline(-1)
+    lone.core.doTick(0.0)
+    await lone.settle()
+    lone.receive(2, Vote(term=lone.core.term))
+    assert not lone.core.is_leader
+    lone.receive(3, Vote(term=lone.core.term))
+    assert lone.core.is_leader
+
+
+async def test_what_was_acknowledged_is_forgotten_with_the_link(lone_voter):
+    """The node may come back with another disk, be removed and added with it: its old word must not count for the new one."""
+    lone = await lone_voter().open()
+    await lone.lead()
+    acknowledge(lone, 2)
+    assert lone.core.match_index(NodeId(2)) == lone.core.last_entry()[1]
+    lone.transport.peer_changed(NodeId(2), False)
+    lone.transport.peer_changed(NodeId(2), True)
+    assert lone.core.match_index(NodeId(2)) == 0
+
+
+async def test_a_removed_candidate_needs_a_majority_of_the_others(lone_voter):
+    lone = await lone_voter().open(entries=((bytes([COMMAND_VOTERS]) + encode(named(2, 3)), 2, 1),), term=1)
+    lone.book.appended((bytes([COMMAND_VOTERS]) + encode(named(2, 3)), 2, 1))
+    assert lone.quorum.may_campaign(lone.core.commit_index)
+    lone.core.set_election_deadline(-1)
+    lone.core.doTick(0.0)
+    await lone.settle()
+    lone.receive(2, Vote(term=lone.core.term))
+    assert not lone.core.is_leader
+    lone.receive(3, Vote(term=lone.core.term))
+    assert lone.core.is_leader

@@ -51,8 +51,8 @@ def register(cluster, request, *, alive=False):
 
 def test_the_cluster_is_initialized_once(new_cluster):
     cluster = new_cluster()
-    assert carry_out(cluster, decide_initialize_cluster(Image.empty(), "c")).cluster_id == "c"
-    assert decide_initialize_cluster(cluster.image, "d").commands == ()
+    assert carry_out(cluster, decide_initialize_cluster(Image.empty(), "c", feature_level=1)).cluster_id == "c"
+    assert decide_initialize_cluster(cluster.image, "d", feature_level=1).commands == ()
 
 
 def test_a_new_broker_gets_the_index_as_its_epoch(cluster, request_of):
