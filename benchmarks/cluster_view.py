@@ -32,7 +32,7 @@ async def create_topic(node: NodeProcess, name: str, *, partitions: int, replica
 async def metadata(node: NodeProcess, topic: str) -> MetadataResponse:
     connection = await Connection.open("127.0.0.1", node.port, client_id="benchmark")
     try:
-        response = await connection.request(Metadata(topics=(topic,)), timeout_s=2)
+        response = await connection.request(Metadata(topics=(topic,)), timeout_s=10)
         assert isinstance(response, MetadataResponse)
         return response
     finally:
@@ -50,21 +50,28 @@ async def raft_leader(node: NodeProcess) -> int:
 
 
 async def wait_for(
-    node: NodeProcess, topic: str, what: str, condition: Callable[[MetadataResponse], bool], *, timeout_s: float = 30
+    node: NodeProcess,
+    topic: str,
+    what: str,
+    condition: Callable[[MetadataResponse], bool],
+    *,
+    timeout_s: float = 30,
+    poll_s: float = POLL_S,
 ) -> MetadataResponse:
-    """Ask until `condition` holds; `what` says in the error what did not happen in time."""
+    """Ask until `condition` holds; `what` says in the error what did not happen in time. A description of thousands of
+    partitions costs a node a tenth of a second: then `poll_s` must leave it time for what is waited for."""
     deadline = time.monotonic() + timeout_s
     seen: MetadataResponse | None = None
     while time.monotonic() < deadline:
         try:
             seen = await metadata(node, topic)
         except RaftKafkaError:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(poll_s)
             continue
         if condition(seen):
             return seen
-        await asyncio.sleep(POLL_S)
-    raise RuntimeError(f"not within {timeout_s} s: {what}; last seen: {seen}")
+        await asyncio.sleep(poll_s)
+    raise RuntimeError(f"not within {timeout_s} s: {what}; last seen: {str(seen)[:1000]}")
 
 
 def all_in_sync(replicas: int) -> Callable[[MetadataResponse], bool]:

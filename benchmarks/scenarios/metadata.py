@@ -39,7 +39,7 @@ async def run(plan: Plan) -> list[Figure]:
         began = time.perf_counter()
         await create_topic(nodes[0], TOPIC, partitions=partitions, replicas=3)
         created_s = time.perf_counter() - began
-        await wait_for(nodes[0], TOPIC, "all replicas in sync", all_in_sync(3), timeout_s=WITHIN_S)
+        await wait_for(nodes[0], TOPIC, "all replicas in sync", all_in_sync(3), timeout_s=WITHIN_S, poll_s=1)
         served_s = time.perf_counter() - began + await _serves(nodes, partitions)
         await asyncio.sleep(2)
         before = [await _delays(node) for node in nodes]
@@ -108,7 +108,7 @@ async def _elected(node: NodeProcess, dead: int, killed_at: float) -> float:
     def check(seen: MetadataResponse) -> bool:
         return all(each.leader_id not in (-1, dead) for each in seen.topics[0].partitions)
 
-    await wait_for(node, TOPIC, "every partition has a leader", check, timeout_s=GIVE_UP_S)
+    await wait_for(node, TOPIC, "every partition has a leader", check, timeout_s=GIVE_UP_S, poll_s=0.1)
     return (time.perf_counter() - killed_at) * 1e3
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from raftkafka.broker.partition import Partition
 from raftkafka.metadata.image import Image
 from raftkafka.model.errors import RaftKafkaError, StorageError
+from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import NodeId, TimestampMs
 from raftkafka.model.settings.values import (
     ControllerSettings,
@@ -68,6 +69,8 @@ class SimNode:
     life: int = 0
     process: Incarnation | None = None
     node: Node | None = None
+    features: FeatureRange = SUPPORTED
+    """What the version of the program on this host knows."""
     has_power: bool = True
     stopping: bool = False
     disk_suspect: bool = False
@@ -193,7 +196,13 @@ class World:
 
     async def _main(self, node: SimNode, process: Incarnation, random: Random) -> None:
         """What `node.main` does, without signals."""
-        running = node.node = Node(node.settings, disk=ProcessDisk(node.disk, process), clock=node.clock, random=random)
+        running = node.node = Node(
+            node.settings,
+            disk=ProcessDisk(node.disk, process),
+            clock=node.clock,
+            random=random,
+            features=node.features,
+        )
         try:
             await running.start()
             await running.failure()

@@ -25,7 +25,7 @@ from raftkafka.adapters.raft.proposals import Proposals
 from raftkafka.adapters.raft.transfer import CHUNK_BYTES
 from raftkafka.adapters.raft.voter_changes import VoterChanges
 from raftkafka.adapters.raft.voters import Quorum, VoterBook, VoterSet, decode, encode
-from raftkafka.model.errors import CorruptionError, ProtocolError, RaftKafkaError
+from raftkafka.model.errors import CorruptionError, InvariantViolationError, ProtocolError, RaftKafkaError
 from raftkafka.model.ids import NodeId, RaftIndex, Term
 from raftkafka.model.settings.values import ControllerSettings, Listener, Voter
 from raftkafka.ports.consensus import NotLeaderError, RaftVoter, StateMachine, VoterState
@@ -295,7 +295,9 @@ class RaftConsensus:
             parts.transport.receive(voter, message)
         except BaseException as error:
             self._fail(error)
-            raise
+            if not isinstance(error, RaftKafkaError) or isinstance(error, InvariantViolationError):
+                raise
+            return
         parts.kick()
 
     def _peer(self, voter: NodeId, connected: bool) -> None:

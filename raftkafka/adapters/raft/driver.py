@@ -16,6 +16,7 @@ from raftkafka.adapters.raft.core import RaftCore
 from raftkafka.adapters.raft.journal import Journal
 from raftkafka.adapters.raft.prevote import PreVote
 from raftkafka.adapters.raft.transport import RaftTransport
+from raftkafka.model.errors import InvariantViolationError, RaftKafkaError
 
 TIMER_MAX_S: Final = 0.1
 """At the latest, for what the library does now and then: it hears of no snapshot and no silent follower otherwise."""
@@ -99,7 +100,9 @@ class Driver:
             self._aim_timer()
         except BaseException as error:
             self._on_failure(error)
-            raise
+            # What an operator can mend (a newer cluster, a damaged file) is told in one line; our own faults show where they are.
+            if not isinstance(error, RaftKafkaError) or isinstance(error, InvariantViolationError):
+                raise
         finally:
             self._journal.kick()
 
