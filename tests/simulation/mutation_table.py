@@ -21,11 +21,22 @@ class Detection(NamedTuple):
     invariants: tuple[str, ...]
 
 
+class MutationOutOfDateError(Exception):
+    """The code has changed under the bug: it raises instead of doing something wrong."""
+
+
 def detect(name: str, *, seeds_max: int = SEEDS_MAX, first: int = 1, faults_s: float = FAULTS_S) -> Detection:
-    """Run seed after seed with the bug switched on, until a checker finds it."""
+    """Run seed after seed with the bug switched on, until a checker finds it.
+
+    Raises:
+        MutationOutOfDateError: what the checkers would find is that the bug does not fit the code any more.
+    """
     for count, seed in enumerate(range(first, first + seeds_max), start=1):
         with MUTATIONS[name]():
             outcome = simulate(seed, faults_s=faults_s)
+        misfits = [each for each in outcome.violations if "TypeError(" in each or "AttributeError(" in each]
+        if misfits:
+            raise MutationOutOfDateError(f"{name}: {misfits[0]}")
         if outcome.violations:
             return Detection(name, count, tuple(dict.fromkeys(each.split(":")[0] for each in outcome.violations)))
     return Detection(name, None, ())

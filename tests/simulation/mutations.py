@@ -40,7 +40,7 @@ def _replaced(owner: Any, name: str, make: Callable[[Any], Any]) -> Iterator[Non
         setattr(owner, name, original)
 
 
-async def _do_not_wait(self: Any, asked: Any) -> None:
+async def _do_not_wait(self: Any) -> None:
     """In place of a wait for the disk."""
 
 

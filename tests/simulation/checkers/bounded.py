@@ -18,14 +18,14 @@ BUSY_MAX = {
     "tasks": 150,
 }
 IDLE_MAX = {
-    "connections": 20,
+    "connections": 60,
     "held_bytes": 4 << 20,
     "waiting_commits": 0,
     "waiting_fetches": 40,
     "open_files": 160,
     "tasks": 60,
 }
-"""Followers go on waiting at their leaders."""
+"""Followers go on waiting at their leaders, and connections of hosts that lost their power stay until they have been idle for long."""
 
 
 def check(history: History) -> Iterator[str]:
