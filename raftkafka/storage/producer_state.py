@@ -105,7 +105,9 @@ class ProducerState:
         self._disk = disk
         self._directory = directory
         self._offsets = sorted(offsets)
-        self._unsynced: list[File] = []
+        self._unsynced: list[int] = []
+        self._syncing: dict[int, File] = {}
+        """Open only while a sync is under way: between two of them many segments may be rolled."""
 
     def note(self, batches: Sequence[Batch]) -> None:
         """These were appended."""
@@ -134,11 +136,14 @@ class ProducerState:
         self._remove([old for old in self._offsets if old == offset])
         try:
             file = self._disk.open(path, create=True)
-            self._unsynced.append(file)
-            file.append((encode(self.table),))
+            try:
+                file.append((encode(self.table),))
+            finally:
+                file.close()
         except DiskFullError:
             self._remove([offset])
             return
+        self._unsynced.append(offset)
         keep = {offset, *segment_bases}
         self._remove([old for old in self._offsets if old not in keep])
         self._offsets.append(offset)
@@ -156,11 +161,11 @@ class ProducerState:
 
     def _remove(self, offsets: list[int]) -> None:
         for offset in offsets:
-            path = self._path(offset)
-            for file in [file for file in self._unsynced if file.path == path]:
-                file.close()
-                self._unsynced.remove(file)
-            self._disk.remove(path)
+            if offset in self._syncing:
+                self._syncing.pop(offset).close()
+            if offset in self._unsynced:
+                self._unsynced.remove(offset)
+            self._disk.remove(self._path(offset))
         self._offsets = [offset for offset in self._offsets if offset not in offsets]
 
     def _path(self, offset: int) -> str:
@@ -169,17 +174,23 @@ class ProducerState:
     # Durability
 
     def begin_sync(self) -> list[File]:
-        return list(self._unsynced)
+        """The snapshots that no sync has covered, to be synced with the log's files."""
+        self.close()
+        self._syncing = {offset: self._disk.open(self._path(offset)) for offset in self._unsynced}
+        return list(self._syncing.values())
 
     def end_sync(self, files: Sequence[File]) -> None:
-        for file in [file for file in self._unsynced if file in files]:
-            file.close()
-            self._unsynced.remove(file)
+        """`files` were synced; a snapshot written or removed meanwhile is not among them."""
+        for offset, file in list(self._syncing.items()):
+            if file in files:
+                file.close()
+                del self._syncing[offset]
+                self._unsynced.remove(offset)
 
     def close(self) -> None:
-        for file in self._unsynced:
+        for file in self._syncing.values():
             file.close()
-        self._unsynced.clear()
+        self._syncing = {}
 
     # Cutting
 

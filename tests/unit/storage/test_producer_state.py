@@ -308,3 +308,28 @@ async def _play(logs, steps, segment_bytes):
             assert log.corruption is None
         assert log.producers.entries == await from_headers(logs, log)
         assert log.producers.end == log.log_end_offset
+
+
+async def test_snapshots_are_open_only_while_they_are_synced(logs, disk, monkeypatch):
+    opened = []
+    plain = disk.open
+
+    def watched(path, **more):
+        opened.append(plain(path, **more))
+        return opened[-1]
+
+    monkeypatch.setattr(disk, "open", watched)
+    log = await logs.open(disk, segment_bytes=200)
+    for sequence in range(20):
+        append(log, 1, 0, sequence)
+    held = [file for file in opened if file.path.endswith(".snapshot")]
+    assert len(held) > 5
+    assert all(file.closed for file in held)
+    files, end = log.files_to_sync()
+    syncing = [file for file in files if file.path.endswith(".snapshot")]
+    assert sorted(file.path for file in syncing) == sorted(file.path for file in held)
+    await disk.sync(files)
+    log.truncate_to(15)
+    log.mark_flushed(end, files)
+    assert all(file.closed for file in syncing)
+    assert not [file for file in log.files_to_sync()[0] if file.path.endswith(".snapshot")]
