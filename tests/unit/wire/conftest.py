@@ -64,6 +64,7 @@ _NEWTYPES = {
 }
 _RANGES = {
     "broker_id": _INT32,
+    "voter_id": _INT32,
     "producer_epoch": st.integers(-1, 2**15 - 1),
     "acks": st.integers(-1, 1),
     "election_type": st.integers(0, 1),
