@@ -1,7 +1,8 @@
-"""`rk cluster`: who is there, and who leads. Floor 5."""
+"""`rk cluster`: who is there, and who leads or should. Floor 5."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -11,12 +12,14 @@ from raftkafka.cli.options import bootstrap_option, json_option, timeout_option
 from raftkafka.cli.output import as_json, line, table
 
 if TYPE_CHECKING:
+    from raftkafka.client.types import TopicPartition
     from raftkafka.model.api.cluster import DescribeClusterResponse, DescribeQuorumResponse, QuorumReplica
+    from raftkafka.model.api.elections import ElectedPartition
 
 
 @click.group(no_args_is_help=True)
 def cluster() -> None:
-    """See the cluster as a whole, and change who votes in it."""
+    """See the cluster as a whole, call leaders back, and change who votes in it."""
 
 
 @cluster.command()
@@ -129,6 +132,58 @@ def _quorum_row(quorum: DescribeQuorumResponse, each: QuorumReplica) -> tuple[ob
         each.log_end_index if each.log_end_index >= 0 else "unknown",
         max(0, quorum.commit_index - each.log_end_index) if each.log_end_index >= 0 else "unknown",
         "leader" if each.node_id == quorum.leader_id else "connected" if each.connected else "not connected",
+    )
+
+
+@cluster.command("elect-leaders")
+@click.option("--topic", metavar="TOPIC", help="Default: all topics.")
+@click.option("--partition", metavar="N", type=click.IntRange(min=0), help="Of that topic; default: all of them.")
+@click.option("--unclean", is_flag=True, help="Where nobody may lead, let whoever is there: records may be lost.")
+@bootstrap_option
+@timeout_option
+@json_option
+def elect_leaders(
+    topic: str | None, partition: int | None, unclean: bool, bootstrap_server: str, timeout_ms: int, json: bool
+) -> None:
+    """Let the preferred leaders lead again, where they are in sync."""
+    from raftkafka.cli.session import run
+
+    if partition is not None and topic is None:
+        raise click.UsageError("--partition is of a topic: name it with --topic")
+    if unclean and topic is None:
+        raise click.UsageError("--unclean may lose records: name the topic with --topic")
+
+    async def elect() -> Mapping[TopicPartition, ElectedPartition]:
+        from raftkafka.client.types import TopicPartition
+        from raftkafka.model.api.elections import ElectionType
+
+        kind = ElectionType.UNCLEAN if unclean else ElectionType.PREFERRED
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
+            wanted = None
+            if topic is not None and partition is not None:
+                wanted = [TopicPartition(topic, partition)]
+            elif topic is not None:
+                (described,) = await admin.describe_topics([topic])
+                wanted = [TopicPartition(topic, each.partition) for each in described.partitions]
+            return await admin.elect_leaders(kind, wanted)
+
+    outcomes = run(elect())
+    if json:
+        as_json(
+            {
+                "partitions": [
+                    {"topic": key.topic, "partition": key.partition, "outcome": each.error_code.name}
+                    for key, each in outcomes.items()
+                ]
+            }
+        )
+        return
+    table(
+        ("TOPIC", "PARTITION", "OUTCOME"),
+        [
+            (key.topic, key.partition, "elected" if each.error_code == 0 else each.error_code.name)
+            for key, each in outcomes.items()
+        ],
     )
 
 

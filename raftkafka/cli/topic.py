@@ -1,4 +1,4 @@
-"""`rk topic`: create, list, describe, delete, delete-records. Floor 5."""
+"""`rk topic`: create, list, describe, alter, delete, delete-records. Floor 5."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group(no_args_is_help=True)
 def topic() -> None:
-    """Create, list, describe and delete topics."""
+    """Create, list, describe, alter and delete topics."""
 
 
 @topic.command("create")
@@ -125,6 +125,32 @@ def describe(topics: Sequence[str], bootstrap_server: str, timeout_ms: int, json
         for partition in each.partitions
     ]
     table(("TOPIC", "PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR"), rows)
+
+
+@topic.command("alter")
+@click.argument("name", metavar="TOPIC")
+@click.option("--partitions", metavar="N", type=click.IntRange(min=1), required=True, help="In all; more than now.")
+@bootstrap_option
+@timeout_option
+@json_option
+def alter(name: str, partitions: int, bootstrap_server: str, timeout_ms: int, json: bool) -> None:
+    """Give a topic more partitions.
+
+    Records stay where they are; keys go to other partitions from then on.
+    """
+    from raftkafka.cli.session import run
+
+    async def grow() -> None:
+        from raftkafka.model.api.partitions import NewPartitions
+
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
+            await admin.create_partitions([NewPartitions(name=name, count=partitions)])
+
+    run(grow())
+    if json:
+        as_json({"topic": name, "partitions": partitions})
+    else:
+        line(f"Topic {name} has {partitions} partitions now.")
 
 
 @topic.command("delete")

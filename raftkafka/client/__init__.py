@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         RecordMetadata,
         TopicPartition,
     )
+    from raftkafka.model.api.elections import ElectionType
+    from raftkafka.model.api.partitions import NewPartitions
     from raftkafka.model.api.topics import NewTopic
     from raftkafka.model.errors import ApiError
 
@@ -30,6 +32,8 @@ _HOMES = {
     "BufferFullError": "raftkafka.client.types",
     "Consumer": "raftkafka.client.consumer",
     "ConsumerRecord": "raftkafka.client.types",
+    "ElectionType": "raftkafka.model.api.elections",
+    "NewPartitions": "raftkafka.model.api.partitions",
     "NewTopic": "raftkafka.model.api.topics",
     "OffsetAndTimestamp": "raftkafka.client.types",
     "Producer": "raftkafka.client.producer",
@@ -44,6 +48,8 @@ __all__ = [
     "BufferFullError",
     "Consumer",
     "ConsumerRecord",
+    "ElectionType",
+    "NewPartitions",
     "NewTopic",
     "OffsetAndTimestamp",
     "Producer",

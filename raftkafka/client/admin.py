@@ -13,6 +13,7 @@ from random import Random
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from raftkafka.client import assignments
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.connection import Connection
 from raftkafka.client.offsets import delete_records, list_offsets
@@ -28,14 +29,21 @@ from raftkafka.model.api.cluster import (
     MetadataResponse,
     TopicMetadata,
 )
+from raftkafka.model.api.elections import ElectedPartition, ElectionType, ElectLeadersResponse
 from raftkafka.model.api.features import FeatureUpdate, UpdateFeatures, UpdateFeaturesResponse
 from raftkafka.model.api.offsets import ListOffsetsPartitionResponse
+from raftkafka.model.api.partitions import CreatePartitions, CreatePartitionsResponse, NewPartitions
 from raftkafka.model.api.quorum import (
     NO_DIRECTORY,
     AddRaftVoter,
     AddRaftVoterResponse,
     RemoveRaftVoter,
     RemoveRaftVoterResponse,
+)
+from raftkafka.model.api.reassignments import (
+    AlterPartitionReassignmentsResponse,
+    ListPartitionReassignmentsResponse,
+    OngoingReassignment,
 )
 from raftkafka.model.api.topics import (
     CreatedTopic,
@@ -104,9 +112,7 @@ class Admin:
         Raises:
             ApiError: of the first topic that was refused; the others may have been created.
         """
-        request = CreateTopics(
-            topics=tuple(topics), timeout_ms=int(self._timeout_s * 1000), validate_only=validate_only
-        )
+        request = CreateTopics(topics=tuple(topics), timeout_ms=self._timeout_ms, validate_only=validate_only)
         response = await self._change(request, CreateTopicsResponse, _first_error)
         for topic in response.topics:
             if topic.error_code is not ErrorCode.NONE:
@@ -136,14 +142,61 @@ class Admin:
         Raises:
             ApiError: of the first topic that was refused; the others may have been deleted.
         """
-        request = DeleteTopics(
-            topics=tuple(TopicToDelete(name=name) for name in names), timeout_ms=int(self._timeout_s * 1000)
-        )
+        request = DeleteTopics(topics=tuple(TopicToDelete(name=name) for name in names), timeout_ms=self._timeout_ms)
         response = await self._change(request, DeleteTopicsResponse, _first_error)
         for topic in response.topics:
             if topic.error_code is not ErrorCode.NONE:
                 raise ApiError(topic.error_code, topic.error_message or f"topic {topic.name!r}")
         return list(response.topics)
+
+    async def create_partitions(self, topics: Iterable[NewPartitions], *, validate_only: bool = False) -> None:
+        """Give topics more partitions (KIP-195). Records stay where they are: keys hash to other partitions from then on.
+
+        Raises:
+            ApiError: INVALID_PARTITIONS (no growth), INVALID_REPLICA_ASSIGNMENT, UNKNOWN_TOPIC_OR_PARTITION, ... of the first
+                topic that was refused; the others may have grown.
+        """
+        request = CreatePartitions(topics=tuple(topics), timeout_ms=self._timeout_ms, validate_only=validate_only)
+        response = await self._change(request, CreatePartitionsResponse, _first_error)
+        for topic in response.topics:
+            if topic.error_code is not ErrorCode.NONE:
+                raise ApiError(topic.error_code, topic.error_message or f"topic {topic.name!r}")
+
+    async def alter_partition_reassignments(
+        self,
+        targets: Mapping[TopicPartition, Sequence[int] | None],
+        *,
+        allow_replication_factor_change: bool = True,
+    ) -> None:
+        """Begin to move partitions to these replicas (node ids, the preferred leader first), in place of any move that is under
+        way (KIP-455); None cancels one. Returns when it is decided; `list_partition_reassignments` tells when it is done.
+
+        Raises:
+            ApiError: INVALID_REPLICA_ASSIGNMENT, NO_REASSIGNMENT_IN_PROGRESS, UNKNOWN_TOPIC_OR_PARTITION, ... of the first
+                partition that was refused; the others are on their way.
+        """
+        request = assignments.alter_request(
+            targets,
+            timeout_ms=self._timeout_ms,
+            allow_replication_factor_change=allow_replication_factor_change,
+        )
+        assignments.check_altered(
+            await self._change(request, AlterPartitionReassignmentsResponse, lambda answer: answer.error_code)
+        )
+
+    async def elect_leaders(
+        self,
+        election_type: ElectionType = ElectionType.PREFERRED,
+        partitions: Iterable[TopicPartition] | None = None,
+    ) -> dict[TopicPartition, ElectedPartition]:
+        """Elect leaders (KIP-183, KIP-460); None asks for all partitions, and leaves those without need out of the outcome.
+
+        PREFERRED lets the first replica lead again where it is in sync. UNCLEAN lets whoever is there lead a partition that has no
+        leader, whatever records it lacks. An outcome's `error_code` may be ELECTION_NOT_NEEDED, PREFERRED_LEADER_NOT_AVAILABLE,
+        ELIGIBLE_LEADERS_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION. Raises ApiError where nothing was decided.
+        """
+        request = assignments.elect_request(election_type, partitions, timeout_ms=self._timeout_ms)
+        return assignments.elected(await self._change(request, ElectLeadersResponse, lambda answer: answer.error_code))
 
     async def delete_records(self, targets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Delete what lies below the given offsets (-1: the high watermark); the lowest log start among the live replicas.
@@ -191,7 +244,7 @@ class Admin:
             port=port,
             voter_directory_id=directory_id,
             cluster_id=cluster_id,
-            timeout_ms=int(self._timeout_s * 1000),
+            timeout_ms=self._timeout_ms,
         )
         response = await self._change(request, AddRaftVoterResponse, lambda answer: answer.error_code)
         _raise(response.error_code, response.error_message)
@@ -204,7 +257,7 @@ class Admin:
             voter_id=NodeId(node_id),
             voter_directory_id=directory_id,
             cluster_id=cluster_id,
-            timeout_ms=int(self._timeout_s * 1000),
+            timeout_ms=self._timeout_ms,
         )
         response = await self._change(request, RemoveRaftVoterResponse, lambda answer: answer.error_code)
         _raise(response.error_code, response.error_message)
@@ -217,11 +270,20 @@ class Admin:
         request = UpdateFeatures(
             updates=tuple([FeatureUpdate(feature=name, max_version_level=level) for name, level in updates.items()]),
             validate_only=validate_only,
-            timeout_ms=int(self._timeout_s * 1000),
+            timeout_ms=self._timeout_ms,
         )
         response = await self._change(request, UpdateFeaturesResponse, lambda answer: answer.error_code)
         _raise(response.error_code, response.error_message)
         return response.level
+
+    async def list_partition_reassignments(
+        self, partitions: Iterable[TopicPartition] | None = None
+    ) -> dict[TopicPartition, OngoingReassignment]:
+        """The reassignments that are under way, among these partitions or among all: what is not there is done, or never was."""
+        request = assignments.list_request(partitions, timeout_ms=self._timeout_ms)
+        return assignments.listed(
+            await self._read(request, ListPartitionReassignmentsResponse, lambda answer: answer.error_code)
+        )
 
     async def list_offsets(
         self, targets: Mapping[TopicPartition, int]
@@ -231,6 +293,10 @@ class Admin:
         return await list_offsets(self._router, stamps, timeout_s=self._timeout_s)
 
     # Asking
+
+    @property
+    def _timeout_ms(self) -> int:
+        return int(self._timeout_s * 1000)
 
     async def _read(
         self,
@@ -286,6 +352,6 @@ def _raise(code: ErrorCode, message: str | None) -> None:
         raise ApiError(code, message or "")
 
 
-def _first_error(response: CreateTopicsResponse | DeleteTopicsResponse) -> ErrorCode:
+def _first_error(response: CreateTopicsResponse | DeleteTopicsResponse | CreatePartitionsResponse) -> ErrorCode:
     """A node that cannot reach the controller says so of every topic alike."""
     return response.topics[0].error_code if response.topics else ErrorCode.NONE

@@ -221,3 +221,31 @@ def test_the_demonstration_loses_nothing(tmp_path: Path) -> None:
     assert "All 20000 input lines together equal all lines read back: yes" in done.stdout
     assert "SIGKILL to node" in done.stdout
     assert list((tmp_path / "demo").iterdir()) == []
+
+
+def test_a_topic_grows_and_partitions_are_moved(rk: Rk, topic: str, tmp_path: Path) -> None:
+    """On one node nothing can move; what is refused and what is done at once can be seen all the same."""
+    rk("topic", "create", topic)
+    assert rk("topic", "alter", topic, "--partitions", "3").stdout == f"Topic {topic} has 3 partitions now.\n"
+    assert documents(rk("topic", "alter", topic, "--partitions", "4", "--json")) == [{"topic": topic, "partitions": 4}]
+    [described] = documents(rk("topic", "describe", topic, "--json"))[0]["topics"]
+    assert len(described["partitions"]) == 4
+    assert rk("topic", "alter", topic, "--partitions", "4", fails=True).stderr.startswith("rk: INVALID_PARTITIONS")
+
+    moves = tmp_path / "moves.json"
+    partition = {"topic": topic, "partition": 0}
+    moves.write_text(json.dumps({"version": 1, "partitions": [{**partition, "replicas": [1]}]}))
+    assert rk("reassign", "execute", str(moves)).stdout == f"Moving {topic}-0 to 1.\n"
+    assert documents(rk("reassign", "execute", str(moves), "--json")) == [{"reassigning": [partition]}]
+    assert rk("reassign", "list").stdout.split() == ["TOPIC", "PARTITION", "REPLICAS", "ADDING", "REMOVING"]
+    assert documents(rk("reassign", "list", "--json")) == [{"reassignments": []}]
+    assert rk("reassign", "cancel", str(moves)).stdout == "None of these partitions is moving.\n"
+    moves.write_text(json.dumps({"version": 1, "partitions": [{**partition, "replicas": [9]}]}))
+    refused = rk("reassign", "execute", str(moves), fails=True)
+    assert refused.stderr.startswith("rk: INVALID_REPLICA_ASSIGNMENT")
+
+    head, row = rk("cluster", "elect-leaders", "--topic", topic, "--partition", "0").stdout.splitlines()
+    assert head.split() == ["TOPIC", "PARTITION", "OUTCOME"]
+    assert row.split() == [topic, "0", "ELECTION_NOT_NEEDED"]
+    [outcome] = documents(rk("cluster", "elect-leaders", "--json"))
+    assert topic not in {each["topic"] for each in outcome["partitions"]}

@@ -100,6 +100,8 @@ class Seen(NamedTuple):
     log_start: int
     high_watermark: int
     log_end: int
+    opening: int = 0
+    """Which log of this partition it is in this life: a replica that is taken away and given back begins anew."""
 
 
 class Counted(NamedTuple):

@@ -145,7 +145,11 @@ def look(world: World) -> None:
             key = (partition.topic_partition.topic_id, partition.topic_partition.partition)
             if node.last_seen.get(key) != state:
                 node.last_seen[key] = state
-                world.history.seen.append(Seen(world.loop.now, node.host, node.life, key, *state))
+                known, opening = node.openings.get(key, (log, 0))
+                if known is not log:
+                    opening += 1
+                node.openings[key] = log, opening
+                world.history.seen.append(Seen(world.loop.now, node.host, node.life, key, *state, opening))
                 _note_member(world, node, key, log.log_end_offset)
 
 

@@ -18,7 +18,8 @@ from raftkafka.model.settings.values import (
 from tests.simulation import observers
 from tests.simulation.checkers.catalogue import violations
 from tests.simulation.faults import UNSYNCED_WRITES_VANISH, Faults
-from tests.simulation.workload import PARTITIONS, TOPIC, Workload
+from tests.simulation.moves import Moves
+from tests.simulation.workload import CHURNED, PARTITIONS, TOPIC, Workload
 from tests.simulation.world import World
 
 FAULTS_S = 30.0
@@ -66,6 +67,7 @@ def make_world(seed: int, *, readable: bool = False) -> World:
             broker_session_timeout_ms=session_ms,
             broker_heartbeat_interval_ms=session_ms // 4,
             snapshot_min_entries=random.choice([20, 200, 20_000]),
+            leader_imbalance_check_interval_s=random.choice([1, 5, 300]),
         ),
         observers=random.choice([0, 0, 1]),
         replica_selector=random.choice([ReplicaSelector.LEADER, ReplicaSelector.RACK_AWARE]),
@@ -99,6 +101,15 @@ async def scenario(
         await world.as_client(workload.create_compacted_topic())
     churn, replacing = random.random() < 0.5, random.random() < 0.6
     workload.start(churn=churn, replace_voters=replacing and len(world.nodes) > 3)
+    moves = Moves(
+        world,
+        Random(random.getrandbits(64)),
+        topic=TOPIC,
+        partitions=PARTITIONS,
+        growing=CHURNED if churn else [],
+    )
+    if random.random() < 0.6:
+        moves.start()
     await asyncio.sleep(1)
     world.tell(f"faults from here on: {', '.join(storm.names)}, every {storm.mean_pause_s:g} s")
     striking = world.loop.create_task(storm.run())
@@ -106,6 +117,7 @@ async def scenario(
     await asyncio.sleep(faults_s)
     striking.cancel()
     storm.heal()
+    await moves.stop()
     await _heal(world, workload)
     supervising.cancel()
     if history.stranded:
@@ -136,6 +148,9 @@ async def _heal(world: World, workload: Workload) -> None:
     await world.as_client(workload.stop())
     if not await world.until(lambda: not _unsettled(world), timeout_s=10):
         history.not_healed = f"replicas do not come to rest: {_unsettled(world)}"
+        return
+    if not await world.until(lambda: not _left_over(world), timeout_s=10):
+        history.not_healed = f"logs are left where no replica is any more: {_left_over(world)}"
         return
     ends = {
         int(partition.topic_partition.partition): int(partition.high_watermark)
@@ -175,9 +190,13 @@ def _incomplete(world: World) -> list[str]:
             return [f"{node.host} is down"]
         image = node.node.image
         for key, state in image.partitions():
-            if state.leader < 0 or len(state.isr) < len(state.replicas):
+            moving = state.adding or state.removing
+            if state.leader < 0 or len(state.isr) < len(state.replicas) or moving:
                 name = image.topics[key.topic_id].name
-                found.append(f"{name}-{key.partition} on {node.host}: leader {state.leader}, ISR {state.isr}")
+                found.append(
+                    f"{name}-{key.partition} on {node.host}: leader {state.leader}, ISR {state.isr} of {state.replicas}, "
+                    f"adding {state.adding}, removing {state.removing}"
+                )
     return found
 
 
@@ -195,6 +214,31 @@ def _unsettled(world: World) -> list[str]:
             end = ends.get(partition.topic_partition)
             if end is None or state != (end, end):
                 found.append(f"{partition} on {node.host}: end and HW {state}, leader's end {end}, {partition.offline}")
+    return found
+
+
+def _left_over(world: World) -> list[str]:
+    """Logs, in use or lying about, of partitions that the image gives to other nodes or to nobody."""
+    found = []
+    for node in world.nodes.values():
+        if node.node is None:
+            continue
+        image = node.node.image
+        given = {
+            f"{image.topics[key.topic_id].name}-{key.partition}"
+            for key, state in image.partitions()
+            if node.node_id in state.replicas
+        }
+        found += [f"{partition} on {node.host}" for partition in node.partitions() if str(partition) not in given]
+        directories = (
+            path.split("/")[2] for path, _ in node.disk.files() if path.startswith("/data/") and path.count("/") > 2
+        )
+        # A damaged log that was set aside is kept for whoever wants to look.
+        found += [
+            f"{name} on the disk of {node.host}"
+            for name in dict.fromkeys(directories)
+            if "-" in name and not name.endswith("-stray") and name not in given
+        ]
     return found
 
 

@@ -24,6 +24,8 @@ STATES_CONFIGS = {
     "min.cleanable.dirty.ratio": "0.1",
     "delete.retention.ms": "5000",
 }
+CHURNED = ["churn0", "churn1", "churn2"]
+"""Topics that come and go."""
 _UNKNOWN = frozenset({ErrorCode.REQUEST_TIMED_OUT, ErrorCode.NETWORK_EXCEPTION})
 """What a producer says when it does not know."""
 
@@ -312,7 +314,7 @@ class Workload:
         admin = Admin(self.world.bootstrap, random=self._random(), default_api_timeout_ms=3_000)
         await admin.start()
         while self.producing:
-            name = f"churn{random.randrange(3)}"
+            name = random.choice(CHURNED)
             self.world.history.deleted.add(name)
             try:
                 if random.random() < 0.6:

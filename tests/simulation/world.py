@@ -33,6 +33,7 @@ from raftkafka.model.settings.values import (
     Voter,
 )
 from raftkafka.node.lifecycle import Node
+from raftkafka.storage.log import Log
 from tests.simulation import observers
 from tests.simulation.disk import ProcessDisk, SimDisk
 from tests.simulation.history import History, NodePartition
@@ -76,6 +77,8 @@ class SimNode:
     disk_suspect: bool = False
     """A fault was injected into the disk: the process may stop of its own."""
     last_seen: dict[Any, Any] = field(default_factory=dict)
+    openings: dict[Any, tuple[Log, int]] = field(default_factory=dict)
+    """The log of each partition that was seen last, and how many others of it came before in this life."""
 
     @property
     def is_up(self) -> bool:
@@ -188,6 +191,7 @@ class World:
             self.network.power_on(node.host)
         node.life += 1
         node.last_seen.clear()
+        node.openings.clear()
         node.stopping = False
         node.process = process = Incarnation(node.host)
         node.node = None

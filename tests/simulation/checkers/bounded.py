@@ -14,7 +14,7 @@ BUSY_MAX = {
     "held_bytes": 64 << 20,
     "waiting_commits": 500,
     "waiting_fetches": 200,
-    "open_files": 160,
+    "open_files": 300,
     "tasks": 150,
 }
 IDLE_MAX = {
@@ -22,7 +22,7 @@ IDLE_MAX = {
     "held_bytes": 4 << 20,
     "waiting_commits": 0,
     "waiting_fetches": 40,
-    "open_files": 160,
+    "open_files": 300,
     "tasks": 60,
 }
 """Followers go on waiting at their leaders, and connections of hosts that lost their power stay until they have been idle for long."""

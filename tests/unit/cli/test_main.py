@@ -13,7 +13,7 @@ import pytest
 from raftkafka import __version__
 from raftkafka.cli.main import main
 
-COMMANDS = ["up", "broker", "topic", "produce", "consume", "cluster", "demo"]
+COMMANDS = ["up", "broker", "topic", "produce", "consume", "reassign", "cluster", "demo"]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,6 +37,11 @@ def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         (["topic", "crate", "x"], "crate"),
         (["topic", "create", "x", "--partitions", "0"], "--partitions"),
         (["topic", "create", "x", "--config", "retention.ms"], "is not KEY=VALUE"),
+        (["topic", "alter", "x"], "--partitions"),
+        (["topic", "alter", "x", "--partitions", "0"], "--partitions"),
+        (["reassign", "execute", "/nowhere/moves.json"], "/nowhere/moves.json"),
+        (["cluster", "elect-leaders", "--partition", "0"], "--topic"),
+        (["cluster", "elect-leaders", "--unclean"], "--topic"),
         (["consume", "t", "--offset", "1"], "name it"),
         (["consume", "t", "--offset", "1", "--partition", "0", "--from-beginning"], "choose one"),
         (["consume", "t", "--format", "xml"], "xml"),
@@ -57,7 +62,7 @@ def test_wrong_usage_is_one_line_and_code_2(
     assert words in captured.err
 
 
-@pytest.mark.parametrize("group", [["topic"], ["cluster"], []])
+@pytest.mark.parametrize("group", [["topic"], ["cluster"], ["reassign"], []])
 def test_a_group_alone_shows_its_help(group: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(group) == 2
     assert "Commands:" in capsys.readouterr().err
@@ -70,6 +75,10 @@ def test_a_group_alone_shows_its_help(group: list[str], capsys: pytest.CaptureFi
         ["topic", "describe", "t", "--json"],
         ["topic", "create", "t"],
         ["topic", "delete", "t"],
+        ["topic", "alter", "t", "--partitions", "2"],
+        ["reassign", "list"],
+        ["cluster", "elect-leaders"],
+        ["cluster", "elect-leaders", "--topic", "t", "--unclean"],
         ["cluster", "status"],
         ["consume", "t"],
     ],

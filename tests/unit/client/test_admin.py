@@ -4,9 +4,22 @@ from random import Random
 
 import pytest
 
-from raftkafka.client import Admin, ApiError, NewTopic, TopicPartition
-from raftkafka.model.api.cluster import DescribeQuorum, DescribeQuorumResponse
+from raftkafka.client import Admin, ApiError, ElectionType, NewPartitions, NewTopic, TopicPartition
+from raftkafka.model.api.cluster import DescribeQuorum, DescribeQuorumResponse, Metadata
 from raftkafka.model.api.delete_records import DeleteRecords, DeleteRecordsPartitionResponse, DeleteRecordsResponse
+from raftkafka.model.api.elections import ElectedPartition, ElectedTopic, ElectLeaders, ElectLeadersResponse
+from raftkafka.model.api.partitions import CreatePartitions, CreatePartitionsResponse, GrownTopic
+from raftkafka.model.api.reassignments import (
+    AlterPartitionReassignments,
+    AlterPartitionReassignmentsResponse,
+    ListedTopic,
+    ListPartitionReassignments,
+    ListPartitionReassignmentsResponse,
+    OngoingReassignment,
+    OngoingTopic,
+    ReassignedPartition,
+    ReassignedTopic,
+)
 from raftkafka.model.api.topics import (
     CreatedTopic,
     CreateTopics,
@@ -150,3 +163,74 @@ async def test_records_are_deleted_by_the_leaders_once_they_lead(cluster):
         with pytest.raises(ApiError, match="OFFSET_OUT_OF_RANGE"):
             await admin.delete_records({TopicPartition("t", 0): 9})
     assert {node for node, request in cluster.requests if isinstance(request, DeleteRecords)} == {1, 2}
+
+
+# Partitions
+
+
+async def test_reassignments_are_asked_for_listed_and_refused_in_the_brokers_words(cluster):
+    ongoing = OngoingReassignment(partition=1, replicas=(3, 1), adding_replicas=(3,), removing_replicas=(1,))
+    refused = ReassignedPartition(partition=0, error_code=ErrorCode.NO_REASSIGNMENT_IN_PROGRESS, error_message="None.")
+    asked = []
+
+    def script(node, request):
+        asked.append(request)
+        if isinstance(request, AlterPartitionReassignments):
+            outcomes = (refused,) if request.topics[0].partitions[0].replicas is None else ()
+            return AlterPartitionReassignmentsResponse(topics=(ReassignedTopic(name="a", partitions=outcomes),))
+        if isinstance(request, ListPartitionReassignments):
+            return ListPartitionReassignmentsResponse(topics=(OngoingTopic(name="a", partitions=(ongoing,)),))
+        return NotImplemented
+
+    cluster.script = script
+    async with admin_of(cluster, default_api_timeout_ms=4_000) as admin:
+        await admin.alter_partition_reassignments(
+            {TopicPartition("a", 1): [3, 2], TopicPartition("b", 0): [1], TopicPartition("a", 2): [1]},
+            allow_replication_factor_change=False,
+        )
+        assert await admin.list_partition_reassignments() == {TopicPartition("a", 1): ongoing}
+        await admin.list_partition_reassignments([TopicPartition("a", 1)])
+        with pytest.raises(ApiError, match="a-0: None") as failed:
+            await admin.alter_partition_reassignments({TopicPartition("a", 0): None})
+    assert failed.value.code is ErrorCode.NO_REASSIGNMENT_IN_PROGRESS
+    altered, everything, one = [each for each in asked if not isinstance(each, Metadata)][:3]
+    assert (altered.timeout_ms, altered.allow_replication_factor_change) == (4_000, False)
+    assert [(topic.name, [each.partition for each in topic.partitions]) for topic in altered.topics] == [
+        ("a", [1, 2]),
+        ("b", [0]),
+    ]
+    assert altered.topics[0].partitions[0].replicas == (3, 2)
+    assert everything.topics is None
+    assert one.topics == (ListedTopic(name="a", partitions=(1,)),)
+
+
+async def test_leaders_are_elected_and_each_outcome_told(cluster):
+    outcome = ElectedPartition(partition=0, error_code=ErrorCode.ELECTION_NOT_NEEDED, error_message="It leads.")
+    answers = [
+        ElectLeadersResponse(error_code=ErrorCode.NOT_CONTROLLER),
+        ElectLeadersResponse(topics=(ElectedTopic(name="a", partitions=(outcome,)),)),
+        ElectLeadersResponse(error_code=ErrorCode.REQUEST_TIMED_OUT, error_message="unknown"),
+    ]
+    cluster.script = lambda node, request: answers.pop(0) if isinstance(request, ElectLeaders) else NotImplemented
+    async with admin_of(cluster) as admin:
+        assert await admin.elect_leaders(ElectionType.PREFERRED) == {TopicPartition("a", 0): outcome}
+        with pytest.raises(ApiError) as failed:
+            await admin.elect_leaders(ElectionType.UNCLEAN, [TopicPartition("a", 0)])
+    assert failed.value.code is ErrorCode.REQUEST_TIMED_OUT
+    assert not answers
+
+
+async def test_topics_grow_or_it_is_said_why_not(cluster):
+    answers = [
+        CreatePartitionsResponse(topics=(GrownTopic(name="a", error_code=ErrorCode.NOT_CONTROLLER),)),
+        CreatePartitionsResponse(topics=(GrownTopic(name="a"),)),
+        CreatePartitionsResponse(
+            topics=(GrownTopic(name="a", error_code=ErrorCode.INVALID_PARTITIONS, error_message="no growth"),)
+        ),
+    ]
+    cluster.script = lambda node, request: answers.pop(0) if isinstance(request, CreatePartitions) else NotImplemented
+    async with admin_of(cluster) as admin:
+        await admin.create_partitions([NewPartitions(name="a", count=3)])
+        with pytest.raises(ApiError, match="no growth") as failed:
+            await admin.create_partitions([NewPartitions(name="a", count=1)])
+    assert failed.value.code is ErrorCode.INVALID_PARTITIONS
