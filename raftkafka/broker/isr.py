@@ -127,7 +127,8 @@ class IsrProposer:
         """True when any of them was refused."""
         refused = False
         for (partition, item), result in zip(proposals, answer.partitions, strict=True):
-            if result.error_code is ErrorCode.NONE or not _still_open(partition, item):
+            done = (ErrorCode.NONE, ErrorCode.NEW_LEADER_ELECTED)
+            if result.error_code in done or not _still_open(partition, item):
                 continue
             _log.info("%s: the controller refused the ISR with %s", partition, result.error_code.name)
             # Where the image has moved on in between, it reaches this node through Raft and ends the proposal.

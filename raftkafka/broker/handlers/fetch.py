@@ -272,6 +272,10 @@ class _Read:
             return _response(partition, wanted, b""), max_bytes
         # More is there than fits: to wait longer would not make this answer any larger.
         self._full = self._full or read.next_offset < end
+        if not len(read.records) and read.next_offset < end:
+            # The next batch is larger than what this place in the answer may have: the row stays on the list, and comes
+            # first in the next answer, where it gets one batch of any size.
+            return None, 0
         return _response(partition, wanted, read.records), len(read.records)
 
     def _is_held_up(self, partition: Partition) -> bool:

@@ -322,3 +322,16 @@ def test_all_sessions_together_hold_so_many_partitions(monkeypatch):
     with pytest.raises(ApiError, match="FETCH_SESSION_ID_NOT_FOUND"):
         table.open(whole(6, session_id=first.session_id, epoch=1), 0.0)
     assert (len(table), table.partitions) == (0, 0)
+
+
+async def test_a_batch_too_large_for_its_place_comes_with_the_next_answer(world, topics, follower):
+    """It fits nowhere but at the first place; nothing else happens to its partition that would put it on the list again."""
+    small, large, _ = topics
+    follower.ask(*(follower.row(each, 0, max_bytes=500) for each in topics))
+    world.send(small, acks=1)
+    world.send(large, acks=1, records=world.batch(bytes(1_000)))
+    first = {each.topic_id[:1]: len(each.records) for each in follower.ask().partitions}
+    assert first[b"a"] > 0
+    assert not first.get(b"b")
+    (news,) = follower.ask(follower.row(small, 1, last_fetched_epoch=0, max_bytes=500)).partitions
+    assert (news.topic_id[:1], len(news.records) > 1_000) == (b"b", True)
