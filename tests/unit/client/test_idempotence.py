@@ -212,7 +212,7 @@ async def test_nothing_is_sent_without_an_id_and_the_failure_says_so(cluster):
     cluster.add_topic("t", 1)
     none = InitProducerIdResponse(error_code=ErrorCode.COORDINATOR_LOAD_IN_PROGRESS, error_message="nobody leads")
     cluster.script = lambda _, request: none if isinstance(request, InitProducerId) else NotImplemented
-    async with producer_of(cluster, delivery_timeout_ms=60) as producer:
+    async with producer_of(cluster, delivery_timeout_ms=1_000) as producer:
         with pytest.raises(ApiError, match=r"not sent.*nobody leads"):
             await producer.send_and_wait("t", b"x", partition=0)
         cluster.script = lambda *_: NotImplemented
