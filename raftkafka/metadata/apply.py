@@ -287,7 +287,7 @@ def _why_not_isr(draft: Draft, partition: Partition, command: ChangePartition) -
     nodes = {member.node_id for member in members}
     if not members or len(nodes) != len(members) or not nodes <= set(partition.replicas):
         return ErrorCode.INVALID_REQUEST
-    if partition.leader == NO_NODE and command.leader is None:
+    if partition.leader == NO_NODE and command.leader in (None, NO_NODE):
         # Only a leader knows who is in sync.
         return ErrorCode.INELIGIBLE_REPLICA
     for member in members:

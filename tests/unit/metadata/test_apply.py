@@ -394,7 +394,8 @@ def test_nobody_but_a_leader_extends_an_isr(cluster):
     cluster.fence(2)
     cluster.unfence(2)
     cluster.fence(1)
-    cluster.change("a", isr=cluster.isr(2), expect=ErrorCode.INELIGIBLE_REPLICA)
+    for leader in (None, NO_NODE):
+        cluster.change("a", isr=cluster.isr(2), leader=leader, expect=ErrorCode.INELIGIBLE_REPLICA)
 
 
 # The whole
