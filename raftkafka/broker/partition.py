@@ -212,10 +212,13 @@ class Partition:
         """Whether this replica, which does not lead, may serve a consumer (KIP-392).
 
         Raises:
-            ApiError: KAFKA_STORAGE_ERROR, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH.
+            ApiError: KAFKA_STORAGE_ERROR, NOT_LEADER_OR_FOLLOWER, FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH.
         """
         if self.offline is not None:
             raise ApiError(ErrorCode.KAFKA_STORAGE_ERROR, str(self.offline))
+        if self.state is None:
+            # No replica any more, or not yet: nobody keeps this log in step.
+            raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         if current_leader_epoch not in (NO_EPOCH, self.leader_epoch):
             stale = current_leader_epoch < self.leader_epoch
             raise ApiError(ErrorCode.FENCED_LEADER_EPOCH if stale else ErrorCode.UNKNOWN_LEADER_EPOCH)

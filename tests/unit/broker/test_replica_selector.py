@@ -81,6 +81,12 @@ async def test_a_consumer_that_waits_at_a_follower_is_woken_by_its_watermark(wor
     assert len(only(await waiting).records) == len(world.batch())
 
 
+async def test_who_is_no_replica_any_more_serves_nobody(world, orders):
+    world.send(orders, acks=1)
+    orders.leave()
+    assert only(world.ask(orders, 0, rack_id="rack1")).error_code is ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
 async def test_a_follower_does_not_serve_damaged_bytes(world, orders):
     world.set_leader(orders.topic_partition, 2)
     orders.take_offline(OSError("gone"))
