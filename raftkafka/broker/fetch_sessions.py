@@ -180,6 +180,8 @@ class FetchSessions:
 
     def _begin(self, request: Fetch, now: float) -> FetchSession:
         count = len(request.partitions)
+        if request.session_epoch == INITIAL_EPOCH and request.replica_id != NO_NODE:
+            self._make_followers_room(count)
         kept = (
             request.session_epoch == INITIAL_EPOCH
             and self.partitions + count <= PARTITIONS_MAX
@@ -224,6 +226,14 @@ class FetchSessions:
         self.evictions += 1
         self._close(victim)
         return True
+
+    def _make_followers_room(self, count: int) -> None:
+        """Consumers that ask for many partitions, whether there are such or not, must not cost replication its sessions."""
+        for session in [each for each in self._sessions.values() if not each.is_follower]:
+            if not PARTITIONS_MAX - self.partitions < count <= PARTITIONS_MAX:
+                return
+            self.evictions += 1
+            self._close(session)
 
     def _close_own(self, request: Fetch) -> None:
         session = self._sessions.get(request.session_id)

@@ -335,3 +335,15 @@ async def test_a_batch_too_large_for_its_place_comes_with_the_next_answer(world,
     assert not first.get(b"b")
     (news,) = follower.ask(follower.row(small, 1, last_fetched_epoch=0, max_bytes=500)).partitions
     assert (news.topic_id[:1], len(news.records) > 1_000) == (b"b", True)
+
+
+def test_consumers_cannot_use_up_the_partitions_that_followers_need(monkeypatch):
+    monkeypatch.setattr(fetch_sessions, "PARTITIONS_MAX", 5)
+    table = sessions(10)
+    first, second = table.open(whole(2), 0.0), table.open(whole(3), 1.0)
+    assert table.open(whole(2, replica=2), 2.0).session_id > 0
+    with pytest.raises(ApiError, match="FETCH_SESSION_ID_NOT_FOUND"):
+        table.open(whole(session_id=first.session_id, epoch=1), 3.0)
+    assert table.open(whole(1, session_id=second.session_id, epoch=1), 3.0) is second
+    assert table.open(whole(9, replica=3), 4.0).session_id == 0
+    assert (len(table), table.partitions, table.evictions) == (2, 5, 1)
