@@ -187,6 +187,7 @@ class _Read:
     __slots__ = (
         "_answers",
         "_cold",
+        "_cold_rows",
         "_delayed",
         "_full",
         "_future",
@@ -205,6 +206,7 @@ class _Read:
         self._replica = session.is_follower
         self._answers: dict[FetchRow, FetchPartitionResponse] = {}
         self._cold: list[tuple[FetchRow, Partition, int]] = []
+        self._cold_rows: set[FetchRow] = set()
         self._full = False
         self._future: asyncio.Future[FetchResponse] | None = None
         self._delayed: DelayedFetch | None = None
@@ -307,6 +309,7 @@ class _Read:
         """Settles in this turn what each row has told, so that news from now on belong to the next answer."""
         session = self._session
         rows = list(session.rows.values()) if self._whole else list(self._answers)
+        self._cold_rows = {row for row, _, _ in self._cold}
         responses = [self._settle(row) for row in rows]
         if session.session_id == NO_SESSION:
             for row in rows:
@@ -333,7 +336,11 @@ class _Read:
                 self._count_throttled(row.partition, len(response.records))
             del due[row]
             due[row] = None
-        elif response.diverging_epoch is None and response.preferred_read_replica == NO_NODE and not self._is_cold(row):
+        elif (
+            response.diverging_epoch is None
+            and response.preferred_read_replica == NO_NODE
+            and row not in self._cold_rows
+        ):
             del due[row]
         row.sent_watermark = response.high_watermark
         row.sent_log_start = response.log_start_offset
@@ -344,9 +351,6 @@ class _Read:
     def _count_throttled(self, partition: Partition, count: int) -> None:
         if self._handler.throttle is not None and self._replica:
             self._handler.throttle.record(partition, count)
-
-    def _is_cold(self, row: FetchRow) -> bool:
-        return any(row is cold for cold, _, _ in self._cold)
 
     async def _read_cold(self, rows: list[FetchRow], responses: list[FetchPartitionResponse]) -> FetchResponse:
         """Bytes that are not in the page cache are read off the loop, so that the others need not wait for the disk."""
