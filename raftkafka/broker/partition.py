@@ -237,7 +237,7 @@ class Partition:
         if needs_isr and not leader.can_commit:
             raise ApiError(
                 ErrorCode.NOT_ENOUGH_REPLICAS,
-                f"{self} has {len(leader.isr)} in-sync replicas of the {self.min_insync_replicas} that it needs",
+                f"{self} has {len(leader.isr)} in-sync replicas of the {leader.least_isr} that it needs",
             )
         try:
             appended = self.log.append_as_leader(records, leader_epoch=self.leader_epoch, now_ms=now_ms)

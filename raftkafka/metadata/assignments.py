@@ -33,7 +33,7 @@ def why_not_assigned(draft: Draft, replicas: tuple[NodeId, ...]) -> ErrorCode:
 def new_partition(draft: Draft, rules: Rules, index: PartitionIndex, replicas: tuple[NodeId, ...]) -> Partition:
     """All logs are empty: every active replica is in sync, and while those are too few to commit, all others are eligible."""
     active = tuple([each for each in replicas if each in draft.active])
-    few = len(active) < rules.min_insync_replicas
+    few = len(active) < rules.least(replicas)
     leader = active[0] if active else NO_NODE
     return Partition(
         index=index,

@@ -41,6 +41,10 @@ class Rules:
             unclean=defaults.unclean_leader_election if unclean is None else unclean == "true",
         )
 
+    def least(self, replicas: tuple[NodeId, ...]) -> int:
+        """The smallest ISR that may commit: a partition cannot have more in-sync replicas than replicas (KIP-966)."""
+        return min(self.min_insync_replicas, len(replicas))
+
     def clean(self) -> Rules:
         """The same, for an occasion that justifies no unclean election."""
         return replace(self, unclean=False)
@@ -146,7 +150,7 @@ def replica_lost(partition: Partition, node_id: NodeId, rules: Rules, active: Ab
 
 def _eligible(partition: Partition, rules: Rules, isr: tuple[NodeId, ...]) -> tuple[NodeId, ...]:
     """The ELR beside a new ISR: who was in the old one or eligible already, while the new one is too small to commit."""
-    if len(isr) >= rules.min_insync_replicas:
+    if len(isr) >= rules.least(partition.replicas):
         return ()
     return tuple(
         [each for each in partition.replicas if (each in partition.isr or each in partition.elr) and each not in isr]
@@ -171,7 +175,7 @@ def _settled(
         return _made(partition, isr=isr, elr=elr, leader=leader)
     leader = next((each for each in choices if each in elr), NO_NODE)
     if leader != NO_NODE:
-        few = rules.min_insync_replicas > 1
+        few = rules.least(partition.replicas) > 1
         rest = [each for each in partition.replicas if (each in isr or each in elr) and each != leader]
         return _made(partition, isr=(leader,), elr=tuple(rest) if few else (), leader=leader)
     if not rules.unclean or not choices:

@@ -118,7 +118,12 @@ class LeaderState:
     def can_commit(self) -> bool:
         """False while the committed ISR is too small, by the reckoning of this node or of the controller: acks=all is
         refused, and the high watermark stands still."""
-        return len(self.isr) >= self._min_insync_replicas and not self.elr
+        return len(self.isr) >= self.least_isr and not self.elr
+
+    @property
+    def least_isr(self) -> int:
+        """The smallest ISR that may commit: a partition cannot have more in-sync replicas than replicas (KIP-966)."""
+        return min(self._min_insync_replicas, len(self.replicas))
 
     @property
     def counted_offset(self) -> Offset:

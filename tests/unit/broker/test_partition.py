@@ -82,12 +82,23 @@ async def test_too_small_an_isr_refuses_acks_all_but_not_one(make_world):
 
 
 async def test_the_topics_own_min_insync_replicas_goes_before_the_brokers(world):
-    world.start_brokers(1)
+    world.start_brokers(1, 2)
     world.run()
-    partition = await world.leading("orders", 1, min_insync_replicas="2")
+    partition = await world.leading("orders", 1, 2, min_insync_replicas="2")
+    world.fence(2)
+    await world.until(lambda: partition.leader.isr == (1,))
     with pytest.raises(ApiError) as refused:
         append(world, partition)
     assert refused.value.code is ErrorCode.NOT_ENOUGH_REPLICAS
+
+
+async def test_one_replica_is_enough_for_a_partition_that_has_no_other(world):
+    world.start_brokers(1)
+    world.run()
+    partition = await world.leading("orders", 1, min_insync_replicas="2")
+    append(world, partition)
+    await flushed(world, partition)
+    assert partition.high_watermark == 1
 
 
 async def test_under_group_the_watermark_waits_for_every_disk(world, three):

@@ -16,7 +16,7 @@ def check(image: Image) -> None:
         assert len(set(eligible)) == len(eligible)
         assert set(eligible) <= set(partition.replicas)
         assert all(map(image.is_active, partition.isr))
-        assert not partition.elr or len(partition.isr) < rules.min_insync_replicas
+        assert not partition.elr or len(partition.isr) < rules.least(partition.replicas)
         assert len(set(partition.replicas)) == len(partition.replicas)
         assert {*partition.adding, *partition.removing} <= set(partition.replicas)
         if partition.adding or partition.removing:

@@ -129,6 +129,14 @@ def test_the_watermark_is_frozen_below_min_insync_replicas():
     assert leader.high_watermark == 20
 
 
+def test_no_more_in_sync_replicas_are_asked_for_than_there_are_replicas():
+    leader = lead(isr=(1,), replicas=(1,), min_insync=2)
+    assert local(leader, 10)
+    assert leader.high_watermark == 10
+    leader.set_replicas(nodes(1, 2))
+    assert not leader.can_commit
+
+
 def test_a_proposed_shrink_does_not_free_the_watermark_until_it_is_committed():
     leader = lead(isr=(1, 2), replicas=(1, 2))
     local(leader, 10)
