@@ -31,6 +31,9 @@ from raftkafka.storage.segments import Segments
 
 READ_BYTES: Final = 1 << 20
 WRITE_BYTES: Final = 1 << 20
+TIME_MAX_MS: Final = (1 << 62) - 1
+"""A batch with later records, or as far before 1970, stays as it is: with a delete horizon its times would need more than 64 bits.
+Nobody checks the time of each record that a producer sends."""
 RECORDS_PER_SLICE: Final = 500
 """Looked at between two pauses, a millisecond or two of the loop's time."""
 
@@ -269,6 +272,10 @@ class _Run:
         tombstones = False
         for record in rewrite.raw_records(section, header):
             await self._breathe()
+            if not -TIME_MAX_MS <= header.base_timestamp + record.time_delta <= TIME_MAX_MS:
+                self._unread_below = True
+                self._unread += 1
+                return batch
             key = record.key
             if key is None or self._keys.last(key) > header.base_offset + record.offset_delta:
                 continue
@@ -280,7 +287,7 @@ class _Run:
         if not kept:
             return None
         if tombstones and horizon is None:
-            horizon_ms = self._now_ms + self._log._config.delete_retention_ms
+            horizon_ms = min(self._now_ms + self._log._config.delete_retention_ms, TIME_MAX_MS)
             return rewrite.rebuild(section, header, kept, horizon_ms=horizon_ms)
         return batch if len(kept) == header.records_count else rewrite.rebuild(section, header, kept)
 

@@ -11,9 +11,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raftkafka.model.errors import CorruptionError, DiskFullError, StorageError
+from raftkafka.record import rewrite
 from raftkafka.record.build import encode_records
-from raftkafka.record.header import DELETE_HORIZON, iter_headers, read_header
+from raftkafka.record.header import (
+    CRC_START,
+    DELETE_HORIZON,
+    HEADER,
+    HEADER_BYTES,
+    LENGTH_OVERHEAD,
+    iter_headers,
+    read_header,
+)
 from raftkafka.record.iterate import decode_records
+from raftkafka.record.varint import encode_varint
 from raftkafka.storage import compaction
 
 SMALL = {"segment_bytes": 600, "index_interval_bytes": 100, "cleanup_policy": "compact"}
@@ -490,3 +500,44 @@ async def test_a_tombstone_that_was_not_mapped_stays_as_long_as_its_value(logs, 
         # Room for one key: the first passes do not come as far as the tombstone, which lies in the same segment.
         await clean(log, DAY_MS + times * 2 * HOUR_MS, key_map_bytes=1)
         assert b"k9" not in last_values(await everything(log))
+
+
+def with_times(batch, base_ms, delta_ms):
+    """The batch of one record, its times replaced by what no honest producer sends; the header's largest stays."""
+    header = read_header(batch)
+    section = bytes(batch[HEADER_BYTES:])
+    (record,) = rewrite.raw_records(section, header)
+    body = b"\0" + encode_varint(delta_ms) + section[record.rest : record.stop]
+    changed = bytearray(batch[:HEADER_BYTES]) + encode_varint(len(body)) + body
+    fields = header._replace(batch_length=len(changed) - LENGTH_OVERHEAD, base_timestamp=base_ms)
+    HEADER.pack_into(changed, 0, *fields)
+    changed[17:21] = crc32c(memoryview(changed)[CRC_START:]).to_bytes(4)
+    return changed
+
+
+@pytest.mark.parametrize("base_ms", [(1 << 63) - 1, 1_000, -(1 << 63)])
+@pytest.mark.parametrize("delta_ms", [(1 << 63) - 1, 1, -(1 << 63)])
+@pytest.mark.parametrize("value", [None, b"value"])
+async def test_times_that_cannot_be_are_left_as_they_are(logs, disk, base_ms, delta_ms, value):
+    log = await logs.open(disk, **SMALL)
+    odd = with_times(encode_records([(b"k1", value, 0, ())]), base_ms, delta_ms)
+    log.append_as_leader(memoryview(odd), leader_epoch=0, now_ms=DAY_MS)
+    for _ in range(12):
+        put(log, (3, bytes(60)))
+    await logs.flush(log, disk)
+    for days in (1, 9):
+        await clean(log, days * DAY_MS)
+    found = await everything(log)
+    plausible = abs(base_ms + delta_ms) < 1 << 62
+    assert ([found[0].timestamp_ms, found[0].value] == [base_ms + delta_ms, value]) if 0 in found else plausible
+
+
+async def test_tombstones_may_stay_for_ever(logs, disk):
+    log = await logs.open(disk, delete_retention_ms=(1 << 63) - 1, **SMALL)
+    put(log, (1, None))
+    for _ in range(12):
+        put(log, (3, bytes(60)))
+    await logs.flush(log, disk)
+    for days in (1, 9_000):
+        await clean(log, days * DAY_MS)
+    assert (await everything(log))[0].value is None
