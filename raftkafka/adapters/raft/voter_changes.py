@@ -65,7 +65,7 @@ class VoterChanges:
         try:
             async with asyncio.timeout(REACH_TIMEOUT_S):
                 transport, _ = await loop.create_connection(asyncio.Protocol, voter.host, voter.port)
-        except (OSError, TimeoutError, UnicodeError, OverflowError) as error:
+        except (OSError, TimeoutError, ValueError, OverflowError) as error:
             raise ApiError(
                 ErrorCode.INVALID_REQUEST,
                 f"nobody answers at {voter.host}:{voter.port}: a voter needs controller.listener, and this address must reach it",

@@ -10,6 +10,7 @@ import shutil
 import socket
 import struct
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -480,6 +481,8 @@ async def test_only_a_node_that_is_there_and_up_to_date_is_added(tmp_path):
         nobody = RaftVoter(node_id=NodeId(9), host="127.0.0.1", port=free_ports(1)[0])
         with pytest.raises(ApiError, match="nobody answers at"):
             await leader.add_voter(nobody, timeout_s=0.1)
+        with pytest.raises(ApiError, match="nobody answers at"):
+            await leader.add_voter(replace(nobody, host="no\0host"), timeout_s=0.1)
         absent = RaftVoter(node_id=NodeId(9), host="127.0.0.1", port=leader.port)
         with pytest.raises(ApiError, match="node 9 is not connected as an observer") as refused:
             await leader.add_voter(absent, timeout_s=0.1)
