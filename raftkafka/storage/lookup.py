@@ -6,6 +6,7 @@ Floor 2. These are rare and read little (an index entry, then headers), so they 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Final
 
 from raftkafka.model.errors import CorruptionError
@@ -113,7 +114,12 @@ def max_timestamp_offset(segment: Segment, *, start: int, end: int) -> Found | N
     if best < 0 or found is None:
         return None
     position, batch = next(headers_from(segment, found[0]))
-    return _first_record(segment, position, batch, newest, start)
+    if batch.base_offset >= start:
+        return _first_record(segment, position, batch, newest, start)
+    # The log start lies within this batch, whose largest time may be that of a record below it.
+    own = max(_records(segment, position, batch, start), key=itemgetter(0), default=None)
+    rest = max_timestamp_offset(segment, start=batch.last_offset + 1, end=end)
+    return own if rest is None or (own is not None and own[0] >= rest[0]) else rest
 
 
 def newest_is_true(segment: Segment) -> bool:
@@ -147,11 +153,16 @@ def _begin(segment: Segment, offset: int) -> int:
 
 
 def _first_record(segment: Segment, position: int, batch: Batch, timestamp_ms: int, start: int) -> Found | None:
+    found = (each for each in _records(segment, position, batch, start) if each[0] >= timestamp_ms)
+    return next(found, None)
+
+
+def _records(segment: Segment, position: int, batch: Batch, start: int) -> Iterator[Found]:
+    """The records of a batch from the offset `start` on."""
     content = segment.opened().read(position, batch.size)
     whole = shape_at(content, 0) if len(content) == batch.size else None
     if whole is None or not content_ok(content, whole):
         raise CorruptionError(f"{segment.path} is damaged at position {position}")
     for record in decode_records(content, check_crc=False):
-        if record.offset >= start and record.timestamp_ms >= timestamp_ms:
-            return TimestampMs(record.timestamp_ms), Offset(record.offset), LeaderEpoch(batch.leader_epoch)
-    return None
+        if record.offset >= start:
+            yield TimestampMs(record.timestamp_ms), Offset(record.offset), LeaderEpoch(batch.leader_epoch)

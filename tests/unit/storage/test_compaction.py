@@ -541,3 +541,21 @@ async def test_tombstones_may_stay_for_ever(logs, disk):
     for days in (1, 9_000):
         await clean(log, days * DAY_MS)
     assert (await everything(log))[0].value is None
+
+
+async def test_the_largest_time_is_that_of_a_record_above_the_log_start(logs, disk):
+    log = await logs.open(disk, **SMALL)
+    put(log, (1, b"old"), (77, b"a"), (3, b"b"), timestamp=5_000)
+    for key in range(10):
+        put(log, (key, bytes(60)), timestamp=2_000 - key)
+    put(log, (1, b"new"), timestamp=900)
+    log.advance_log_start(2)
+    await logs.flush(log, disk)
+    assert log.max_timestamp_offset(log.log_end_offset)[:2] == (5_002, 2)
+    # Of the first batch two records are superseded, and the one that is left lies below the log start.
+    put(log, (3, bytes(60)), timestamp=800)
+    await logs.flush(log, disk)
+    await clean(log)
+    found = await everything(log)
+    newest = max(record.timestamp_ms for record in found.values())
+    assert log.max_timestamp_offset(log.log_end_offset)[0] == newest
