@@ -121,13 +121,21 @@ class Link(asyncio.Protocol):
             raise ProtocolError(f"node {peer} is not another node of this cluster")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.closed.done():
+            return
         if self._handshake_timer is not None:
             self._handshake_timer.cancel()
         self._transport = None
         self._received.clear()
-        if not self.closed.done():
-            self.closed.set_result(None)
+        self.closed.set_result(None)
         self._owner.link_closed(self)
+
+    def abandon(self) -> None:
+        """Whoever dialled has given up, perhaps in the turn in which the connection was made.
+
+        uvloop closes such a transport without a word to its protocol, and without `is_closing` telling.
+        """
+        self.connection_lost(None)
 
     def send(self, payload: bytes) -> bool:
         """False when the connection is closing, or the peer does not read."""

@@ -208,7 +208,6 @@ class Network:
 
     async def _dial(self, voter: RaftVoter, *, patient: bool) -> None:
         """Keep a connection to `voter`, for ever."""
-        loop = asyncio.get_running_loop()
         backoff_s = BACKOFF_FIRST_S
         while True:
             link = self._links.get(voter.node_id)
@@ -221,8 +220,7 @@ class Network:
                 if voter.node_id in self._links:
                     continue
             try:
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    _, link = await loop.create_connection(lambda: self._dialled(voter), voter.host, voter.port)
+                link = await self._connect(voter)
             except (OSError, TimeoutError, UnicodeError) as error:
                 _log.debug("cannot reach voter %d: %s", voter.node_id, error)
             else:
@@ -231,6 +229,16 @@ class Network:
                     backoff_s = BACKOFF_FIRST_S
             await asyncio.sleep(backoff_s * self._random.uniform(0.5, 1))
             backoff_s = min(2 * backoff_s, BACKOFF_MAX_S)
+
+    async def _connect(self, voter: RaftVoter) -> Link:
+        link = self._dialled(voter)
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await asyncio.get_running_loop().create_connection(lambda: link, voter.host, voter.port)
+        except (OSError, TimeoutError, UnicodeError, asyncio.CancelledError):
+            link.abandon()
+            raise
+        return link
 
     def _watch(self) -> None:
         loop = asyncio.get_running_loop()

@@ -151,3 +151,13 @@ async def test_a_peer_that_does_not_read_is_cut_off():
     near.unsent = links.UNSENT_MAX_BYTES + 1
     assert not client.send(b"one more")
     assert near.aborted
+
+
+async def test_a_link_that_was_given_up_sends_nothing_and_is_closed_once():
+    client, _, near, _ = shake_hands()
+    client.abandon()
+    client.connection_lost(None)
+    assert client.closed.done()
+    assert not client.send(b"more")
+    assert not near.written
+    assert client._owner.closed == 1
