@@ -60,6 +60,7 @@ async def test_a_leader_that_slept_through_its_session_acknowledges_nothing(
     await cluster.create_topic("t")
     topic = await cluster.topic("t")
     old = int(topic.partitions[0].leader_id)
+    assert await cluster.read_all("t") == {0: []}  # from now on the leader serves: it has opened its log
 
     async def another_leads() -> bool:
         return (await cluster.topic("t")).partitions[0].leader_id not in (old, -1)
