@@ -1,6 +1,7 @@
 """I17: what a process holds is bounded throughout, and it comes to rest after the load: nothing waits, little is held.
 
-The bounds are several times what hundreds of sound runs have needed with three nodes, two producers, and a few consumers.
+The bounds are several times what sound runs have needed with three nodes, two producers, and a few consumers. Small segments make
+many files: a run with 85 of them on each node has had 332 open on one that led most partitions.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ BUSY_MAX = {
     "held_bytes": 64 << 20,
     "waiting_commits": 500,
     "waiting_fetches": 200,
-    "open_files": 300,
+    "open_files": 600,
     "tasks": 150,
 }
 IDLE_MAX = {
@@ -22,7 +23,7 @@ IDLE_MAX = {
     "held_bytes": 4 << 20,
     "waiting_commits": 0,
     "waiting_fetches": 40,
-    "open_files": 300,
+    "open_files": 600,
     "tasks": 60,
 }
 """Followers go on waiting at their leaders, and connections of hosts that lost their power stay until they have been idle for long."""

@@ -77,7 +77,7 @@ async def connect():
                 cluster_secret=secret,
                 resolve=lambda node_id: ("127.0.0.1", port) if node_id in {OTHER, 3} else None,
                 client_id="node-1",
-                connect_timeout_s=0.3,
+                connect_timeout_s=2.0,
             )
         )
         return made[-1]
