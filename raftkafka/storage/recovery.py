@@ -2,9 +2,10 @@
 
 Floor 2. Invariants: a synced record is never cut off (I1), damage is never built upon (I15). What the recovery point
 vouches for is believed; everything behind it is read and checked. Behind it two kinds of bad bytes differ. A torn tail
-was never synced and is cut off: nothing valid follows it in its file, and either nothing follows in later files, or its
-own file is too short, which a synced one cannot be (syncs cover older segments first). Any other damage may have been
-synced, so it is kept, the log is marked corrupt from there, and somebody who knows other replicas decides.
+was never synced and is cut off: its file is too short for it, or pages of it are missing; nothing valid follows it in its file,
+and either nothing follows in later files, or its own file is too short, which a synced one cannot be (syncs cover older segments
+first). Any other damage may have been synced, the last batch of all included, so it is kept, the log is marked corrupt from
+there, and somebody who knows other replicas decides.
 """
 
 from __future__ import annotations
@@ -294,7 +295,8 @@ async def _walk_from(disk: Disk, found: Recovered, first: int, began: Walk, *, r
         if found.corruption is None and (walk.damaged_at is not None or ends_early):
             later_valid = [other for other in later if await valid_after(disk, other, -1, walk.next_offset - 1)]
             is_short = walk.is_short or walk.damaged_at is None
-            if walk.next_offset < recovery_point or walk.valid_follows or (later_valid and not is_short):
+            is_torn = is_short or walk.lacks_pages
+            if walk.next_offset < recovery_point or walk.valid_follows or not is_torn or (later_valid and not is_short):
                 _mark(found, segment.path, walk.next_offset)
             else:
                 for other in reversed(later):

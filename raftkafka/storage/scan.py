@@ -16,6 +16,11 @@ from raftkafka.storage.producer_state import note_batch
 from raftkafka.storage.segment import Segment
 
 CHUNK_BYTES: Final = 4 << 20
+PAGE_BYTES: Final = 4096
+ZEROS_MIN: Final = 16
+"""More zeros in a row than the header of a batch has: offsets and sequences that are small."""
+ZEROS_OF_RECORD: Final = 1
+"""A record without headers ends in one (their count)."""
 
 
 @dataclass(slots=True)
@@ -26,6 +31,7 @@ class Walk:
     next_offset: int = 0
     damaged_at: int | None = None
     is_short: bool = False
+    lacks_pages: bool = False
     valid_follows: bool = False
     epochs: list[tuple[int, int]] = field(default_factory=list)
     producers: ProducerTable | None = None
@@ -66,6 +72,7 @@ async def walk_segment(disk: Disk, segment: Segment, walk: Walk, *, sparse: bool
         elif state == "bad":
             walk.damaged_at = position
             walk.is_short = await _is_short(disk, segment, position, walk.next_offset, sparse=sparse)
+            walk.lacks_pages = await _lacks_pages(disk, segment, position)
             walk.valid_follows = await valid_after(disk, segment, position, walk.next_offset)
             return
 
@@ -103,6 +110,26 @@ async def _is_short(disk: Disk, segment: Segment, position: int, expected: int, 
     # No checksum covers the length: when the rest of the file carries the batch's checksum, nothing but it is wrong.
     content = await disk.read_cold(file, position, rest)
     return not content_ok(content, batch._replace(position=0, size=rest))
+
+
+async def _lacks_pages(disk: Disk, segment: Segment, position: int) -> bool:
+    """Whether some page behind `position` never came to the disk: there are zeros then up to its end, or the file's.
+
+    A write is torn by pages. Wrong bytes that end no page in zeros are not what a crash leaves behind: they were whole once,
+    and perhaps acknowledged. (Records that end in zeros of their own look torn; that errs where nothing can be known.)
+    """
+    file = segment.opened()
+    while position < file.size:
+        chunk = await disk.read_cold(file, position, min(CHUNK_BYTES - position % PAGE_BYTES, file.size - position))
+        begin = 0
+        while begin < len(chunk):
+            end = min(len(chunk), begin + PAGE_BYTES - (position + begin) % PAGE_BYTES)
+            zeros = min(ZEROS_MIN, max(ZEROS_OF_RECORD + 1, end - begin))
+            if end - begin >= zeros and not any(chunk[end - zeros : end]):
+                return True
+            begin = end
+        position += len(chunk)
+    return False
 
 
 async def valid_after(disk: Disk, segment: Segment, position: int, offset: int) -> bool:

@@ -16,6 +16,7 @@ from raftkafka.model.errors import DiskFullError, StartupError, StorageError
 from raftkafka.ports.disk import Bytes, File
 from tests.simulation.loop import Incarnation
 
+LOST_BYTES_MIN = 16
 PAGE_BYTES = 4096
 
 
@@ -72,6 +73,8 @@ class Inode:
                 # Pages reach the platter in any order: one that did not leaves zeros in what was not synced.
                 start = random.randrange(len(self.durable), len(content))
                 end = min(len(content), (start // PAGE_BYTES + 1) * PAGE_BYTES)
+                # A page is lost back to where it was written last, which is never within a few bytes of its end.
+                start = min(start, max(len(self.durable), end - LOST_BYTES_MIN))
                 content[start:end] = bytes(end - start)
         self.content = content
         self.durable = bytearray(content)

@@ -221,8 +221,8 @@ def _left_over(world: World) -> list[str]:
     """Logs, in use or lying about, of partitions that the image gives to other nodes or to nobody."""
     found = []
     for node in world.nodes.values():
-        if node.node is None:
-            continue
+        if not node.is_up or node.node is None or node.node._parts is None:
+            return [f"{node.host} is down"]
         image = node.node.image
         given = {
             f"{image.topics[key.topic_id].name}-{key.partition}"
