@@ -1,6 +1,6 @@
 """What a producer was told about its lines: counts, places, digests, times. Floor 5, pure but for the clock it is given.
 
-Delivery is at least once: a line whose acknowledgement was lost is sent again and then stands in the log twice. A report
+With acks=1 delivery is at least once: a line whose acknowledgement was lost is sent again and may stand in the log twice. A report
 therefore speaks of *acknowledged places*: the offsets that the brokers named, and the lines that must be found there.
 """
 

@@ -1,7 +1,7 @@
 """What went in against what came out. Floor 5, pure.
 
-Delivery is at least once: after a crash a line may stand in the log twice, once where an acknowledgement got lost and once where it
-was acknowledged. So the comparison is made at the *acknowledged places*: for every offset that the brokers acknowledged, the
+Without an idempotent producer a line may stand in the log twice after a crash, once where an acknowledgement got lost and once where
+it was acknowledged. So the comparison is made at the *acknowledged places*: for every offset that the brokers acknowledged, the
 line that was sent must be read back there, in order. Lines beyond those are counted as extra copies. And, without trusting the
 producer's own account: all lines of the input together must equal all lines read at those places together.
 """

@@ -182,7 +182,7 @@ class Demonstration:
         line(
             "In: lines whose offset the brokers acknowledged. Out: what rk consume read at those offsets, in their order."
         )
-        line("Extra copies: lines sent again because their acknowledgement was lost in the crash (at-least-once).")
+        line("Extra copies: lines that lie there once more than they were sent; an idempotent producer leaves none.")
         line(f"All {len(lines)} input lines together equal all lines read back: {'yes' if whole else 'NO'}")
         line("")
         line(
