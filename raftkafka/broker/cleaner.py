@@ -29,6 +29,8 @@ class HoldsLogs(Protocol):
 
     async def save_cleaner_offset(self, partition: Partition) -> None: ...
 
+    def device_failed(self, partition: Partition, error: StorageError) -> None: ...
+
 
 class LogCleaner:
     def __init__(self, *, logs: HoldsLogs, settings: LogSettings, clock: Clock) -> None:
@@ -81,8 +83,11 @@ class LogCleaner:
             # Nothing is lost; the next look tries again.
             _log.warning("%s: cannot be compacted: %s", partition, error)
             return
-        except (CorruptionError, StorageError) as error:
+        except CorruptionError as error:
             partition.take_offline(error)
+            return
+        except StorageError as error:
+            self._logs.device_failed(partition, error)
             return
         if cleaned is None:
             return

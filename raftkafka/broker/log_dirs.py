@@ -454,7 +454,18 @@ class LogDirs:
             if offsets or known:
                 await opened.directory.write_offsets(checkpoint.CLEANER_FILE, {**known, **offsets})
 
+    def device_failed(self, partition: Partition, error: StorageError) -> None:
+        """A write or a sync failed outside the flusher: what else the device has lost is not known, so the directory goes
+        offline as a whole, as for a failed sync of records."""
+        opened = self._dir_of.get(partition.topic_partition)
+        if opened is None or opened.partitions.get(partition.topic_partition) is not partition:
+            return  # deleted meanwhile, and its files with it
+        _log.error("%s: %s, the log directory %s goes offline", partition, error, opened.directory.path)
+        self._failed(opened, error)
+
     def _failed(self, opened: _OpenDirectory, error: StorageError) -> None:
+        if opened.failed is not None:
+            return
         opened.failed = error
         for partition in opened.partitions.values():
             partition.log.take_offline(error)

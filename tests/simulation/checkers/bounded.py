@@ -22,7 +22,7 @@ IDLE_MAX = {
     "connections": 60,
     "held_bytes": 4 << 20,
     "waiting_commits": 0,
-    "waiting_fetches": 40,
+    "waiting_fetches": 80,
     "open_files": 600,
     "tasks": 60,
 }

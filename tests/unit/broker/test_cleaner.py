@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raftkafka.broker.cleaner import LogCleaner
+from raftkafka.model.errors import StorageError
 from raftkafka.record.build import encode_records
 from raftkafka.storage import checkpoint
 
@@ -96,3 +97,16 @@ async def test_what_cannot_be_read_is_told_once(compacting, caplog):
         await fill(world, partition)
         await one.clean_all()
     assert len([line for line in caplog.messages if "left as they are" in line]) == 1
+
+
+async def test_a_sync_that_fails_takes_the_whole_directory_offline(compacting):
+    """What else the device has lost is not known; a node without a directory ends, and recovers at its next start."""
+    world = compacting
+    partition = await world.leading("compacted", cleanup_policy="compact")
+    other = await world.leading("deleting", mark=2)
+    await fill(world, partition)
+    world.disk.sync_error = StorageError("EIO")
+    await cleaner(world).clean_all()
+    assert isinstance(partition.offline, StorageError)
+    assert isinstance(other.offline, StorageError)
+    assert len(world.all_failed) == 1
