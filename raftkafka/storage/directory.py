@@ -173,6 +173,8 @@ class LogDirectory:
         path = self.partition_path(topic, topic_partition.partition)
         if self._disk.exists(path):
             if self._topic_id(path) == topic_partition.topic_id:
+                if not self.was_clean:
+                    await self._make_durable(path)
                 return path
             self.set_aside(path)
         self._disk.make_dir(path)
@@ -183,6 +185,20 @@ class LogDirectory:
         finally:
             file.close()
         return path
+
+    async def _make_durable(self, path: str) -> None:
+        """Sync the topic id and the names of a partition directory.
+
+        A process that died while it made them leaves them in the cache, where the next one finds them; to that they are not
+        new, so it would never sync them, and with the next loss of power the log would belong to no topic (I1).
+        """
+        file = self._disk.open(f"{path}/{PARTITION_METADATA_FILE}")
+        try:
+            await self._disk.sync([file])
+        finally:
+            file.close()
+        self._disk.sync_dir(path)
+        self._disk.sync_dir(self.path)
 
     def delete(self, path: str, *, unique: bytes) -> None:
         """Rename the partition directory at `path` out of sight, durably, then remove it. `unique`: 16 random bytes."""

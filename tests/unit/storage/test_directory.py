@@ -163,3 +163,19 @@ def test_topic_ids_round_trip_as_kafkas_text(topic_id):
 @pytest.mark.parametrize("text", ["", "abc", "A" * 21, "A" * 23, "!" * 22, "é" * 22])
 def test_other_texts_are_no_topic_id(text):
     assert decode_topic_id(text) is None
+
+
+async def test_what_a_dead_process_left_unsynced_is_synced_by_the_next(disk):
+    """It lies in the cache and looks finished; records are about to be acknowledged upon it."""
+    key = TopicPartition(NEW, 0)
+    first = open_directory(disk)
+    disk.sync_error = StorageError("the process died here")
+    with pytest.raises(StorageError):
+        await first.create("orders", key)
+    first.close()
+    disk.sync_error = None
+    second = open_directory(disk)
+    await second.create("orders", key)
+    second.close()
+    disk.crash()
+    assert [found.topic_partition for found in open_directory(disk).discover()] == [key]
