@@ -152,6 +152,7 @@ class Cluster:
     def kill(self, *node_ids: int) -> None:
         """SIGKILL, all of them before any is waited for."""
         processes = [self._processes.pop(node_id) for node_id in node_ids]
+        self.paused.difference_update(node_ids)
         for process in processes:
             process.kill()
         for process in processes:

@@ -82,7 +82,6 @@ class ChaosCluster(Cluster):
             self.pause(node_id)
         for node_id in node_ids:
             self.disks[node_id].cut_power()
-        self.paused.difference_update(node_ids)
         self.kill(*node_ids)
         for node_id in node_ids:
             self.disks[node_id].unmount()
@@ -94,6 +93,7 @@ class ChaosCluster(Cluster):
     def reap(self, node_id: int) -> None:
         """Forget a node that has ended by itself."""
         self._processes.pop(node_id).wait()
+        self.paused.discard(node_id)
 
     def close(self) -> None:
         super().close()
