@@ -29,6 +29,13 @@ PartitionEpoch = NewType("PartitionEpoch", int)
 ProducerId = NewType("ProducerId", int)
 """Given out once in the life of a cluster; what it wrote is numbered, so that a repetition is recognized (KIP-98)."""
 
+GroupId = NewType("GroupId", str)
+MemberId = NewType("MemberId", str)
+"""Given to a member of a group by its coordinator; another start of the same consumer gets another one."""
+
+GenerationId = NewType("GenerationId", int)
+"""Counts the rebalances of a group; who speaks of an older one is refused."""
+
 Term = NewType("Term", int)
 RaftIndex = NewType("RaftIndex", int)
 TimestampMs = NewType("TimestampMs", int)
@@ -39,6 +46,8 @@ NO_OFFSET = Offset(-1)
 NO_EPOCH = LeaderEpoch(-1)
 NO_BROKER_EPOCH = BrokerEpoch(-1)
 NO_PRODUCER_ID = ProducerId(-1)
+NO_GENERATION = GenerationId(-1)
+NO_MEMBER = MemberId("")
 NO_TIMESTAMP = TimestampMs(-1)
 NO_TOPIC_ID = TopicId(bytes(16))
 

@@ -23,11 +23,39 @@ from raftkafka.model.api.cluster import (
     Metadata,
     MetadataResponse,
 )
+from raftkafka.model.api.committed_offsets import (
+    OffsetCommit,
+    OffsetCommitResponse,
+    OffsetDelete,
+    OffsetDeleteResponse,
+    OffsetFetch,
+    OffsetFetchResponse,
+)
 from raftkafka.model.api.delete_records import DeleteRecords, DeleteRecordsResponse
 from raftkafka.model.api.elections import ElectLeaders, ElectLeadersResponse
 from raftkafka.model.api.features import UpdateFeatures, UpdateFeaturesResponse
 from raftkafka.model.api.fetch import Fetch, FetchResponse
+from raftkafka.model.api.groups import (
+    DeleteGroups,
+    DeleteGroupsResponse,
+    DescribeGroups,
+    DescribeGroupsResponse,
+    FindCoordinator,
+    FindCoordinatorResponse,
+    ListGroups,
+    ListGroupsResponse,
+)
 from raftkafka.model.api.keys import ApiKey
+from raftkafka.model.api.membership import (
+    Heartbeat,
+    HeartbeatResponse,
+    JoinGroup,
+    JoinGroupResponse,
+    LeaveGroup,
+    LeaveGroupResponse,
+    SyncGroup,
+    SyncGroupResponse,
+)
 from raftkafka.model.api.offsets import (
     ListOffsets,
     ListOffsetsResponse,
@@ -57,6 +85,17 @@ Request = (
     | Fetch
     | ListOffsets
     | OffsetForLeaderEpoch
+    | OffsetCommit
+    | OffsetFetch
+    | OffsetDelete
+    | FindCoordinator
+    | JoinGroup
+    | SyncGroup
+    | Heartbeat
+    | LeaveGroup
+    | ListGroups
+    | DescribeGroups
+    | DeleteGroups
     | Metadata
     | ApiVersions
     | CreateTopics
@@ -84,6 +123,17 @@ Response = (
     | FetchResponse
     | ListOffsetsResponse
     | OffsetForLeaderEpochResponse
+    | OffsetCommitResponse
+    | OffsetFetchResponse
+    | OffsetDeleteResponse
+    | FindCoordinatorResponse
+    | JoinGroupResponse
+    | SyncGroupResponse
+    | HeartbeatResponse
+    | LeaveGroupResponse
+    | ListGroupsResponse
+    | DescribeGroupsResponse
+    | DeleteGroupsResponse
     | MetadataResponse
     | ApiVersionsResponse
     | CreateTopicsResponse

@@ -8,9 +8,12 @@ from raftkafka.model.api.cluster import ApiVersionRange, ApiVersionsResponse
 from raftkafka.model.api.keys import ApiKey
 from raftkafka.wire.native.broker_lifecycle import ALTER_PARTITION, BROKER_HEARTBEAT, BROKER_REGISTRATION
 from raftkafka.wire.native.cluster import API_VERSIONS, DESCRIBE_CLUSTER, DESCRIBE_QUORUM, METADATA
+from raftkafka.wire.native.committed_offsets import OFFSET_COMMIT, OFFSET_DELETE, OFFSET_FETCH
 from raftkafka.wire.native.delete_records import DELETE_RECORDS
 from raftkafka.wire.native.features import UPDATE_FEATURES
 from raftkafka.wire.native.fetch import FETCH
+from raftkafka.wire.native.groups import DELETE_GROUPS, DESCRIBE_GROUPS, FIND_COORDINATOR, LIST_GROUPS
+from raftkafka.wire.native.membership import HEARTBEAT, JOIN_GROUP, LEAVE_GROUP, SYNC_GROUP
 from raftkafka.wire.native.offsets import LIST_OFFSETS, OFFSET_FOR_LEADER_EPOCH
 from raftkafka.wire.native.partitions import (
     ALTER_PARTITION_REASSIGNMENTS,
@@ -30,6 +33,15 @@ APIS: Final[dict[int, Api]] = {
     ApiKey.FETCH: FETCH,
     ApiKey.LIST_OFFSETS: LIST_OFFSETS,
     ApiKey.METADATA: METADATA,
+    ApiKey.OFFSET_COMMIT: OFFSET_COMMIT,
+    ApiKey.OFFSET_FETCH: OFFSET_FETCH,
+    ApiKey.FIND_COORDINATOR: FIND_COORDINATOR,
+    ApiKey.JOIN_GROUP: JOIN_GROUP,
+    ApiKey.HEARTBEAT: HEARTBEAT,
+    ApiKey.LEAVE_GROUP: LEAVE_GROUP,
+    ApiKey.SYNC_GROUP: SYNC_GROUP,
+    ApiKey.DESCRIBE_GROUPS: DESCRIBE_GROUPS,
+    ApiKey.LIST_GROUPS: LIST_GROUPS,
     ApiKey.SASL_HANDSHAKE: SASL_HANDSHAKE,
     ApiKey.API_VERSIONS: API_VERSIONS,
     ApiKey.CREATE_TOPICS: CREATE_TOPICS,
@@ -39,9 +51,11 @@ APIS: Final[dict[int, Api]] = {
     ApiKey.OFFSET_FOR_LEADER_EPOCH: OFFSET_FOR_LEADER_EPOCH,
     ApiKey.SASL_AUTHENTICATE: SASL_AUTHENTICATE,
     ApiKey.CREATE_PARTITIONS: CREATE_PARTITIONS,
+    ApiKey.DELETE_GROUPS: DELETE_GROUPS,
     ApiKey.ELECT_LEADERS: ELECT_LEADERS,
     ApiKey.ALTER_PARTITION_REASSIGNMENTS: ALTER_PARTITION_REASSIGNMENTS,
     ApiKey.LIST_PARTITION_REASSIGNMENTS: LIST_PARTITION_REASSIGNMENTS,
+    ApiKey.OFFSET_DELETE: OFFSET_DELETE,
     ApiKey.DESCRIBE_QUORUM: DESCRIBE_QUORUM,
     ApiKey.ALTER_PARTITION: ALTER_PARTITION,
     ApiKey.UPDATE_FEATURES: UPDATE_FEATURES,
