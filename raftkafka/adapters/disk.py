@@ -21,7 +21,7 @@ from typing import Final, TypeVar
 import aiofiles
 
 from raftkafka.adapters.sync_threads import SyncThreads
-from raftkafka.model.errors import DiskFullError, StartupError, StorageError
+from raftkafka.model.errors import DiskFullError, StartupError, StorageError, SyncFailedError
 from raftkafka.ports.disk import Bytes, File
 
 _T = TypeVar("_T")
@@ -56,6 +56,15 @@ def _failures(action: str, path: str) -> Iterator[None]:
     except OSError as error:
         kind = DiskFullError if error.errno in _FULL else StorageError
         raise kind(f"cannot {action} {path}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _failed_syncs(path: str) -> Iterator[None]:
+    """A full disk is no excuse: what it did not take is gone from the cache as well."""
+    try:
+        yield
+    except OSError as error:
+        raise SyncFailedError(f"cannot sync {path}: {error.strerror or error}") from error
 
 
 class OsFile:
@@ -317,7 +326,7 @@ class OsDisk:
             await loop.run_in_executor(self._pool, _rename_durably, new, path)
 
     def sync_dir(self, path: str) -> None:
-        with _failures("sync the directory", path):
+        with _failed_syncs(f"the directory {path}"):
             _sync_directory(path)
 
     async def sync_names(self, path: str) -> None:
@@ -404,10 +413,10 @@ def _rename_durably(source: str, target: str) -> None:
 
 def _sync_all(descriptors: Sequence[tuple[int, str]], directories: Sequence[str]) -> None:
     for fd, path in descriptors:
-        with _failures("sync", path):
+        with _failed_syncs(path):
             os.fdatasync(fd)
     for directory in directories:
-        with _failures("sync the directory", directory):
+        with _failed_syncs(f"the directory {directory}"):
             _sync_directory(directory)
 
 

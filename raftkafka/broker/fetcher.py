@@ -274,8 +274,18 @@ class LeaderFetcher:
             self._touched[key] = None
             try:
                 count = self._take_partition(partition, wanted, response)
-            except (CorruptionError, StorageError) as error:
+            except CorruptionError as error:
                 partition.take_offline(error)
+                continue
+            except StorageError as error:
+                if not isinstance(error, DiskFullError) or partition.log.offline is not None:
+                    partition.device_failed(error)
+                    continue
+                # Nothing was changed and nothing is lost: the follower falls behind until there is space again.
+                # Told once: on a full disk the program's own log needs space as well.
+                if key not in self._refusals:
+                    _log.warning("%s: cannot follow: %s", partition, error)
+                self._pause(partition, ErrorCode.KAFKA_STORAGE_ERROR)
                 continue
             if count:
                 # Whole questions are answered in their order: who was served goes behind those who were not.
@@ -307,13 +317,6 @@ class LeaderFetcher:
                 # What came does not continue this log: ask again from the log end.
                 _log.warning("%s: the leader's answer does not fit: %s", partition, error)
                 self._pause(partition, error.code)
-                return 0
-            except DiskFullError as error:
-                # Nothing was appended and nothing is lost: the follower falls behind until there is space again.
-                # Told once: on a full disk the program's own log needs space as well.
-                if partition.topic_partition not in self._refusals:
-                    _log.warning("%s: cannot follow: %s", partition, error)
-                self._pause(partition, ErrorCode.KAFKA_STORAGE_ERROR)
                 return 0
             if self._throttle is not None:
                 self._throttle.record(partition, appended)

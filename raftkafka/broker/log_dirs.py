@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from raftkafka.broker.flusher import Flusher
 from raftkafka.broker.partition import Partition
 from raftkafka.metadata.image import Image, Topic
 from raftkafka.model.api.broker_lifecycle import HeldLogs
-from raftkafka.model.errors import CorruptionError, StartupError, StorageError
+from raftkafka.model.errors import CorruptionError, StartupError, StorageError, SyncFailedError
 from raftkafka.model.ids import (
     NO_BROKER_EPOCH,
     BrokerEpoch,
@@ -190,10 +191,15 @@ class LogDirs:
         opened = self._dir_of.get(key) or self._emptiest()
         if opened.failed is not None:
             raise StorageError(f"the log directory {opened.directory.path} is offline: {opened.failed}")
-        settings = self._settings
         self._forget_displaced(opened, key, topic.name)
         # From here on something may be there, so another try must not choose another directory.
         self._dir_of[key] = opened
+        # A sync that failed here must not be taken for done by the next try.
+        with self._taking_offline(opened, SyncFailedError):
+            return await self._open_in(opened, key, topic)
+
+    async def _open_in(self, opened: _OpenDirectory, key: TopicPartition, topic: Topic) -> Partition:
+        settings = self._settings
         path = await opened.directory.create(topic.name, key)
         name = (topic.name, int(key.partition))
         existed = key in opened.found
@@ -223,6 +229,7 @@ class LogDirs:
             lag_time_max_s=settings.replica.lag_time_max_ms / 1000,
             isr_may_change=self._isr_may_change,
             went_offline=self._went_offline,
+            device_failed=self.device_failed,
         )
         opened.partitions[key] = partition
         if log.flushed_offset < log.log_end_offset:
@@ -259,17 +266,23 @@ class LogDirs:
         return min(online, key=lambda opened: len(opened.partitions))
 
     async def delete(self, partition: Partition) -> None:
-        """Remove the log of a partition for good."""
+        """Remove the log of a partition for good.
+
+        Raises:
+            StorageError: the disk refused; the directory is offline, and its next start removes what is left.
+        """
         opened = self._let_go(partition)
         await opened.flusher.next_sync()
         path = opened.directory.partition_path(partition.topic, partition.topic_partition.partition)
-        partition.log.close()
-        opened.directory.delete(path, unique=self._new_id())
+        partition.log.close(to_be_deleted=True)
+        with self._taking_offline(opened, StorageError):
+            opened.directory.delete(path, unique=self._new_id())
+        del self._dir_of[partition.topic_partition]
         _log.info("%s: deleted", partition)
 
     def _let_go(self, partition: Partition) -> _OpenDirectory:
-        """Forget a partition; the next log of its name takes nothing over from it."""
-        opened = self._dir_of.pop(partition.topic_partition)
+        """Forget a partition, except for where it is until its log has gone; the next log of its name takes nothing over."""
+        opened = self._dir_of[partition.topic_partition]
         opened.partitions.pop(partition.topic_partition, None)
         opened.found.pop(partition.topic_partition, None)
         opened.deleted.add(_name(partition))
@@ -282,12 +295,14 @@ class LogDirs:
         await opened.flusher.next_sync()
         path = opened.directory.partition_path(partition.topic, partition.topic_partition.partition)
         partition.log.close()
-        kept = opened.directory.set_aside(path)
+        with self._taking_offline(opened, StorageError):
+            kept = opened.directory.set_aside(path)
+        del self._dir_of[partition.topic_partition]
         _log.warning("%s: the damaged log is kept in %s, a new one is fetched from the leader", partition, kept)
 
     async def delete_strays(self, image: Image) -> None:
         """Delete the logs that were found at the start and that the image does not give to this broker (any more)."""
-        for opened in self._dirs:
+        for opened in self._online():
             for key, topic in list(opened.found.items()):
                 if _is_wanted(image, key, self._settings.node_id) or key in opened.partitions:
                     continue
@@ -297,7 +312,10 @@ class LogDirs:
                 _log.info(
                     "%s-%d: deleting the log, it belongs to no replica of this broker any more", topic, key.partition
                 )
-                opened.directory.delete(path, unique=self._new_id())
+                with suppress(StorageError), self._taking_offline(opened, StorageError):
+                    opened.directory.delete(path, unique=self._new_id())
+                if opened.failed is not None:
+                    break
                 await asyncio.sleep(0)  # a deletion syncs its directory: one per turn of the loop
 
     # Duties
@@ -462,6 +480,16 @@ class LogDirs:
             return  # deleted meanwhile, and its files with it
         _log.error("%s: %s, the log directory %s goes offline", partition, error, opened.directory.path)
         self._failed(opened, error)
+
+    @contextmanager
+    def _taking_offline(self, opened: _OpenDirectory, failures: type[StorageError]) -> Iterator[None]:
+        try:
+            yield
+        except failures as error:
+            if opened.failed is None:
+                _log.error("%s, the log directory %s goes offline", error, opened.directory.path)
+                self._failed(opened, error)
+            raise
 
     def _failed(self, opened: _OpenDirectory, error: StorageError) -> None:
         if opened.failed is not None:

@@ -66,6 +66,7 @@ class Partition:
         lag_time_max_s: float,
         isr_may_change: Callable[[Partition], None],
         went_offline: Callable[[], None],
+        device_failed: Callable[[Partition, StorageError], None],
     ) -> None:
         self.log = log
         self.topic = topic
@@ -87,6 +88,7 @@ class Partition:
         self._lag_time_max_s = lag_time_max_s
         self._isr_may_change = isr_may_change
         self._went_offline = went_offline
+        self._device_failed = device_failed
         self._follower_starts: dict[NodeId, Offset] = {}
         self._starts_moved = asyncio.Event()
 
@@ -184,6 +186,11 @@ class Partition:
             self.close(ErrorCode.KAFKA_STORAGE_ERROR)
             self._went_offline()
 
+    def device_failed(self, error: StorageError) -> None:
+        """A write or a sync of this log failed: its directory goes offline, and this replica with it in any case."""
+        self._device_failed(self, error)
+        self.take_offline(error)
+
     def _leave_role(self, *, keep_commits: bool = False) -> None:
         if not keep_commits:
             self.waiting_commits.fail(ErrorCode.NOT_LEADER_OR_FOLLOWER)
@@ -244,7 +251,7 @@ class Partition:
         except DiskFullError as error:
             raise ApiError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
         except StorageError as error:
-            self.take_offline(error)
+            self.device_failed(error)
             raise ApiError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
         if not appended.bytes:
             return appended

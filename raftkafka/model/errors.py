@@ -187,3 +187,7 @@ class StorageError(RaftKafkaError):
 
 class DiskFullError(StorageError):
     """No space is left: nothing was appended, reads go on."""
+
+
+class SyncFailedError(StorageError):
+    """What was to become durable may be gone although a second try succeeds: the log directory goes offline."""

@@ -2,7 +2,7 @@
 
 Floor 1. Paths are absolute strings. Calls without `async` may run on the event loop: they touch the page cache or a
 directory entry. What may wait for a device (sync, cold reads) is `async` and runs elsewhere. Failures are
-`StorageError`, a full disk `DiskFullError`.
+`StorageError`, a full disk `DiskFullError`, a failed sync `SyncFailedError`.
 """
 
 from __future__ import annotations
@@ -101,7 +101,13 @@ class Disk(Protocol):
         """`write_atomic`, off the loop: for what is written again and again. One at a time per path."""
         ...
 
-    def sync_dir(self, path: str) -> None: ...
+    def sync_dir(self, path: str) -> None:
+        """Make the names in a directory durable.
+
+        Raises:
+            SyncFailedError: as in `sync`.
+        """
+        ...
 
     async def sync_names(self, path: str) -> None:
         """`sync_dir`, off the loop."""
@@ -123,7 +129,7 @@ class Disk(Protocol):
         A coroutine will do (it begins when it is awaited); the real disk gives a future, which costs no task.
 
         Raises:
-            StorageError: a sync failed; the log directory has to go offline.
+            SyncFailedError: the log directory has to go offline.
         """
         ...
 

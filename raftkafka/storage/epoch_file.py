@@ -71,20 +71,28 @@ class EpochFile:
     def save(self) -> None:
         """Write the file now, durably, if it is not in step."""
         if self.unsaved_from is not None:
-            self._abandon()
-            self._disk.write_atomic(self._path, self.history.encode())
-            self.unsaved_from = self._unsaved_since = None
+            self._replace(self.history)
 
     def cut(self, log_end_offset: Offset) -> None:
-        """The log was cut: forget the epochs behind its end, durably, before anything else is written there."""
-        if self.history.truncate_from_end(log_end_offset):
-            self.unsaved_from = log_end_offset
-            self.save()
+        """The log is about to be cut: forget the epochs behind its new end, durably, before anything else is written there.
 
-    def clear(self, log_end_offset: Offset) -> None:
+        Raises:
+            DiskFullError: nothing was forgotten.
+        """
+        shorter = EpochHistory(self.history.entries())
+        if shorter.truncate_from_end(log_end_offset):
+            self._replace(shorter)
+            self.history.truncate_from_end(log_end_offset)
+
+    def clear(self) -> None:
+        """As `cut`, all of them."""
+        self._replace(EpochHistory())
         self.history.clear()
-        self.unsaved_from = log_end_offset
-        self.save()
+
+    def _replace(self, history: EpochHistory) -> None:
+        self._abandon()
+        self._disk.write_atomic(self._path, history.encode())
+        self.unsaved_from = self._unsaved_since = None
 
     def close(self) -> None:
         if self._syncing is not None:

@@ -7,7 +7,8 @@ neither served nor built upon (I15).
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from raftkafka.model.errors import (
@@ -84,6 +85,7 @@ class Log:
         self._epoch_file = EpochFile(disk, directory, recovered.epochs)
         self._producers = ProducerState(disk, directory, recovered.producers, recovered.snapshots)
         self._failure: StorageError | None = None
+        self._half_cut = False
         self._reader = LogReader(disk, self._segments, self.epochs)
         self._segments.on_replaced = self._reader.forget
         self.compactor = Compactor(
@@ -414,17 +416,27 @@ class Log:
         """Remove everything from `offset` on; the log end becomes `offset`, or the start of the batch it lies in.
 
         Raises:
+            DiskFullError: nothing was changed, unless the log is `offline` now.
             StorageError: the disk refused; the log takes no more appends.
         """
         if offset <= self.log_start_offset and offset < self.log_end_offset:
             self.truncate_fully_and_start_at(offset)
             return
-        try:
+        with self._changing_whole():
             if offset < self.log_end_offset:
                 self._cut(offset)
-            self._epoch_file.cut(self.log_end_offset)
+            else:
+                self._epoch_file.cut(self.log_end_offset)
+
+    @contextmanager
+    def _changing_whole(self) -> Iterator[None]:
+        """A cut that the disk interrupts leaves a log that is neither the old nor the new one."""
+        self._half_cut = False
+        try:
+            yield
         except StorageError as error:
-            self._failure = error
+            if self._half_cut or not isinstance(error, DiskFullError):
+                self._failure = error
             raise
 
     def _cut(self, offset: int) -> None:
@@ -434,8 +446,11 @@ class Log:
         lookup.require_indexes(segment)
         found = lookup.locate(segment, offset)
         position, end = (segment.size, segment.next_offset) if found is None else found
-        # Before anything goes: a restart must not believe bytes that come to stand where synced ones stood.
+        # Before anything goes: a restart must not believe bytes that come to stand where synced ones stood. What needs
+        # space comes first, too, so that a full disk changes nothing; recovery reads epochs that were forgotten too early.
         self._limit_recovery(segment.base_offset)
+        self._epoch_file.cut(Offset(end))
+        self._half_cut = True
         self._producers.drop_above(end)
         self._segments.cut(segment, position, end)
         self.log_end_offset = Offset(end)
@@ -465,20 +480,19 @@ class Log:
         """Remove all records; the log then starts and ends at `offset` (a follower behind the leader's log start)."""
         self.compactor.stop()
         self._reader.forget()
-        try:
+        with self._changing_whole():
             self._limit_recovery(min(offset, self.log_start_offset))
+            self._epoch_file.clear()
+            self._half_cut = True
             self._producers.clear(offset)
             self._segments.begin_anew(offset)
+            self._disk.sync_dir(self.directory)
             self.log_start_offset = offset
             self.log_end_offset = offset
             self.flushed_offset = offset
             self._sync_limit = offset
             self.corruption = None
             self.compactor.cut(Offset(0))
-            self._epoch_file.clear(offset)
-        except StorageError as error:
-            self._failure = error
-            raise
 
     def advance_log_start(self, offset: Offset) -> bool:
         """Raise the log start to `offset`, at most the log end (I13: it never goes back); True when it moved."""
@@ -524,12 +538,16 @@ class Log:
         """Forget the idempotent producers that have been silent for `expiration_ms`; how many went."""
         return self._producers.table.expire(now_ms=now_ms, expiration_ms=expiration_ms)
 
-    def close(self) -> None:
-        """Write indexes, epochs and producers, and close the files. Syncing first is the caller's part (`files_to_sync`)."""
+    def close(self, *, to_be_deleted: bool = False) -> None:
+        """Write indexes, epochs and producers, and close the files. Syncing first is the caller's part (`files_to_sync`).
+
+        `to_be_deleted`: write nothing, for which a full disk has no room.
+        """
         self.compactor.stop()
-        if self.offline is None:
+        writes = self.offline is None and not to_be_deleted
+        if writes:
             self._epoch_file.save()
             self._take_snapshot()
         self._epoch_file.close()
         self._producers.close()
-        self._segments.close(write_indexes=self.offline is None)
+        self._segments.close(write_indexes=writes)

@@ -12,7 +12,7 @@ import posixpath
 from collections.abc import Callable, Sequence
 from random import Random
 
-from raftkafka.model.errors import DiskFullError, StartupError, StorageError
+from raftkafka.model.errors import DiskFullError, StartupError, StorageError, SyncFailedError
 from raftkafka.ports.disk import Bytes, File
 from tests.simulation.loop import Incarnation
 
@@ -456,7 +456,7 @@ class ProcessDisk:
             self.host.failed_syncs += 1
             if inode is not None:
                 inode.fail_sync()
-            raise StorageError(f"cannot sync {path}: input/output error")
+            raise SyncFailedError(f"cannot sync {path}: input/output error")
 
     def _directories_to_sync(self, paths: list[str]) -> list[str]:
         wanted: dict[str, None] = {}

@@ -1,6 +1,7 @@
 """The real disk: what the port promises, on a real file system."""
 
 import asyncio
+import errno
 import os
 import resource
 import stat
@@ -10,7 +11,7 @@ import pytest
 from raftkafka.adapters import disk as module
 from raftkafka.adapters.clock import SystemClock
 from raftkafka.adapters.disk import OsDisk
-from raftkafka.model.errors import DiskFullError, StartupError, StorageError
+from raftkafka.model.errors import DiskFullError, StartupError, StorageError, SyncFailedError
 
 
 @pytest.fixture
@@ -211,9 +212,25 @@ def test_a_failing_device_is_a_storage_error(disk, root, monkeypatch):
         file.append([b"x"])
     assert not isinstance(raised.value, DiskFullError)
     monkeypatch.setattr(module.os, "fdatasync", failing)
-    with pytest.raises(StorageError, match="cannot sync"):
+    with pytest.raises(SyncFailedError, match="cannot sync"):
         asyncio.run(sync(disk, file))
     file.close()
+
+
+def test_a_sync_that_meets_a_full_disk_has_failed(disk, root, monkeypatch):
+    """Whoever waits for space and tries again would take it for done."""
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    file = disk.open(f"{root}/f", create=True)
+    monkeypatch.setattr(module.os, "fdatasync", full)
+    with pytest.raises(SyncFailedError):
+        asyncio.run(sync(disk, file))
+    file.close()
+    monkeypatch.setattr(module.os, "fsync", full)
+    with pytest.raises(SyncFailedError):
+        disk.sync_dir(root)
 
 
 async def test_a_sync_covers_files_and_new_names(disk, root, monkeypatch):

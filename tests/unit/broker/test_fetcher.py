@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartitionResponse, FetchResponse
-from raftkafka.model.errors import DiskFullError, ErrorCode, StorageError
+from raftkafka.model.errors import CorruptionError, DiskFullError, ErrorCode, StorageError, SyncFailedError
 from raftkafka.model.ids import NodeId
 from raftkafka.ports.peer import PeerUnavailableError
 from raftkafka.record.header import stamp
@@ -145,6 +145,33 @@ async def test_it_truncates_where_the_leader_says_and_nowhere_else(world, leader
     assert orders.offline is None
 
 
+async def test_a_truncation_waits_for_space_and_ends_with_a_failed_sync(world, leader, orders, monkeypatch):
+    for _ in range(3):
+        leader.append(orders, epoch=0)
+    await world.until(lambda: orders.log.log_end_offset == 3)
+    leader.rows[orders.topic_partition.topic_id] = lambda wanted: (
+        {"diverging_epoch": EpochEndOffset(epoch=0, end_offset=1)} if wanted.fetch_offset > 1 else None
+    )
+    leader.records[orders.topic_partition.topic_id][1:] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(world.disk, "write_atomic", raising(DiskFullError("no space")))
+        await asyncio.sleep(2)
+        assert (orders.offline, orders.log.log_end_offset) == (None, 3)
+    await world.until(lambda: orders.log.log_end_offset == 1)
+    await world.logs.checkpoint_recovery_points()
+    monkeypatch.setattr(world.disk, "write_atomic", raising(SyncFailedError("EIO")))
+    leader.append(orders, epoch=0)
+    await world.until(lambda: orders.offline is not None)
+    assert world.all_failed == [orders.offline]
+
+
+def raising(error):
+    def refused(*_, **__):
+        raise error
+
+    return refused
+
+
 async def test_behind_the_leaders_log_start_it_begins_again_there(world, leader, orders):
     leader.rows[orders.topic_partition.topic_id] = lambda wanted: (
         {"error_code": ErrorCode.OFFSET_OUT_OF_RANGE, "log_start_offset": 100}
@@ -249,13 +276,18 @@ async def test_a_full_disk_holds_the_follower_up_and_no_longer(world, leader, or
     await world.until(lambda: orders.log.log_end_offset == 1)
 
 
-async def test_a_failing_disk_takes_the_replica_offline_and_the_others_go_on(world, leader, orders, monkeypatch):
+async def test_a_failing_disk_takes_all_replicas_on_it_offline(world, leader, orders, monkeypatch):
     other = await following(world, "other")
+    monkeypatch.setattr(orders.log, "append_as_follower", raising(StorageError("EIO")))
+    leader.append(orders, epoch=0)
+    await world.until(lambda: orders.offline is not None)
+    assert other.offline is orders.offline
+    assert world.all_failed == [orders.offline]
 
-    def failing(records, *, now_ms):
-        raise StorageError("EIO")
 
-    monkeypatch.setattr(orders.log, "append_as_follower", failing)
+async def test_damage_takes_one_replica_offline_and_the_others_go_on(world, leader, orders, monkeypatch):
+    other = await following(world, "other")
+    monkeypatch.setattr(orders.log, "append_as_follower", raising(CorruptionError("a bit has flipped")))
     leader.append(orders, epoch=0)
     leader.append(other, epoch=0)
     await world.until(lambda: orders.offline is not None)

@@ -10,7 +10,7 @@ import pytest
 
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.model.api.broker_lifecycle import HeldLogs
-from raftkafka.model.errors import CorruptionError, StartupError, StorageError
+from raftkafka.model.errors import CorruptionError, DiskFullError, StartupError, StorageError, SyncFailedError
 from raftkafka.model.ids import BrokerEpoch
 
 
@@ -142,6 +142,63 @@ async def test_a_deleted_log_is_gone_for_good(world, orders):
         world.logs.flusher_of(orders)
 
 
+async def test_a_deletion_that_the_disk_refuses_takes_the_directory_offline(world, orders, monkeypatch):
+    """What is left of the log goes at the next start; without one it would stay for ever."""
+    other = await world.leading("other", 1)
+
+    def refused(path):
+        raise SyncFailedError(f"cannot sync {path}")
+
+    monkeypatch.setattr(world.disk, "sync_dir", refused)
+    world.delete(orders.topic_partition)
+    await world.until(lambda: world.all_failed)
+    assert isinstance(other.offline, SyncFailedError)
+    monkeypatch.undo()
+    crash(world)
+    await start(world)
+    await world.until(lambda: not list(world.path.glob("orders-*")))
+
+
+async def test_a_full_disk_has_room_for_a_deletion(world, orders, monkeypatch):
+    await world.send(orders)
+
+    def full(path, *_):
+        raise DiskFullError(f"no space for {path}")
+
+    monkeypatch.setattr(world.disk, "write_atomic", full)
+    monkeypatch.setattr(type(orders.log._segments.active.file), "append", full)
+    world.delete(orders.topic_partition)
+    await world.until(lambda: not list(world.path.glob("orders-*")))
+    assert world.reconciler.failed == {}
+
+
+async def test_a_stray_that_cannot_be_deleted_takes_its_directory_offline_and_no_more(world, orders, monkeypatch):
+    await stop(world)
+    await start(world, run=False)
+    world.delete(orders.topic_partition)
+
+    def refused(path):
+        raise SyncFailedError(f"cannot sync {path}")
+
+    monkeypatch.setattr(world.disk, "sync_dir", refused)
+    world.run()
+    await world.until(lambda: world.all_failed)
+    assert not world.reconciler._task.done()
+
+
+async def test_a_log_whose_directory_was_not_synced_is_not_opened_by_the_next_try(world, orders):
+    """The next try would find the topic id in the cache, and every record that it acknowledges goes with the power."""
+    await stop(world)
+    await start(world)
+    await reopened(world, orders.topic_partition)
+    world.disk.sync_error = SyncFailedError("EIO")
+    key = world.create("new", 1)
+    await world.until(lambda: world.all_failed)
+    world.disk.sync_error = None
+    await world.until(lambda: str(world.reconciler.failed[key]).startswith("the log directory"))
+    assert world.replicas.get(key) is None
+
+
 async def test_retention_moves_the_log_start_and_remembers_it(make_world):
     world = make_world(log={"segment_bytes": 200, "retention_bytes": 0})
     world.start_brokers(1)
@@ -266,7 +323,7 @@ async def test_a_try_that_failed_half_way_is_repeated_in_the_same_directory(make
     world.run()
     first = await world.leading("first", 1)
     key = world.create("second", 1)
-    world.disk.sync_error = StorageError("no space left on device")
+    world.disk.sync_error = DiskFullError("no space left on device")
     await world.until(lambda: key in world.reconciler.failed)
     (half,) = tmp_path.glob("*/second-0")
     # By now the other directory is the emptier one.

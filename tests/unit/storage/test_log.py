@@ -1,6 +1,7 @@
 """The log against a model: a list of batches."""
 
 import asyncio
+import itertools
 
 import pytest
 from hypothesis import given, settings
@@ -285,6 +286,28 @@ async def test_a_failed_sync_takes_the_log_offline_and_counts_for_nothing(logs, 
     assert log.flushed_offset == 0
     with pytest.raises(StorageError):
         log.append_as_follower(logs.fetched(1, 0, b"b"), now_ms=1_000)
+
+
+@pytest.mark.parametrize("cut", [lambda log: log.truncate_to(2), lambda log: log.truncate_fully_and_start_at(9)])
+async def test_a_full_disk_leaves_a_log_that_is_to_be_cut_as_it_was(logs, disk, cut):
+    """A follower would have to stay offline until its next start for it."""
+    log = await logs.open(disk)
+    batches = [logs.append(log, b"a", epoch=epoch) for epoch in range(4)]
+    await logs.flush(log, disk)
+    epochs = log.epochs.entries()
+    for space in itertools.count():
+        disk.capacity_bytes = disk.used_bytes() + space
+        try:
+            cut(log)
+        except DiskFullError:
+            assert log.offline is None
+            assert log.epochs.entries() == epochs
+            assert await logs.read_all(log) == batches
+        else:
+            break
+    assert space > 0
+    assert log.log_end_offset in (2, 9)
+    assert log.epochs.latest < 3
 
 
 async def test_a_truncation_during_a_sync_takes_back_its_part(logs, disk):
