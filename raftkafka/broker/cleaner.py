@@ -102,7 +102,7 @@ class LogCleaner:
         if cleaned.unread_batches and str(partition) not in self._told:
             self._told.add(str(partition))
             _log.warning(
-                "%s: %d batches are left as they are: their compression is not read here, or they belong to transactions",
+                "%s: %d batches are left as they are: they do not unfold, or belong to transactions",
                 partition,
                 cleaned.unread_batches,
             )

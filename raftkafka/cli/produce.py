@@ -34,6 +34,13 @@ if TYPE_CHECKING:
     help="Who must have the record before it counts.",
 )
 @click.option(
+    "--compression",
+    type=click.Choice(("none", "gzip", "snappy", "lz4", "zstd")),
+    default="none",
+    show_default=True,
+    help="How batches are packed.",
+)
+@click.option(
     "--delivery-timeout-ms",
     metavar="N",
     type=click.IntRange(min=1),
@@ -55,6 +62,7 @@ def produce(
     partition: int | None,
     key_separator: str | None,
     acks: str,
+    compression: str,
     delivery_timeout_ms: int,
     report: Path | None,
     bootstrap_server: str,
@@ -83,6 +91,7 @@ def produce(
                 bootstrap_servers=bootstrap_server,
                 client_id="rk-produce",
                 acks=acks,
+                compression_type=compression,
                 delivery_timeout_ms=delivery_timeout_ms,
                 max_block_ms=timeout_ms,
                 connect_timeout_ms=min(timeout_ms, CONNECT_TIMEOUT_MS_MAX),

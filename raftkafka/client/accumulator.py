@@ -14,19 +14,22 @@ from typing import Final
 from raftkafka.client.lanes import Batch, Lane, OnDone
 from raftkafka.client.types import BufferFullError, RecordMetadata, TopicPartition
 from raftkafka.model.errors import ApiError
-from raftkafka.record.header import HEADER_BYTES
+from raftkafka.record.header import HEADER_BYTES, NO_COMPRESSION
 from raftkafka.record.layout import RecordFields
 
 
 class Accumulator:
     """All lanes of one producer, and the memory that they share."""
 
-    def __init__(self, *, batch_size: int, memory_max_bytes: int, delivery_timeout_s: float) -> None:
+    def __init__(
+        self, *, batch_size: int, memory_max_bytes: int, delivery_timeout_s: float, compression: int = NO_COMPRESSION
+    ) -> None:
         self.lanes: dict[TopicPartition, Lane] = {}
         self.used_bytes = 0
         self.batch_size: Final = batch_size
         self._memory_max_bytes = memory_max_bytes
         self._delivery_timeout_s = delivery_timeout_s
+        self._compression = compression
         self._incomplete: dict[Batch, None] = {}
         self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._loop = asyncio.get_running_loop()
@@ -108,7 +111,7 @@ class Accumulator:
 
     def _new_batch(self, lane: Lane) -> Batch:
         now = self._loop.time()
-        batch = Batch(created=now, deadline=now + self._delivery_timeout_s)
+        batch = Batch(created=now, deadline=now + self._delivery_timeout_s, compression=self._compression)
         self._incomplete[batch] = None
         lane.waiting.append(batch)
         return batch

@@ -10,7 +10,7 @@ from raftkafka.client.lanes import OnDone
 from raftkafka.client.types import UNKNOWN_OFFSET, BatchMetadata, TopicPartition
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.record.build import encode_values
-from raftkafka.record.header import HEADER_BYTES
+from raftkafka.record.header import HEADER_BYTES, NO_COMPRESSION
 
 _RECORD_OVERHEAD: Final = 12
 """What a record of common size adds to its value; only a guess of the cut, `encode_chunk` keeps the bound."""
@@ -23,7 +23,12 @@ def records_per_chunk(count: int, total_bytes: int, batch_size: int) -> int:
 
 
 def encode_chunk(
-    values: Sequence[bytes], timestamp_ms: int, bytes_max: int, *, checksum: bool = True
+    values: Sequence[bytes],
+    timestamp_ms: int,
+    bytes_max: int,
+    *,
+    checksum: bool = True,
+    compression: int = NO_COMPRESSION,
 ) -> Iterator[tuple[bytearray, int]]:
     """Record batches of at most `bytes_max` bytes with their record counts; one, unless sizes vary widely.
 
@@ -32,7 +37,7 @@ def encode_chunk(
     Raises:
         ApiError: MESSAGE_TOO_LARGE, for a single value that does not fit.
     """
-    encoded = encode_values(values, timestamp_ms=timestamp_ms, checksum=checksum)
+    encoded = encode_values(values, timestamp_ms=timestamp_ms, checksum=checksum, compression=compression)
     if len(encoded) <= bytes_max:
         yield encoded, len(values)
     elif len(values) == 1:
@@ -41,8 +46,8 @@ def encode_chunk(
         )
     else:
         half = len(values) // 2
-        yield from encode_chunk(values[:half], timestamp_ms, bytes_max, checksum=checksum)
-        yield from encode_chunk(values[half:], timestamp_ms, bytes_max, checksum=checksum)
+        for part in (values[:half], values[half:]):
+            yield from encode_chunk(part, timestamp_ms, bytes_max, checksum=checksum, compression=compression)
 
 
 class BulkDelivery:

@@ -29,6 +29,7 @@ class Batch:
     """Records that become one record batch; `deadline` is on the event loop's clock."""
 
     __slots__ = (
+        "_compression",
         "_encoded",
         "_finished",
         "created",
@@ -43,7 +44,7 @@ class Batch:
         "size_bytes",
     )
 
-    def __init__(self, *, created: float, deadline: float) -> None:
+    def __init__(self, *, created: float, deadline: float, compression: int) -> None:
         self.created = created
         self.deadline = deadline
         self.records: list[RecordFields] = []
@@ -58,6 +59,7 @@ class Batch:
         self.numbers: tuple[ProducerId, int, int] | None = None
         """Producer id, epoch and base sequence; None where the producer is not idempotent, and until it is sent first."""
         self.on_done: OnDone | None = None
+        self._compression = compression
         self._encoded: bytearray | None = None
         self._finished: asyncio.Future[None] | None = None
 
@@ -84,14 +86,18 @@ class Batch:
         self.numbers = (producer_id, epoch, sequence)
         if self._encoded is None:
             self._encoded = encode_records(
-                self.records, producer_id=producer_id, producer_epoch=epoch, base_sequence=sequence
+                self.records,
+                producer_id=producer_id,
+                producer_epoch=epoch,
+                base_sequence=sequence,
+                compression=self._compression,
             )
         else:
             set_producer(self._encoded, 0, producer_id=producer_id, producer_epoch=epoch, base_sequence=sequence)
 
     def encode(self) -> bytearray:
         if self._encoded is None:
-            self._encoded = encode_records(self.records)
+            self._encoded = encode_records(self.records, compression=self._compression)
         return self._encoded
 
     def succeed(self, topic_partition: TopicPartition, base_offset: int, log_append_time_ms: int) -> None:

@@ -29,6 +29,7 @@ from raftkafka.client.unrouted import Unrouted
 from raftkafka.model.errors import ApiError, ConfigurationError, ErrorCode
 from raftkafka.ports.clock import Clock
 from raftkafka.record.build import estimated_size
+from raftkafka.record.compression import CODECS, codec_of
 from raftkafka.record.header import HEADER_BYTES
 from raftkafka.record.layout import RecordFields
 
@@ -45,7 +46,8 @@ class Producer:
     otherwise: `linger_ms` 0 (what arrives during one turn of the loop, or while a request is under way, travels together
     anyway) and `batch_size` 131072 rather than 16384 (the cost of a batch is fixed, a larger one spreads it over more
     records). `acks` is 0, 1, or -1 or "all". `enable_idempotence` needs acks=all and at most 5 requests in flight per
-    connection; None, the default, is True unless these are set otherwise (KIP-679). `partitioner` maps `(key, partition count)` to a partition.
+    connection; None, the default, is True unless these are set otherwise (KIP-679). `compression_type` is none, gzip, snappy,
+    lz4 or zstd: a batch is packed when it leaves; its records count unpacked until then. `partitioner` maps `(key, partition count)` to a partition.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Producer:
         client_id: str = "raftkafka-producer",
         acks: int | str = -1,
         enable_idempotence: bool | None = None,
+        compression_type: str = "none",
         linger_ms: int = 0,
         batch_size: int = 131_072,
         max_request_size: int = 1_048_576,
@@ -75,6 +78,8 @@ class Producer:
     ) -> None:
         if acks not in _ACKS:
             raise ConfigurationError(f"acks is 0, 1, -1 or 'all', not {acks!r}")
+        if compression_type not in CODECS:
+            raise ConfigurationError(f"compression_type is one of {', '.join(CODECS)}, not {compression_type!r}")
         if max_in_flight_requests_per_connection < 1 or batch_size < 1 or max_request_size <= HEADER_BYTES:
             raise ConfigurationError(
                 "max_in_flight_requests_per_connection, batch_size and max_request_size are too small"
@@ -94,6 +99,7 @@ class Producer:
         self._connect: Connect = connect or open_connection
         self._random = random or Random()
         self._clock = clock or WallClock()
+        self._compression = codec_of(compression_type)
         self._batch_size = min(batch_size, max_request_size)
         self._max_request_size = max_request_size
         self._record_bytes_max = max_request_size - HEADER_BYTES
@@ -132,6 +138,7 @@ class Producer:
             batch_size=self._batch_size,
             memory_max_bytes=self._buffer_memory,
             delivery_timeout_s=self._delivery_timeout_s,
+            compression=self._compression,
         )
         self._identity = self._make_identity() if self._idempotent else None
         self._sender = Sender(
@@ -284,7 +291,11 @@ class Producer:
         step = records_per_chunk(len(values), total_bytes, self._batch_size)
         for first in range(0, len(values), step):
             for encoded, count in encode_chunk(
-                values[first : first + step], timestamp, self._max_request_size, checksum=not self._idempotent
+                values[first : first + step],
+                timestamp,
+                self._max_request_size,
+                checksum=not self._idempotent,
+                compression=self._compression,
             ):
                 await self._reserve_when_free(len(encoded))
                 accumulator.append_encoded(lane, encoded, count, bulk.part(count))

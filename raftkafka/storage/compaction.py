@@ -3,8 +3,8 @@
 Floor 2. Two passes, as Kafka's cleaner: the dirty part is read for the last offset of each key, then the segments up to its
 end are copied without what is superseded, group by group, and each copy is swapped in (`storage.swap`). Invariants (I14): the
 last value of every key stays; a tombstone stays for `delete.retention.ms` after the first cleaning that saw it (KIP-534), and
-longer while a batch below it could not be read; batches of transactions, control batches and those of codecs that nobody
-here reads are copied as they are. Offsets never change. Even without records a batch stays if it is the last one of its
+longer while a batch below it could not be read; batches of transactions, control batches and those that cannot be unpacked
+are copied as they are. Offsets never change. Even without records a batch stays if it is the last one of its
 segment (so a segment ends where the next begins), the first one of a leader epoch (so epochs can be read from the batches
 again), or the last one of a producer id (so that producer's sequence goes on).
 """
@@ -42,7 +42,7 @@ Pause = Callable[[], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cleaned:
-    """What one cleaning did. `unread_batches`: of codecs that are not read here, or of transactions."""
+    """What one cleaning did. `unread_batches`: those that do not unfold, and those of transactions."""
 
     first_dirty: int
     end: int
@@ -403,6 +403,6 @@ def _readable(header: BatchHeader, batch: bytes) -> bytes | None:
         return None
     try:
         return rewrite.section_of(batch, header)
-    except ApiError:
-        # A codec that is not read here, or more than a batch may unfold to.
+    except (ApiError, CorruptionError):
+        # More than a batch may unfold to, or nothing that its codec wrote: the checksum is right, so its producer made it so.
         return None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from raftkafka.model.settings.values import INT64_MAX, LogSettings
+from raftkafka.record.compression import target_of
 
 LOG_APPEND_TIME: Final = "LogAppendTime"
 
@@ -26,6 +27,8 @@ class LogConfig:
     index_interval_bytes: int = 4096
     index_size_max_bytes: int = 10 << 20
     message_max_bytes: int = 1_048_588
+    repacks_by: int | None = None
+    """The codec of a topic whose `compression.type` names one; None under "producer": batches stay as they come."""
     timestamp_type: str = "CreateTime"
     timestamp_before_max_ms: int = INT64_MAX
     timestamp_after_max_ms: int = INT64_MAX
@@ -66,7 +69,7 @@ def log_config(settings: LogSettings, topic: Mapping[str, str] | None = None) ->
     """The configuration of one topic's logs; keys of `topic` are Kafka's (`segment.bytes`, `retention.ms`, ...).
 
     Raises:
-        ValueError: a number in `topic` is none; the controller validates before it accepts a topic's configuration.
+        ValueError: a number or a codec in `topic` is none; the controller validates before it accepts a topic's configuration.
     """
     own = topic or {}
     difference_ms = int(own.get("message.timestamp.difference.max.ms", settings.message_timestamp_difference_max_ms))
@@ -79,6 +82,7 @@ def log_config(settings: LogSettings, topic: Mapping[str, str] | None = None) ->
         index_interval_bytes=int(own.get("index.interval.bytes", settings.index_interval_bytes)),
         index_size_max_bytes=int(own.get("segment.index.bytes", settings.index_size_max_bytes)),
         message_max_bytes=int(own.get("max.message.bytes", settings.message_max_bytes)),
+        repacks_by=target_of(own.get("compression.type", settings.compression_type)),
         timestamp_type=own.get("message.timestamp.type", settings.message_timestamp_type),
         # Of the older name and the newer ones the stricter counts.
         timestamp_before_max_ms=min(

@@ -23,7 +23,7 @@ from raftkafka.model.ids import NO_OFFSET, NO_TIMESTAMP, LeaderEpoch, Offset, Ti
 from raftkafka.ports.disk import Bytes, Disk, File
 from raftkafka.record.compression import UNFOLDED_BYTES_MAX
 from raftkafka.record.header import validate_produced
-from raftkafka.record.produced import check_times, require_keys
+from raftkafka.record.produced import check_times, repacked, require_keys
 from raftkafka.replica.epochs import EpochHistory
 from raftkafka.replica.producers import ProducerTable
 from raftkafka.storage import lookup, retention
@@ -187,11 +187,7 @@ class Log:
         headers = validate_produced(records, message_max_bytes=self.config.message_max_bytes)
         if self._failure is not None or self.corruption is not None:
             raise self._refusal()
-        if len(records) > self.config.segment_bytes:
-            raise ApiError(
-                ErrorCode.RECORD_LIST_TOO_LARGE,
-                f"{len(records)} bytes in one append exceed segment.bytes={self.config.segment_bytes}",
-            )
+        self._check_room(records)
         duplicate = self._producers.table.check(headers)
         if duplicate is not None:
             stamped = duplicate.timestamp_ms if self.config.stamps_append_time else NO_TIMESTAMP
@@ -212,6 +208,15 @@ class Log:
             )
         if config.compacts:
             require_keys(records, headers, max_bytes=UNFOLDED_BYTES_MAX)
+        if config.repacks_by is not None:
+            records, headers = repacked(
+                records,
+                headers,
+                config.repacks_by,
+                message_max_bytes=config.message_max_bytes,
+                max_bytes=UNFOLDED_BYTES_MAX,
+            )
+            self._check_room(records)
         if leader_epoch != self.epochs.latest:
             self.begin_epoch(leader_epoch)
         batches, appended = stamp_produced(
@@ -223,6 +228,13 @@ class Log:
         )
         self._append(records, batches, now_ms)
         return appended
+
+    def _check_room(self, records: memoryview) -> None:
+        if len(records) > self.config.segment_bytes:
+            raise ApiError(
+                ErrorCode.RECORD_LIST_TOO_LARGE,
+                f"{len(records)} bytes in one append exceed segment.bytes={self.config.segment_bytes}",
+            )
 
     def append_as_follower(self, records: memoryview | bytes, *, now_ms: TimestampMs) -> Appended:
         """Append what the leader sent, offsets and epochs as they are. Nothing is appended unless all of it is right.

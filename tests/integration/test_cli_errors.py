@@ -12,6 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from raftkafka.client import Consumer, Producer, TopicPartition
+from raftkafka.record.compression import codec_of
+from raftkafka.record.header import iter_headers
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -62,6 +66,45 @@ async def test_a_line_that_is_too_large(single: Cluster) -> None:
     to = ("--bootstrap-server", single.bootstrap)
     done = await rk("produce", "t", *to, given=b"fits\n" + b"x" * (1 << 20) + b"\n")
     assert "MESSAGE_TOO_LARGE" in one_line(done)
+
+
+@pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
+async def test_a_bomb(single: Cluster, codec: str) -> None:
+    """A batch that unfolds to more than 64 MiB: brokers keep it as it is, and whoever reads it is told."""
+    to = ("--bootstrap-server", single.bootstrap)
+    assert (await rk("topic", "create", "t", "--config", "max.message.bytes=8388608", *to)).returncode == 0
+    async with Producer(single.bootstrap, compression_type=codec, max_request_size=128 << 20) as producer:
+        assert (await producer.send_and_wait("t", b"before")).offset == 0
+        assert (await producer.send_and_wait("t", bytes(65 << 20))).offset == 1
+    done = await rk("consume", "t", "--from-beginning", "--until-end", *to)
+    assert done.stdout == b"before\n"
+    assert "RECORD_LIST_TOO_LARGE: a batch of" in one_line(done)
+
+
+async def test_codecs_that_do_not_exist(single: Cluster) -> None:
+    to = ("--bootstrap-server", single.bootstrap)
+    done = await rk("produce", "t", "--compression", "brotli", *to)
+    assert done.returncode == 2
+    assert b"'brotli' is not one of 'none', 'gzip', 'snappy', 'lz4', 'zstd'" in done.stderr
+    done = await rk("topic", "create", "t", "--config", "compression.type=brotli", *to)
+    assert "one of uncompressed, zstd, lz4, snappy, gzip, producer is wanted" in one_line(done)
+
+
+@pytest.mark.parametrize("sent", ["none", "gzip", "snappy", "lz4", "zstd"])
+async def test_compressed_lines_come_back(single: Cluster, sent: str) -> None:
+    to = ("--bootstrap-server", single.bootstrap)
+    given = "".join(f"line {number}\n" for number in range(20_000)).encode()
+    for topic, config in (("kept", "producer"), ("packed", "zstd")):
+        created = await rk("topic", "create", topic, "--config", f"compression.type={config}", *to)
+        assert created.returncode == 0
+        assert (await rk("produce", topic, "--compression", sent, *to, given=given)).returncode == 0
+        assert (await rk("consume", topic, "--from-beginning", "--until-end", *to)).stdout == given
+        async with Consumer(single.bootstrap) as consumer:
+            consumer.assign([TopicPartition(topic, 0)])
+            consumer.seek_to_beginning()
+            batches = await consumer.poll_batches(timeout_ms=30_000)
+        codecs = {header.compression for batch in batches for _, header in iter_headers(batch.records)}
+        assert codecs == {codec_of(sent if config == "producer" else config)}
 
 
 async def test_nobody_answers(single: Cluster) -> None:

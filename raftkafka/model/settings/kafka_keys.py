@@ -41,7 +41,6 @@ EXPLAINED: Final = {
     "host.name": "listeners counts",
     "port": "listeners counts",
     "broker.id.generation.enable": "ids are not generated: set broker.id",
-    "compression.type": "batches are stored as the producer compressed them",
     "controlled.shutdown.enable": "a clean stop always moves leaders away first",
     "controller.socket.timeout.ms": "controller.quorum.request.timeout.ms counts",
     "inter.broker.listener.name": "brokers use the first listener among themselves",

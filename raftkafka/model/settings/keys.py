@@ -165,6 +165,12 @@ KEYS: Final = (
     _row("log.index.size.max.bytes", "log.index_size_max_bytes", integer(4), "size of an index file"),
     _row("message.max.bytes", "log.message_max_bytes", integer(0), "largest record batch"),
     _row(
+        "compression.type",
+        "log.compression_type",
+        parsers.one_of("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"),
+        "codec of stored batches; `producer` keeps what producers chose, any other costs the broker time for each batch",
+    ),
+    _row(
         "log.message.timestamp.type",
         "log.message_timestamp_type",
         parsers.one_of("CreateTime", "LogAppendTime"),

@@ -82,6 +82,7 @@ class LogSettings:
     index_interval_bytes: int = 4096  # log.index.interval.bytes
     index_size_max_bytes: int = 10 << 20  # log.index.size.max.bytes
     message_max_bytes: int = 1_048_588  # message.max.bytes
+    compression_type: str = "producer"  # compression.type
     message_timestamp_type: str = "CreateTime"  # log.message.timestamp.type
     message_timestamp_before_max_ms: int = INT64_MAX  # log.message.timestamp.before.max.ms
     message_timestamp_after_max_ms: int = 3_600_000  # log.message.timestamp.after.max.ms

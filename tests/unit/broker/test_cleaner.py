@@ -87,7 +87,7 @@ async def test_what_cannot_be_read_is_told_once(compacting, caplog):
     world = compacting
     partition = await world.leading("compacted", cleanup_policy="compact")
     strange = bytearray(encode_records([(b"k", b"v", 500, ())], compression=1))
-    strange[22] = 4  # a codec that is not read here
+    strange[22] |= 0x10  # of a transaction
     from crc32c import crc32c
 
     strange[17:21] = crc32c(strange[21:]).to_bytes(4, "big")

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from hashlib import sha256
+from pathlib import Path
 from random import Random
+from struct import iter_unpack
 
 import pytest
 from hypothesis import given
@@ -22,6 +25,21 @@ from raftkafka.client.partitioner import StickyChoice, murmur2, partition_by_key
 )
 def test_hashes_as_the_java_client(key, hashed):
     assert murmur2(key) == hashed
+
+
+def test_ten_thousand_hashes_of_the_java_client():
+    """Kafka's own client made the file; the rule of the keys stands in tests/conformance/GoldenFiles.java."""
+    golden = (Path(__file__).parents[2] / "golden" / "murmur2-10000.bin").read_bytes()
+    hashes = [each for (each,) in iter_unpack(">i", golden)]
+    assert len(hashes) == 10_000
+    lengths = set()
+    for number, hashed in enumerate(hashes):
+        digest = sha256(b"%d" % number).digest()
+        key = (digest * 4)[: digest[0] % 97]
+        lengths.add(len(key))
+        assert murmur2(key) == hashed
+        assert partition_by_key(key, 12) == (hashed & 0x7FFFFFFF) % 12
+    assert lengths == set(range(97))
 
 
 @given(st.binary(max_size=40), st.integers(1, 1000))

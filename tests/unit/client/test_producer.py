@@ -9,6 +9,8 @@ from raftkafka.client import ApiError, BufferFullError, Producer, RecordMetadata
 from raftkafka.client.types import NotRunningError
 from raftkafka.model.api.produce import Produce, ProduceResponse
 from raftkafka.model.errors import ConfigurationError, ErrorCode
+from raftkafka.record.compression import codec_of
+from raftkafka.record.header import read_header
 
 
 def producer_of(cluster, **settings) -> Producer:
@@ -506,3 +508,33 @@ def test_odd_settings_are_refused():
         Producer(acks=2)
     with pytest.raises(ConfigurationError):
         Producer("host:nine")
+    with pytest.raises(
+        ConfigurationError, match="compression_type is one of none, gzip, snappy, lz4, zstd, not 'brotli'"
+    ):
+        Producer(compression_type="brotli")
+
+
+@pytest.mark.parametrize("name", ["gzip", "snappy", "lz4", "zstd"])
+@pytest.mark.parametrize("idempotent", [False, True])
+async def test_batches_leave_packed(cluster, name, idempotent):
+    cluster.add_topic("t", 1)
+    values = [b"%d, and %d, and %d" % (number, number, number) for number in range(500)]
+    async with producer_of(cluster, compression_type=name, enable_idempotence=idempotent) as producer:
+        futures = [producer.send("t", value, key=b"k", headers=[("h", b"v")]) for value in values]
+        assert [(await future).offset for future in futures] == list(range(500))
+        placed = await (await producer.send_batch("t", values))
+        assert (placed.base_offset, placed.last_offset) == (500, 999)
+    partition = cluster.topics["t"][0]
+    assert partition.values() == values * 2
+    assert {read_header(batch).compression for _, batch in partition.batches} == {codec_of(name)}
+    assert sum(len(batch) for _, batch in partition.batches) < 2 * sum(map(len, values))
+
+
+async def test_the_request_size_counts_packed_for_many_values(cluster):
+    cluster.add_topic("t", 1)
+    async with producer_of(cluster, compression_type="zstd", max_request_size=2_000) as producer:
+        placed = await (await producer.send_batch("t", [bytes(500_000)]))
+        assert placed.record_count == 1
+        with pytest.raises(ApiError, match="exceeds max_request_size") as refused:
+            await producer.send_and_wait("t", bytes(500_000))
+    assert refused.value.code is ErrorCode.MESSAGE_TOO_LARGE

@@ -173,7 +173,7 @@ def test_a_bomb_is_bounded() -> None:
     assert decode_values(batch, max_bytes=1 << 21) == [bytes(1 << 20)]
 
 
-@pytest.mark.parametrize("codec", [2, 3, 4, 5, 7])
+@pytest.mark.parametrize("codec", [5, 7])
 def test_codecs_that_are_not_here_are_named(codec: int) -> None:
     with pytest.raises(ApiError) as refused:
         decode_values(rebuilt(b"whatever it is", 1, attributes=codec))

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 
 import pytest
+from crc32c import crc32c
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,9 @@ from raftkafka.model.errors import (
     StorageError,
 )
 from raftkafka.record.build import encode_records
-from raftkafka.record.header import read_header, stamp
+from raftkafka.record.compression import target_of
+from raftkafka.record.header import CRC_START, iter_headers, read_header, stamp
+from raftkafka.record.iterate import decode_records
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.log import Log
 from raftkafka.storage.open_segments import OpenSegments
@@ -604,7 +607,7 @@ async def test_a_timestamp_of_the_future_does_not_keep_a_segment_for_ever(logs, 
     assert log.log_start_offset == 1
 
 
-@pytest.mark.parametrize("compression", [0, 1])
+@pytest.mark.parametrize("compression", [0, 1, 2, 3, 4])
 async def test_a_compacted_topic_wants_keys(logs, disk, compression):
     log = await logs.open(disk, cleanup_policy="compact,delete")
     records = [(b"k", b"v", 1, ()), (None, b"v", 1, ())]
@@ -699,3 +702,68 @@ async def test_rolled_segments_ask_for_a_sync_and_then_let_go(logs, disk):
         logs.append(log, bytes(300))
     await logs.flush(log, disk)
     assert len([each for each in list(log._segments)[:-1] if each.file is not None]) <= 4
+
+
+@pytest.mark.parametrize("target", ["uncompressed", "gzip", "snappy", "lz4", "zstd"])
+@pytest.mark.parametrize("sent", [0, 1, 4])
+@pytest.mark.parametrize("timestamp_type", ["CreateTime", "LogAppendTime"])
+async def test_a_topic_with_a_codec_of_its_own_stores_all_batches_so(logs, disk, target, sent, timestamp_type):
+    codec = target_of(target)
+    log = await logs.open(disk, repacks_by=codec, timestamp_type=timestamp_type)
+    for first in (0, 100):
+        records = [(b"k%d" % at, b"value" * 3, 500 + at, ()) for at in range(100)]
+        batch = encode_records(
+            records, compression=sent, producer_id=7, producer_epoch=0, base_sequence=first
+        ) + encode_records([(None, b"other", 900, ())], compression=target_of("lz4"))
+        log.append_as_leader(memoryview(batch), leader_epoch=0, now_ms=1_000)
+    result = log.read(0, max_bytes=1 << 20, end=log.log_end_offset)
+    found = list(iter_headers(result.records))
+    assert [header.compression for _, header in found] == [codec] * 4
+    assert [header.base_offset for _, header in found] == [0, 100, 101, 201]
+    assert [header.base_sequence for _, header in found] == [0, -1, 100, -1]
+    back = decode_records(result.records, found[2][0])
+    stamped = timestamp_type == "LogAppendTime"
+    assert [(each.key, each.timestamp_ms) for each in back] == [
+        (b"k%d" % at, 1_000 if stamped else 500 + at) for at in range(100)
+    ]
+    # The repetition is known by its numbers, however it is packed.
+    batch = encode_records(records, compression=3, producer_id=7, producer_epoch=0, base_sequence=100)
+    assert log.append_as_leader(memoryview(batch), leader_epoch=0, now_ms=1_000).first_offset == 101
+
+
+async def test_what_is_packed_as_the_topic_wants_is_not_touched(logs, disk):
+    log = await logs.open(disk, repacks_by=4)
+    batch = encode_records([(None, b"v" * 500, 1, ())], compression=4)
+    before = bytes(batch[CRC_START:])
+    log.append_as_leader(memoryview(batch), leader_epoch=0, now_ms=1_000)
+    assert log.read(0, max_bytes=1 << 20, end=1).records[CRC_START:] == before
+
+
+async def test_the_size_counts_after_the_topic_s_codec(logs, disk):
+    log = await logs.open(disk, repacks_by=0, message_max_bytes=1_000)
+    small = encode_records([(None, bytes(2_000), 1, ())], compression=1)
+    assert len(small) < 200
+    with pytest.raises(ApiError, match="packed as the topic demands, exceeds 1000") as refused:
+        log.append_as_leader(memoryview(small), leader_epoch=0, now_ms=1_000)
+    assert refused.value.code is ErrorCode.MESSAGE_TOO_LARGE
+    assert log.log_end_offset == 0
+
+
+async def test_a_bomb_is_refused_where_the_broker_has_to_unpack(logs, disk):
+    """Topics that keep what producers sent never unpack: there the consumer's bound counts."""
+    bomb = encode_records([(b"k", bytes(65 << 20), 1, ())], compression=4)
+    for config in ({"repacks_by": 3}, {"cleanup_policy": "compact"}):
+        log = await logs.open(disk, f"/data/{next(iter(config))}-0", **config)
+        with pytest.raises(ApiError, match="unfolds to more than 67108864 bytes") as refused:
+            log.append_as_leader(memoryview(bytearray(bomb)), leader_epoch=0, now_ms=1_000)
+        assert refused.value.code is ErrorCode.RECORD_LIST_TOO_LARGE
+
+
+async def test_what_cannot_be_unpacked_is_not_packed_anew(logs, disk):
+    log = await logs.open(disk, repacks_by=4)
+    batch = encode_records([(None, b"v" * 500, 1, ())], compression=1)
+    batch[22] = 3
+    batch[17:21] = crc32c(memoryview(batch)[CRC_START:]).to_bytes(4, "big")
+    with pytest.raises(ApiError, match="lz4") as refused:
+        log.append_as_leader(memoryview(batch), leader_epoch=0, now_ms=1_000)
+    assert refused.value.code is ErrorCode.CORRUPT_MESSAGE
