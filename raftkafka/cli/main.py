@@ -6,63 +6,27 @@ is needed: `rk topic list` must not pay for what only a broker needs, and Ctrl-C
 
 from __future__ import annotations
 
-import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from raftkafka.cli.output import say, sentence
+from raftkafka.cli.ending import INTERRUPTED, guarded, open_standard_streams
+from raftkafka.cli.output import say
 
 if TYPE_CHECKING:
     import click
 
-FAILED: Final = 1
 WRONG_USAGE: Final = 2
-INTERRUPTED: Final = 130
 
 
 def run() -> None:
     """The entry point: runs the command of `sys.argv` and ends the process with its exit code."""
-    _open_standard_streams()
+    open_standard_streams()
     sys.exit(main(sys.argv[1:]))
-
-
-def _open_standard_streams() -> None:
-    """Give descriptors 0 to 2 to the null device where the caller has closed them.
-
-    The next file or socket would get such a number otherwise, and be written to by `print` or refused by libuv.
-    """
-    for descriptor in range(3):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    # typeshed knows nothing of closed streams; Python has None in their place.
-    sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8", closefd=False)
-    sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
 
 
 def main(arguments: list[str]) -> int:
     """Run one command line; the exit code."""
-    try:
-        from raftkafka.model.errors import RaftKafkaError
-
-        try:
-            code = _invoke(arguments)
-            sys.stdout.flush()
-            return code
-        except RaftKafkaError as error:
-            say(sentence(error))
-            return FAILED
-    except KeyboardInterrupt:
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Whoever read our output has enough. Python would complain once more when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        say(f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error))
-        return FAILED
+    return guarded(lambda: _invoke(arguments), say)
 
 
 def _invoke(arguments: list[str]) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -84,6 +84,79 @@ def cancel(file: Path, bootstrap_server: str, timeout_ms: int, json: bool) -> No
             line(f"Cancelled the move of {partition}.")
 
 
+@reassign.command()
+@click.option("--topic", "topics", metavar="TOPIC", multiple=True, required=True, help="May be repeated.")
+@click.option("--brokers", metavar="ID,...", required=True, help="The brokers that shall hold the replicas.")
+@click.option("--disable-rack-aware", is_flag=True, help="Leave racks out of account.")
+@bootstrap_option
+@timeout_option
+@json_option
+def generate(
+    topics: Sequence[str], brokers: str, disable_rack_aware: bool, bootstrap_server: str, timeout_ms: int, json: bool
+) -> None:
+    """Propose how partitions could lie on other brokers.
+
+    What is printed is a FILE for `rk reassign execute`; nothing is moved. With --json, the present replicas stand beside it.
+    """
+    from raftkafka.cli.moves import FormatError, as_file, assignment_of, spread
+    from raftkafka.cli.session import run
+
+    try:
+        wanted = [int(each) for each in brokers.split(",")]
+    except ValueError:
+        raise click.BadParameter(f"{brokers!r} is no list of ids", param_hint="--brokers") from None
+
+    async def propose() -> tuple[str, str]:
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
+            described = await admin.describe_topics(list(dict.fromkeys(topics)))
+            cluster = await admin.describe_cluster()
+        proposed = spread(described, cluster.brokers, wanted, rack_aware=not disable_rack_aware)
+        return as_file(assignment_of(described)), as_file(proposed)
+
+    try:
+        current, proposed = run(propose())
+    except FormatError as error:
+        raise click.BadParameter(str(error), param_hint="--brokers") from error
+    line(f'{{"current":{current},"proposed":{proposed}}}' if json else proposed)
+
+
+@reassign.command()
+@_FILE
+@bootstrap_option
+@timeout_option
+@json_option
+def verify(file: Path, bootstrap_server: str, timeout_ms: int, json: bool) -> int:
+    """Say how the moves of FILE stand.
+
+    The exit code is 1 as long as one of them is not completed.
+    """
+    from raftkafka.cli.moves import MoveState, assignment_of, describe_state, state_of
+    from raftkafka.cli.session import run
+
+    targets = _targets(file)
+
+    async def ask() -> dict[TopicPartition, tuple[MoveState, Sequence[int]]]:
+        async with admin_of(bootstrap_server, timeout_ms) as admin:
+            ongoing = await admin.list_partition_reassignments(targets)
+            now = assignment_of(await admin.describe_topics(sorted({each.topic for each in targets})))
+        return {each: (state_of(each, targets[each], ongoing, now), now.get(each, ())) for each in sorted(targets)}
+
+    states = run(ask())
+    if json:
+        as_json(
+            {
+                "partitions": [
+                    {**_named(each), "state": state.value, "replicas": list(replicas)}
+                    for each, (state, replicas) in states.items()
+                ]
+            }
+        )
+    else:
+        for each, (state, replicas) in states.items():
+            line(describe_state(each, state, replicas, targets[each]))
+    return int(any(state is not MoveState.COMPLETED for state, _ in states.values()))
+
+
 @reassign.command("list")
 @bootstrap_option
 @timeout_option
@@ -129,41 +202,16 @@ def list_(bootstrap_server: str, timeout_ms: int, json: bool) -> None:
 
 def _targets(file: Path) -> dict[TopicPartition, Sequence[int]]:
     """What a file of Kafka's form asks for; raises BadParameter with the reason why it cannot be read."""
-    import json
     import sys
 
+    from raftkafka.cli.moves import FormatError, parse_moves
+
     try:
-        text = sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8")
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
+        return parse_moves(sys.stdin.read() if str(file) == "-" else file.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
         raise _unreadable(f"not JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("version") != 1:
-        raise _unreadable('"version": 1 is missing')
-    return _partitions(document.get("partitions"))
-
-
-def _partitions(entries: Any) -> dict[TopicPartition, Sequence[int]]:
-    from raftkafka.client.types import TopicPartition
-
-    if not isinstance(entries, list) or not entries:
-        raise _unreadable('"partitions" is no list with entries')
-    targets: dict[TopicPartition, Sequence[int]] = {}
-    for number, entry in enumerate(entries):
-        match entry:
-            case {"topic": str(topic), "partition": int(index), "replicas": [*replicas]} if _all_ids(
-                (index, *replicas)
-            ):
-                partition = TopicPartition(topic, index)
-            case _:
-                raise _unreadable(f"entry {number} has no topic, partition and replicas")
-        if partition in targets:
-            raise _unreadable(f"{partition} is named twice")
-        targets[partition] = replicas
-    return targets
-
-
-def _all_ids(values: Iterable[object]) -> bool:
-    return all(type(value) is int and 0 <= value < 1 << 31 for value in values)
+    except FormatError as error:
+        raise _unreadable(str(error)) from error
 
 
 def _unreadable(reason: str) -> click.BadParameter:

@@ -17,9 +17,9 @@ Result = TypeVar("Result")
 _SLOW_S: Final = 2.0
 
 
-def run(main: Coroutine[Any, Any, Result]) -> Result:
+def run(main: Coroutine[Any, Any, Result], *, log_format: str = "rk: %(message)s") -> Result:
     """The coroutine's result; Ctrl-C cancels it and then raises `KeyboardInterrupt`. What the client warns of goes to stderr."""
-    logging.basicConfig(format="rk: %(message)s", level=logging.WARNING)
+    logging.basicConfig(format=log_format, level=logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)
 

@@ -11,8 +11,10 @@ import gc
 import logging
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import uvloop
@@ -27,8 +29,8 @@ from raftkafka.node.lifecycle import Node
 _log = logging.getLogger("raftkafka.node")
 
 
-def load_settings(path: str) -> Settings:
-    """The settings in a `server.properties`, with the cluster secret read from its file.
+def load_settings(path: str, overrides: Mapping[str, str] = MappingProxyType({})) -> Settings:
+    """The settings in a `server.properties`, some of them overridden, with the cluster secret read from its file.
 
     Raises:
         ConfigurationError: the message names the file, and the line where there is one.
@@ -38,7 +40,7 @@ def load_settings(path: str) -> Settings:
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigurationError(f"{path}: cannot be read: {reason}") from error
-    loaded = load(text, source=path)
+    loaded = load(text, source=path, overrides=overrides)
     for note in loaded.notes:
         _log.warning("%s", note)
     return with_secret(loaded.settings)
@@ -62,11 +64,11 @@ def with_secret(settings: Settings) -> Settings:
     return replace(settings, cluster_secret=secret)
 
 
-def run_broker(path: str) -> int:
-    """Run the node that the file at `path` describes until SIGTERM or SIGINT; the exit code."""
+def run_broker(path: str, overrides: Mapping[str, str] = MappingProxyType({})) -> int:
+    """Run the node that the file at `path` describes until SIGTERM or SIGINT; the exit code. `overrides` go before the file."""
     _configure_logging()
     try:
-        settings = load_settings(path)
+        settings = load_settings(path, overrides)
     except ConfigurationError as error:
         sys.stderr.write(f"rk broker: {error}\n")
         return 1

@@ -240,7 +240,18 @@ def test_a_topic_grows_and_partitions_are_moved(rk: Rk, topic: str, tmp_path: Pa
     assert rk("reassign", "list").stdout.split() == ["TOPIC", "PARTITION", "REPLICAS", "ADDING", "REMOVING"]
     assert documents(rk("reassign", "list", "--json")) == [{"reassignments": []}]
     assert rk("reassign", "cancel", str(moves)).stdout == "None of these partitions is moving.\n"
+    proposed = rk("reassign", "generate", "--topic", topic, "--brokers", "1")
+    moves.write_text(proposed.stdout)
+    [both] = documents(rk("reassign", "generate", "--topic", topic, "--brokers", "1", "--json"))
+    assert both["current"] == both["proposed"] == json.loads(proposed.stdout)
+    assert rk("reassign", "verify", str(moves)).stdout.splitlines() == [
+        f"Reassignment of partition {topic}-{number} is completed." for number in range(4)
+    ]
+    unknown = rk("reassign", "generate", "--topic", topic, "--brokers", "1,7", fails=True)
+    assert "unknown broker(s): 7" in unknown.stderr
     moves.write_text(json.dumps({"version": 1, "partitions": [{**partition, "replicas": [9]}]}))
+    other = rk("reassign", "verify", str(moves), "--json", fails=True)
+    assert documents(other) == [{"partitions": [{**partition, "state": "other", "replicas": [1]}]}]
     refused = rk("reassign", "execute", str(moves), fails=True)
     assert refused.stderr.startswith("rk: INVALID_REPLICA_ASSIGNMENT")
 

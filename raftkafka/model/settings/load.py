@@ -7,7 +7,9 @@ names file and line. Kafka only warns of unknown keys; here a typing error must 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
 from raftkafka.model.errors import ConfigurationError
@@ -17,6 +19,8 @@ from raftkafka.model.settings.properties import Property, parse
 from raftkafka.model.settings.validate import advise, validate
 from raftkafka.model.settings.values import Listener, Settings
 
+_OVERRIDDEN: Final = 0
+"""The line of what stands in no file."""
 _ROLES: Final = frozenset({"broker", "controller"})
 _SHAPING: Final = (
     "process.roles",
@@ -35,13 +39,17 @@ class Loaded:
     notes: tuple[str, ...]
 
 
-def load(text: str, *, source: str) -> Loaded:
+def load(text: str, *, source: str, overrides: Mapping[str, str] = MappingProxyType({})) -> Loaded:
     """Settings of a `server.properties`; `source` is its name in messages. Empty text gives a one-node cluster on loopback.
+
+    `overrides` stand in place of what the file says for their keys, as kafka-server-start's `--override`.
 
     Raises:
         ConfigurationError: "server.properties:12: ..." in one line.
     """
-    return _Reading(parse(text, source=source), source).loaded()
+    replaced = tuple(found for found in parse(text, source=source) if found.key not in overrides)
+    given = tuple(Property(key=key, value=value, line=_OVERRIDDEN) for key, value in overrides.items())
+    return _Reading((*replaced, *given), source).loaded()
 
 
 class _Reading:
@@ -170,6 +178,8 @@ class _Reading:
 
     def _where(self, name: str) -> str:
         found = self._found.get(name)
+        if found is not None and found.line == _OVERRIDDEN:
+            return "--override: "
         return f"{self._source}:{found.line}: " if found else f"{self._source}: "
 
     def _error(self, name: str, sentence: str) -> ConfigurationError:

@@ -40,6 +40,7 @@ def test_help(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
         (["topic", "alter", "x"], "--partitions"),
         (["topic", "alter", "x", "--partitions", "0"], "--partitions"),
         (["reassign", "execute", "/nowhere/moves.json"], "/nowhere/moves.json"),
+        (["reassign", "generate", "--topic", "t", "--brokers", "1,b"], "is no list of ids"),
         (["cluster", "elect-leaders", "--partition", "0"], "--topic"),
         (["cluster", "elect-leaders", "--unclean"], "--topic"),
         (["consume", "t", "--offset", "1"], "name it"),

@@ -190,3 +190,13 @@ def test_any_text_is_loaded_or_refused_in_one_line(text: str) -> None:
         read(text)
     except ConfigurationError as error:
         assert str(error).startswith("server.properties:")  # noqa: PT017
+
+
+def test_overrides_stand_in_place_of_the_file() -> None:
+    text = "broker.id=1\nlog.retention.hours=5\n"
+    loaded = load(text, source="server.properties", overrides={"broker.id": "7", "num.partitions": "3"})
+    assert loaded.settings.node_id == 7
+    assert loaded.notes == load(text, source="server.properties").notes
+    assert load(text, source="server.properties").settings.node_id == 1
+    with pytest.raises(ConfigurationError, match=r"^--override: num\.partitions"):
+        load(text, source="server.properties", overrides={"num.partitions": "none"})

@@ -1,0 +1,236 @@
+"""`kafka-reassign-partitions.sh`: generate, execute, verify, cancel, list. Floor 5. Words are those of Kafka 3.9."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from raftkafka.cli.scripts.entry import BOOTSTRAP_SERVER, COMMAND_CONFIG, ZOOKEEPER, start, tool
+from raftkafka.cli.scripts.options import Option, Parsed, UsageError
+from raftkafka.model.errors import RaftKafkaError
+
+if TYPE_CHECKING:
+    from raftkafka.cli.moves import Replicas
+    from raftkafka.client.admin import Admin
+    from raftkafka.client.types import TopicPartition
+
+_NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
+    "generate": ("topics-to-move-json-file", "broker-list"),
+    "execute": ("reassignment-json-file",),
+    "verify": ("reassignment-json-file",),
+    "cancel": ("reassignment-json-file",),
+    "list": (),
+}
+_ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
+    "generate": ("disable-rack-aware",),
+    "execute": ("additional", "timeout", "disable-rack-aware"),
+    "verify": ("preserve-throttles",),
+    "cancel": ("preserve-throttles", "timeout"),
+    "list": (),
+}
+_EVERYWHERE: Final = ("bootstrap-server", "command-config")
+_BEGUN_ALREADY: Final = (
+    "Cannot execute because there is an existing partition assignment.  Use --additional to override this and create "
+    "a new partition assignment in addition to the existing one. The --additional flag can also be used to change the "
+    "throttle by resubmitting the current reassignment."
+)
+
+TOOL: Final = tool(
+    "kafka-reassign-partitions.sh",
+    "This tool helps to move topic partitions between replicas.",
+    BOOTSTRAP_SERVER,
+    COMMAND_CONFIG,
+    ZOOKEEPER,
+    Option("generate", "Propose a reassignment; nothing is moved."),
+    Option("execute", "Begin the moves of --reassignment-json-file."),
+    Option("verify", "Say how the moves of --reassignment-json-file stand."),
+    Option("cancel", "Take back those moves of --reassignment-json-file that are under way."),
+    Option("list", "List the moves that are under way."),
+    Option(
+        "reassignment-json-file",
+        '{"partitions": [{"topic": "foo", "partition": 1, "replicas": [1,2,3]}], "version":1}',
+        "path",
+    ),
+    Option("topics-to-move-json-file", '{"topics": [{"topic": "foo"},{"topic": "foo1"}], "version":1}', "path"),
+    Option("broker-list", 'The brokers to move to, in the form "0,1,2".', "brokerlist"),
+    Option("disable-rack-aware", "Leave racks out of account."),
+    Option("additional", "Begin these moves beside those that are under way."),
+    Option("preserve-throttles", "Do not modify broker or topic throttles."),
+    Option("timeout", "Accepted and ignored: replicas are not moved between directories.", "timeout"),
+)
+
+
+class _TerseError(RaftKafkaError):
+    """Its message is all that is printed, as of Kafka's TerseException."""
+
+
+def run() -> NoReturn:
+    start(TOOL, main)
+
+
+def main(parsed: Parsed) -> int:
+    from raftkafka.cli.scripts.entry import run_async
+
+    action = _check(parsed)
+    try:
+        run_async(_act(action, parsed))
+    except UsageError:
+        raise
+    except _TerseError as error:
+        sys.stdout.write(f"{error}\n")
+        return 1
+    except RaftKafkaError as error:
+        sys.stdout.write(f"Error: {_reason(error)}\n")
+        return 1
+    return 0
+
+
+def _check(parsed: Parsed) -> str:
+    """The action; raises UsageError as validateAndParseArgs."""
+    actions = [name for name in _NEEDED if parsed.has(name)]
+    if len(actions) != 1:
+        raise UsageError(f"Command must include exactly one action: {', '.join('--' + name for name in _NEEDED)}")
+    action = actions[0]
+    if not parsed.has("bootstrap-server"):
+        raise UsageError("Please specify --bootstrap-server")
+    parsed.check_required(*_NEEDED[action])
+    for option in TOOL.options:
+        fits = (action, *_EVERYWHERE, *_NEEDED[action], *_ALLOWED[action])
+        if parsed.has(option.name) and option.name not in fits:
+            raise UsageError(f'Option "[{option.name}]" can\'t be used with action "[{action}]"')
+    return action
+
+
+async def _act(action: str, parsed: Parsed) -> None:
+    from raftkafka.cli.moves import parse_moves
+    from raftkafka.cli.scripts import json_file
+    from raftkafka.cli.scripts.admin import admin_of
+
+    path = parsed.text("reassignment-json-file")
+    targets = {} if path is None else json_file.read(path, parse_moves)
+    async with admin_of(parsed) as admin:
+        if action == "generate":
+            await _generate(admin, parsed)
+        elif action == "execute":
+            await _execute(admin, targets, additional=parsed.has("additional"))
+        elif action == "verify":
+            await _verify(admin, targets)
+        elif action == "cancel":
+            await _cancel(admin, targets)
+        else:
+            await _list(admin)
+
+
+async def _generate(admin: Admin, parsed: Parsed) -> None:
+    from raftkafka.cli.moves import as_file, assignment_of, parse_topics, spread
+    from raftkafka.cli.scripts import json_file
+
+    topics = json_file.read(parsed.needed("topics-to-move-json-file"), parse_topics)
+    brokers = parsed.needed("broker-list")
+    try:
+        wanted = [int(each) for each in brokers.split(",")]
+    except ValueError:
+        raise UsageError(f"Cannot parse argument '{brokers}' of option broker-list") from None
+    described = await admin.describe_topics(topics)
+    cluster = await admin.describe_cluster()
+    proposed = spread(described, cluster.brokers, wanted, rack_aware=not parsed.has("disable-rack-aware"))
+    sys.stdout.write(
+        f"Current partition replica assignment\n{as_file(assignment_of(described))}\n\n"
+        f"Proposed partition reassignment configuration\n{as_file(proposed)}\n"
+    )
+
+
+async def _execute(admin: Admin, targets: Mapping[TopicPartition, Replicas], *, additional: bool) -> None:
+    from raftkafka.cli.moves import as_file
+    from raftkafka.model.errors import ApiError
+
+    if not additional and await admin.list_partition_reassignments():
+        raise _TerseError(_BEGUN_ALREADY)
+    now = await _assignment(admin, targets)
+    for each, replicas in targets.items():
+        if not replicas:
+            raise RaftKafkaError("Partition replica list cannot be empty")
+        if len(set(replicas)) != len(replicas):
+            raise RaftKafkaError(f"Partition replica lists may not contain duplicate entries: {each} {_ids(replicas)}")
+    if missing := [each for each in targets if each not in now]:
+        raise RaftKafkaError(f"Unable to find partition: {_names(missing, ', ')}")
+    sys.stdout.write(
+        f"Current partition replica assignment\n\n{as_file({each: now[each] for each in targets})}\n\n"
+        "Save this to use as the --reassignment-json-file option during rollback\n"
+    )
+    try:
+        await admin.alter_partition_reassignments(targets)
+    except ApiError as error:
+        raise _TerseError(f"Error reassigning partition(s):\n{_reason(error)}") from error
+    plural = "" if len(targets) == 1 else "s"
+    sys.stdout.write(f"Successfully started partition reassignment{plural} for {_names(sorted(targets))}\n")
+
+
+async def _verify(admin: Admin, targets: Mapping[TopicPartition, Replicas]) -> None:
+    from raftkafka.cli.moves import describe_state, state_of
+
+    ongoing = await admin.list_partition_reassignments()
+    now = await _assignment(admin, targets)
+    sys.stdout.write("Status of partition reassignment:\n")
+    for partition in sorted(targets):
+        target = targets[partition]
+        state = state_of(partition, target, ongoing, now)
+        sys.stdout.write(describe_state(partition, state, now.get(partition, ()), target) + "\n")
+    sys.stdout.write("\n")
+
+
+async def _cancel(admin: Admin, targets: Mapping[TopicPartition, Replicas]) -> None:
+    moving = list(await admin.list_partition_reassignments(targets))
+    if moving:
+        await admin.alter_partition_reassignments(dict.fromkeys(moving))
+        plural = "" if len(moving) == 1 else "s"
+        sys.stdout.write(f"Successfully cancelled partition reassignment{plural} for: {_names(sorted(moving))}\n")
+    else:
+        sys.stdout.write("None of the specified partition reassignments are active.\n")
+    sys.stdout.write("None of the specified partition moves are active.\n")
+
+
+async def _list(admin: Admin) -> None:
+    ongoing = await admin.list_partition_reassignments()
+    if not ongoing:
+        sys.stdout.write("No partition reassignments found.\n")
+        return
+    sys.stdout.write("Current partition reassignments:\n")
+    for partition in sorted(ongoing):
+        each = ongoing[partition]
+        line = f"{partition}: replicas: {_ids(each.replicas)}."
+        if each.adding_replicas:
+            line += f" adding: {_ids(each.adding_replicas)}."
+        if each.removing_replicas:
+            line += f" removing: {_ids(each.removing_replicas)}."
+        sys.stdout.write(line + "\n")
+
+
+async def _assignment(admin: Admin, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, Replicas]:
+    """The replicas of all partitions of these topics; those of a topic that is missing are left out."""
+    from raftkafka.cli.moves import assignment_of
+    from raftkafka.model.errors import ApiError, ErrorCode
+
+    found: dict[TopicPartition, Replicas] = {}
+    for topic in sorted({each.topic for each in partitions}):
+        try:
+            found |= assignment_of(await admin.describe_topics([topic]))
+        except ApiError as error:
+            if error.code is not ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
+                raise
+    return found
+
+
+def _reason(error: BaseException) -> str:
+    from raftkafka.model.errors import ApiError
+
+    return error.message if isinstance(error, ApiError) else str(error)
+
+
+def _names(partitions: Iterable[TopicPartition], separator: str = ",") -> str:
+    return separator.join(map(str, partitions))
+
+
+def _ids(nodes: Iterable[int]) -> str:
+    return ",".join(map(str, nodes))

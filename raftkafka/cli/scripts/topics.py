@@ -1,0 +1,214 @@
+"""`kafka-topics.sh`: create, list, alter, delete. Floor 5. The source of options and words is Kafka's TopicCommand."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from raftkafka.cli.scripts.entry import BOOTSTRAP_SERVER, COMMAND_CONFIG, ZOOKEEPER, start, tool
+from raftkafka.cli.scripts.options import Option, Parsed, UsageError
+
+if TYPE_CHECKING:
+    from raftkafka.client.admin import Admin
+    from raftkafka.model.ids import NodeId
+
+_ACTIONS: Final = ("list", "create", "alter", "delete")
+_REPLICATION_FACTOR_MAX: Final = 32_767
+_COLLISION: Final = (
+    "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. "
+    "To avoid issues it is best to use either, but not both."
+)
+
+TOOL: Final = tool(
+    "kafka-topics.sh",
+    "This tool helps to create, delete, describe, or change a topic.",
+    BOOTSTRAP_SERVER,
+    COMMAND_CONFIG,
+    ZOOKEEPER,
+    Option("list", "List all available topics."),
+    Option("create", "Create a new topic."),
+    Option("delete", "Delete a topic."),
+    Option("alter", "Alter the number of partitions and replica assignment."),
+    Option("topic", "The topic; a regular expression, except for --create.", "topic"),
+    Option("config", "A topic configuration override for the topic being created.", "name=value"),
+    Option("delete-config", "Not supported: use kafka-configs.sh.", "name"),
+    Option("partitions", "The number of partitions of the topic being created or altered.", "# of partitions"),
+    Option("replication-factor", "The replication factor of each partition being created.", "replication factor"),
+    Option("replica-assignment", "Brokers of each partition: 1:2,2:3 are two partitions.", "id:id,id:id,..."),
+    Option("if-exists", "When altering or deleting: do nothing where the topic does not exist."),
+    Option("if-not-exists", "When creating: do nothing where the topic exists."),
+    Option("exclude-internal", "Exclude internal topics when listing."),
+    Option("disable-rack-aware", "Accepted for Kafka 2.4; the brokers place replicas."),
+    Option("force", "Accepted for Kafka 2.4; nothing is asked."),
+)
+
+
+def run() -> NoReturn:
+    start(TOOL, main)
+
+
+def main(parsed: Parsed) -> int:
+    """One action; the exit code."""
+    from raftkafka.cli.scripts.entry import run_async
+    from raftkafka.model.errors import ApiError, RaftKafkaError
+
+    _check(parsed)
+    try:
+        run_async(_act(parsed))
+    except RaftKafkaError as error:
+        if isinstance(error, UsageError):
+            raise
+        reason = error.message if isinstance(error, ApiError) else str(error)
+        sys.stdout.write(f"Error while executing topic command : {reason}\n")
+        return 1
+    return 0
+
+
+def _check(parsed: Parsed) -> None:
+    """As TopicCommandOptions.checkArgs; raises UsageError."""
+    if sum(map(parsed.has, _ACTIONS)) != 1:
+        raise UsageError("Command must include exactly one action: --list, --create, --alter or --delete")
+    if not parsed.has("bootstrap-server"):
+        raise UsageError("--bootstrap-server must be specified")
+    if not parsed.has("list"):
+        parsed.check_required("topic")
+    if parsed.has("alter"):
+        if parsed.has("config") or parsed.has("delete-config"):
+            raise UsageError("--alter does not change topic configs: use kafka-configs.sh")
+        parsed.check_required("partitions")
+    for name, actions in (
+        ("config", ("alter", "create")),
+        ("delete-config", ("alter",)),
+        ("partitions", ("alter", "create")),
+        ("replication-factor", ("create",)),
+        ("replica-assignment", ("alter", "create")),
+        ("if-exists", ("alter", "delete")),
+        ("if-not-exists", ("create",)),
+        ("exclude-internal", ("list",)),
+    ):
+        parsed.check_apart(name, [action for action in _ACTIONS if action not in actions])
+    if parsed.has("create"):
+        parsed.check_apart("replica-assignment", ("partitions", "replication-factor"))
+
+
+async def _act(parsed: Parsed) -> None:
+    from raftkafka.cli.scripts.admin import admin_of
+
+    async with admin_of(parsed) as admin:
+        if parsed.has("create"):
+            await _create(admin, parsed)
+        elif parsed.has("list"):
+            sys.stdout.write("\n".join(await _topics(admin, parsed)) + "\n")
+        elif parsed.has("delete"):
+            if topics := await _existing(admin, parsed):
+                await admin.delete_topics(topics)
+        elif parsed.has("alter"):
+            await _alter(admin, parsed, await _existing(admin, parsed))
+
+
+async def _create(admin: Admin, parsed: Parsed) -> None:
+    from raftkafka.model.api.topics import NewTopic
+    from raftkafka.model.errors import ApiError, ErrorCode
+    from raftkafka.model.ids import PartitionIndex
+
+    name = parsed.needed("topic")
+    partitions = parsed.number("partitions")
+    replication_factor = parsed.number("replication-factor")
+    if "." in name or "_" in name:
+        sys.stdout.write(_COLLISION + "\n")
+    if replication_factor is not None and not 1 <= replication_factor <= _REPLICATION_FACTOR_MAX:
+        raise UsageError(f"The replication factor must be between 1 and {_REPLICATION_FACTOR_MAX} inclusive")
+    if partitions is not None and partitions < 1:
+        raise UsageError("The partitions must be greater than 0")
+    topic = NewTopic(
+        name=name,
+        num_partitions=partitions or -1,
+        replication_factor=replication_factor or -1,
+        assignments=tuple((PartitionIndex(at), nodes) for at, nodes in enumerate(_assignment(parsed))),
+        configs=tuple(_configs(parsed).items()),
+    )
+    try:
+        await admin.create_topics([topic])
+    except ApiError as error:
+        if error.code is not ErrorCode.TOPIC_ALREADY_EXISTS or not parsed.has("if-not-exists"):
+            raise
+    else:
+        sys.stdout.write(f"Created topic {name}.\n")
+
+
+async def _alter(admin: Admin, parsed: Parsed, topics: Sequence[str]) -> None:
+    from raftkafka.model.api.partitions import NewPartitions
+
+    if not topics:
+        return
+    count = parsed.number("partitions") or 0
+    assignment = _assignment(parsed)
+    described = await admin.describe_topics(topics)
+    await admin.create_partitions(
+        [
+            # Kafka's form names all partitions, those that are there already first.
+            NewPartitions(
+                name=topic.name,
+                count=count,
+                assignments=tuple(assignment[len(topic.partitions) :]) if assignment else None,
+            )
+            for topic in described
+        ]
+    )
+
+
+async def _topics(admin: Admin, parsed: Parsed) -> list[str]:
+    """All topics that --topic matches."""
+    import re
+
+    names = await admin.list_topics(include_internal=not parsed.has("exclude-internal"))
+    wanted = parsed.text("topic")
+    if wanted is None:
+        return names
+    # As Kafka's IncludeList: a comma stands for "or", blanks and outer quotes for nothing.
+    pattern = wanted.replace(",", "|").replace(" ", "").strip("\"'")
+    try:
+        matches = re.compile(pattern)
+    except re.error:
+        raise UsageError(f"{pattern} is an invalid regex.") from None
+    return [name for name in names if matches.fullmatch(name)]
+
+
+async def _existing(admin: Admin, parsed: Parsed) -> list[str]:
+    from raftkafka.model.errors import ApiError, ErrorCode
+
+    names = await _topics(admin, parsed)
+    topic = parsed.text("topic")
+    if topic and not names and not parsed.has("if-exists"):
+        raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, f"Topic '{topic}' does not exist as expected")
+    return names
+
+
+def _configs(parsed: Parsed) -> dict[str, str | None]:
+    configs: dict[str, str | None] = {}
+    for pair in parsed.many("config"):
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise UsageError('Invalid topic config: all configs to be added must be in the format "key=val".')
+        configs[key.strip()] = value.strip()
+    return configs
+
+
+def _assignment(parsed: Parsed) -> list[tuple[NodeId, ...]]:
+    """The brokers of each partition; raises UsageError."""
+    from raftkafka.model.ids import NodeId
+
+    text = parsed.text("replica-assignment")
+    if not text:
+        return []
+    try:
+        partitions = [tuple(NodeId(int(node)) for node in part.split(":")) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"Cannot parse argument '{text}' of option replica-assignment") from None
+    for number, nodes in enumerate(partitions):
+        if len(set(nodes)) != len(nodes):
+            raise UsageError(f"Partition replica lists may not contain duplicate entries: {':'.join(map(str, nodes))}")
+        if len(nodes) != len(partitions[0]):
+            raise UsageError(f"Partition {number} has different replication factor: {', '.join(map(str, nodes))}")
+    return partitions
