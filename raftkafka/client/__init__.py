@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from raftkafka.client.admin import Admin
     from raftkafka.client.consumer import Consumer
+    from raftkafka.client.group.errors import CommitFailedError, FencedInstanceIdError, RebalanceInProgressError
+    from raftkafka.client.group.listener import ConsumerRebalanceListener
     from raftkafka.client.producer import Producer
     from raftkafka.client.types import (
         BatchMetadata,
         BufferFullError,
         ConsumerRecord,
+        OffsetAndMetadata,
         OffsetAndTimestamp,
         RecordMetadata,
         TopicPartition,
@@ -30,13 +33,18 @@ _HOMES = {
     "ApiError": "raftkafka.model.errors",
     "BatchMetadata": "raftkafka.client.types",
     "BufferFullError": "raftkafka.client.types",
+    "CommitFailedError": "raftkafka.client.group.errors",
     "Consumer": "raftkafka.client.consumer",
+    "ConsumerRebalanceListener": "raftkafka.client.group.listener",
     "ConsumerRecord": "raftkafka.client.types",
+    "FencedInstanceIdError": "raftkafka.client.group.errors",
     "ElectionType": "raftkafka.model.api.elections",
     "NewPartitions": "raftkafka.model.api.partitions",
     "NewTopic": "raftkafka.model.api.topics",
+    "OffsetAndMetadata": "raftkafka.client.types",
     "OffsetAndTimestamp": "raftkafka.client.types",
     "Producer": "raftkafka.client.producer",
+    "RebalanceInProgressError": "raftkafka.client.group.errors",
     "RecordMetadata": "raftkafka.client.types",
     "TopicPartition": "raftkafka.client.types",
 }
@@ -46,13 +54,18 @@ __all__ = [
     "ApiError",
     "BatchMetadata",
     "BufferFullError",
+    "CommitFailedError",
     "Consumer",
+    "ConsumerRebalanceListener",
     "ConsumerRecord",
     "ElectionType",
+    "FencedInstanceIdError",
     "NewPartitions",
     "NewTopic",
+    "OffsetAndMetadata",
     "OffsetAndTimestamp",
     "Producer",
+    "RebalanceInProgressError",
     "RecordMetadata",
     "TopicPartition",
 ]

@@ -50,11 +50,13 @@ def receive(records: memoryview | bytes, fetch_offset: int, *, check_crcs: bool)
 class Buffered:
     """The chunks of one partition, oldest first; `position` is the offset of the next record that somebody reads."""
 
-    __slots__ = ("_chunks", "_decoded", "_decoded_at", "bytes", "position", "topic_partition")
+    __slots__ = ("_chunks", "_decoded", "_decoded_at", "bytes", "epoch", "position", "topic_partition")
 
     def __init__(self, topic_partition: TopicPartition) -> None:
         self.topic_partition = topic_partition
         self.position = -1
+        self.epoch = -1
+        """The leader epoch of the batch that was read last; -1 after a seek."""
         self.bytes = 0
         self._chunks: deque[_Chunk] = deque()
         self._decoded: list[Record] = []
@@ -70,6 +72,7 @@ class Buffered:
         self._decoded, self._decoded_at = [], 0
         self.bytes = 0
         self.position = position
+        self.epoch = -1
 
     def add(self, received: Received) -> None:
         self._chunks.append(received.chunk)
@@ -142,6 +145,7 @@ class Buffered:
                 first = header.base_offset + skipped
             values += batch[skipped:] if skipped else batch
             self.position = header.next_offset
+            self.epoch = header.partition_leader_epoch
             self._advance(chunk)
         return Values(self.topic_partition, first, self.position, values) if values else None
 
@@ -153,7 +157,8 @@ class Buffered:
             self.bytes -= len(chunk.records)
             partly_read = self._decoded_at < len(self._decoded)
             at = chunk.batches[chunk.next_batch - partly_read][0]
-            next_offset = chunk.batches[-1][1].next_offset
+            last = chunk.batches[-1][1]
+            next_offset, self.epoch = last.next_offset, last.partition_leader_epoch
             self._decoded, self._decoded_at = [], 0
             taken.append(Batch(self.topic_partition, chunk.records[at:], self.position, next_offset))
             self.position = next_offset
@@ -173,6 +178,7 @@ class Buffered:
             if header.base_offset < self.position:
                 records = [record for record in records if record.offset >= self.position]
         self._decoded, self._decoded_at = records, 0
+        self.epoch = header.partition_leader_epoch
         chunk.next_batch += 1
         self._end_batch_if_read()
 

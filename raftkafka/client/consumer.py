@@ -1,12 +1,14 @@
-"""The consumer that applications use, for partitions they assign themselves. Floor 3.
+"""The consumer that applications use: alone, for partitions they assign themselves, or as a member of a group. Floor 3.
 
 Invariant: the position of a partition is the offset after the last record handed out, and moves by `seek` or a reset only
-otherwise; leaders may change without the application noticing.
+otherwise; leaders may change without the application noticing. What is committed without being asked for was
+handed out before the poll under way, so the application is done with it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
@@ -17,20 +19,26 @@ from raftkafka.client.backoff import Backoff
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.connection import Connection
 from raftkafka.client.fetching import Fetcher, FetchSettings
-from raftkafka.client.offsets import Found, list_offsets
+from raftkafka.client.group.assignors import Assignor, assignors_of
+from raftkafka.client.group.listener import ConsumerRebalanceListener
+from raftkafka.client.group.participation import Participation
+from raftkafka.client.group.settings import DEFAULT_STRATEGY, GroupSettings
+from raftkafka.client.group.subscription import checked_topics, pattern_of
 from raftkafka.client.partition_fetch import PartitionFetch
+from raftkafka.client.positions import Positions
 from raftkafka.client.routing import Router
-from raftkafka.client.types import Batch, ConsumerRecord, NotRunningError, OffsetAndTimestamp, TopicPartition, Values
+from raftkafka.client.types import Batch, ConsumerRecord, NotRunningError, OffsetAndMetadata, TopicPartition, Values
 from raftkafka.model.api.offsets import EARLIEST, LATEST
 from raftkafka.model.errors import ApiError, ConfigurationError, CorruptionError, ErrorCode
-from raftkafka.model.ids import TimestampMs
+from raftkafka.model.ids import GroupId, TimestampMs
 from raftkafka.record.iterate import Record
 
 _RESETS: Final[Mapping[str, TimestampMs | None]] = {"latest": LATEST, "earliest": EARLIEST, "none": None}
+_ISOLATION_LEVELS: Final[Mapping[str, int]] = {"read_uncommitted": 0, "read_committed": 1}
 _Taken = TypeVar("_Taken")
 
 
-class Consumer:
+class Consumer(Positions):
     """Use `async with Consumer(...)`, or `start` and `stop`, inside a running event loop; one task reads at a time.
 
     Names and defaults are Kafka's, times in milliseconds and sizes in bytes. Three ways to read: records (`poll`,
@@ -39,6 +47,10 @@ class Consumer:
 
     With `client_rack` set to the `broker.rack` of a broker near by, partitions are read from the replica there, where the
     brokers have a `replica.selector.class` (KIP-392).
+
+    With a `group_id` it may `subscribe`, and shares the topics' partitions with the other members of that group; who
+    assigns by hand can have the group keep the positions, and no more. Heartbeats need the event loop: code
+    that blocks it for longer than `session_timeout_ms` puts this member out of the group.
     """
 
     def __init__(
@@ -61,11 +73,25 @@ class Consumer:
         metadata_max_age_ms: int = 300_000,
         connect_timeout_ms: int = 10_000,
         allow_auto_create_topics: bool = False,
+        isolation_level: str = "read_uncommitted",
+        group_id: str | None = None,
+        group_instance_id: str | None = None,
+        partition_assignment_strategy: str | Sequence[str | Assignor] = DEFAULT_STRATEGY,
+        session_timeout_ms: int = 45_000,
+        heartbeat_interval_ms: int = 3_000,
+        max_poll_interval_ms: int = 300_000,
+        enable_auto_commit: bool = True,
+        auto_commit_interval_ms: int = 5_000,
+        exclude_internal_topics: bool = True,
         connect: Connect | None = None,
         random: Random | None = None,
     ) -> None:
         if auto_offset_reset not in _RESETS:
             raise ConfigurationError(f"auto_offset_reset is latest, earliest or none, not {auto_offset_reset!r}")
+        if isolation_level not in _ISOLATION_LEVELS:
+            raise ConfigurationError(f"isolation_level is {' or '.join(_ISOLATION_LEVELS)}, not {isolation_level!r}")
+        if group_id is None and group_instance_id is not None:
+            raise ConfigurationError("group_instance_id is set without a group_id")
 
         async def open_connection(host: str, port: int) -> Channel:
             return await Connection.open(host, port, client_id=client_id, connect_timeout_s=connect_timeout_ms / 1000)
@@ -77,6 +103,9 @@ class Consumer:
         self._api_timeout_s = default_api_timeout_ms / 1000
         self._metadata_max_age_s = metadata_max_age_ms / 1000
         self._allow_auto_create_topics = allow_auto_create_topics
+        self._isolation_level = _ISOLATION_LEVELS[isolation_level]
+        self._client_rack = client_rack
+        backoff = Backoff(first_s=retry_backoff_ms / 1000, max_s=retry_backoff_max_ms / 1000)
         self._settings = FetchSettings(
             fetch_min_bytes=fetch_min_bytes,
             fetch_max_bytes=fetch_max_bytes,
@@ -86,11 +115,32 @@ class Consumer:
             auto_offset_reset=_RESETS[auto_offset_reset],
             request_timeout_s=request_timeout_ms / 1000,
             lookup_timeout_s=default_api_timeout_ms / 1000,
-            backoff=Backoff(first_s=retry_backoff_ms / 1000, max_s=retry_backoff_max_ms / 1000),
+            backoff=backoff,
             client_rack=client_rack,
             preferred_for_s=metadata_max_age_ms / 1000,
+            isolation_level=self._isolation_level,
         )
+        self._group_settings: GroupSettings | None = None
+        if group_id is not None:
+            self._group_settings = GroupSettings(
+                group_id=GroupId(group_id),
+                group_instance_id=group_instance_id,
+                assignors=assignors_of(partition_assignment_strategy),
+                session_timeout_ms=session_timeout_ms,
+                heartbeat_interval_ms=heartbeat_interval_ms,
+                max_poll_interval_ms=max_poll_interval_ms,
+                enable_auto_commit=enable_auto_commit,
+                auto_commit_interval_ms=auto_commit_interval_ms,
+                exclude_internal_topics=exclude_internal_topics,
+                metadata_max_age_s=metadata_max_age_ms / 1000,
+                request_timeout_s=request_timeout_ms / 1000,
+                api_timeout_s=default_api_timeout_ms / 1000,
+                backoff=backoff,
+            )
+        self._group: Participation | None = None
         self._running = False
+        self._handed_out: list[tuple[PartitionFetch, int, int]] = []
+        """By the last read, for a group: partitions, and their positions and generations before."""
 
     async def start(self) -> None:
         if self._running:
@@ -104,15 +154,42 @@ class Consumer:
             allow_auto_topic_creation=self._allow_auto_create_topics,
         )
         self._fetcher = Fetcher(router=self._router, settings=self._settings, random=self._random)
+        if self._group_settings is not None:
+            self._group = Participation(
+                router=self._router,
+                fetcher=self._fetcher,
+                settings=self._group_settings,
+                random=self._random,
+                client_rack=self._client_rack,
+            )
         self._running = True
         await self._router.start()
 
     async def stop(self) -> None:
-        if self._running:
-            self._running = False
-            await self._fetcher.stop()
-            await self._router.stop()
-            self._fetcher.arrived.set()  # whoever waits for records learns that none will come
+        """With auto-commit on, what was handed out is committed; then the group is left."""
+        await self._stop(processed=True)
+
+    async def _stop(self, *, processed: bool) -> None:
+        """`processed`: the application is done with what the last read gave it."""
+        if not self._running:
+            return
+        try:
+            if self._group is not None:
+                await self._group.close(self._positions_at_end(self._group, processed=processed))
+        finally:
+            if self._running:
+                self._running = False
+                await self._fetcher.stop()
+                await self._router.stop()
+                self._fetcher.arrived.set()  # whoever waits for records learns that none will come
+
+    def _positions_at_end(self, group: Participation, *, processed: bool) -> dict[TopicPartition, OffsetAndMetadata]:
+        positions = group.positions()
+        if not processed:
+            for state, before, generation in reversed(self._handed_out):
+                if state.generation == generation and state.topic_partition in positions:
+                    positions[state.topic_partition] = OffsetAndMetadata(before)
+        return positions
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -121,123 +198,91 @@ class Consumer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.stop()
+        """After an error, what the last read has given counts as not processed: it is not committed."""
+        await self._stop(processed=error is None)
 
-    # Assignment and positions
+    # What to read
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
-        """Read these partitions and no others; new ones begin where `auto_offset_reset` says, unless sought."""
+        """Read these partitions and no others.
+
+        New ones begin at what the group has committed, else, or without a group, where `auto_offset_reset` says, unless sought.
+        """
         self._check_running()
-        self._fetcher.assign(TopicPartition(*partition) for partition in partitions)
+        wanted = [TopicPartition(*partition) for partition in partitions]
+        if self._group is None:
+            self._fetcher.assign(wanted)
+        elif self._group.subscribed:
+            raise ValueError("this consumer has subscribed; unsubscribe() before partitions are assigned by hand")
+        else:
+            self._group.assign(wanted)
+
+    def subscribe(
+        self,
+        topics: Iterable[str] = (),
+        *,
+        pattern: str | re.Pattern[str] | None = None,
+        listener: ConsumerRebalanceListener | None = None,
+    ) -> None:
+        """Share these topics with the other members of the group, in place of those subscribed to before; the next poll joins.
+
+        `pattern`: all topics whose whole name matches this regular expression, those that come later too (noticed within
+        `metadata_max_age_ms`).
+        """
+        self._check_running()
+        group = self._needed_group("subscribe")
+        if not group.subscribed and self._fetcher.states:
+            raise ValueError("partitions are assigned by hand; unsubscribe() before topics are subscribed to")
+        wanted = checked_topics(topics)
+        if bool(wanted) == (pattern is not None):
+            raise ValueError("subscribe to topics, or to a pattern")
+        if pattern is not None:
+            group.subscribe_pattern(pattern_of(pattern), listener)
+        else:
+            group.subscribe(wanted, listener)
+
+    async def unsubscribe(self) -> None:
+        """Read nothing: leave the group (with a last commit where that is automatic), or drop what was assigned by hand."""
+        self._check_running()
+        if self._group is not None and self._group.subscribed:
+            await self._group.unsubscribe()
+        else:
+            self._fetcher.assign(())
+
+    def subscription(self) -> list[str]:
+        """The topics subscribed to; of a pattern those that match now."""
+        return [] if self._group is None else list(self._group.topics)
 
     def assignment(self) -> list[TopicPartition]:
+        """The partitions that this consumer reads now."""
         return list(self._fetcher.states)
 
-    def seek(self, partition: TopicPartition, offset: int) -> None:
-        """Read on from `offset`; one that does not exist is met by `auto_offset_reset` at the next fetch."""
-        if offset < 0:
-            raise ValueError(f"offset {offset} is negative")
-        self._state(partition).seek(offset)
-        self._fetcher.wake()
+    def enforce_rebalance(self, reason: str = "enforced by the application") -> None:
+        """Let the whole group join again, with the next poll (KIP-568)."""
+        self._needed_group("enforce_rebalance").rejoin(reason)
 
-    def seek_to_beginning(self, *partitions: TopicPartition) -> None:
-        """Read on from the log start, of all assigned partitions when none is named; looked up at the next fetch."""
-        self._reset(partitions, EARLIEST)
+    # Commits
 
-    def seek_to_end(self, *partitions: TopicPartition) -> None:
-        """Read on from the high watermark, of all assigned partitions when none is named; looked up at the next fetch."""
-        self._reset(partitions, LATEST)
-
-    def _reset(self, partitions: Sequence[TopicPartition], timestamp: TimestampMs) -> None:
-        for state in [self._state(partition) for partition in partitions] or self._fetcher.states.values():
-            state.reset(timestamp)
-        self._fetcher.wake()
-
-    async def position(self, partition: TopicPartition) -> int:
-        """The offset of the next record that will be handed out; waits while it is being looked up.
+    async def commit(self, offsets: Mapping[TopicPartition, int | OffsetAndMetadata] | None = None) -> None:
+        """Commit these, or the positions of all assigned partitions: the offsets after the last records handed out.
 
         Raises:
-            ApiError: it cannot be had.
+            CommitFailedError: the group has gone on without this consumer.
+            RebalanceInProgressError: poll, and commit again.
+            FencedInstanceIdError: another consumer has this `group_instance_id`.
+            ApiError: refused, or REQUEST_TIMED_OUT after `default_api_timeout_ms`: the outcome is unknown.
         """
-        state = self._state(partition)
-        try:
-            async with asyncio.timeout(self._api_timeout_s):
-                while state.fetch_offset < 0 and state.error is None:
-                    await self._wait()
-        except TimeoutError:
-            raise ApiError(ErrorCode.REQUEST_TIMED_OUT, f"the position of {partition} is not known") from None
-        if state.fetch_offset < 0 and state.error is not None:
-            raise state.error
-        return state.buffered.position
+        self._check_running()
+        group = self._needed_group("commit")
+        places = group.positions() if offsets is None else _places(offsets)
+        await group.commits.commit(places, timeout_s=self._api_timeout_s)
 
-    def high_watermark(self, partition: TopicPartition) -> int | None:
-        """The end of what consumers may read, as the last fetch told; None before the first."""
-        known = self._state(partition).high_watermark
-        return None if known < 0 else known
-
-    def pause(self, *partitions: TopicPartition) -> None:
-        """Neither fetch nor hand out these until `resume`; positions and what is buffered stay."""
-        for partition in partitions:
-            self._state(partition).paused = True
-
-    def resume(self, *partitions: TopicPartition) -> None:
-        for partition in partitions:
-            self._state(partition).paused = False
-        self._fetcher.arrived.set()
-        self._fetcher.wake()
-
-    def paused(self) -> list[TopicPartition]:
-        return [tp for tp, state in self._fetcher.states.items() if state.paused]
-
-    async def beginning_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The first offset of each log; the partitions need not be assigned. Raises ApiError."""
-        found = await self._list(dict.fromkeys(partitions, EARLIEST))
-        return {tp: answer.offset for tp, answer in found.items()}
-
-    async def end_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
-        """The high watermark of each partition; they need not be assigned. Raises ApiError."""
-        found = await self._list(dict.fromkeys(partitions, LATEST))
-        return {tp: answer.offset for tp, answer in found.items()}
-
-    async def offsets_for_times(
-        self, timestamps_ms: Mapping[TopicPartition, int]
-    ) -> dict[TopicPartition, OffsetAndTimestamp | None]:
-        """The first offset with a timestamp >= the given one (milliseconds since the epoch, UTC); None where none is."""
-        if any(timestamp < 0 for timestamp in timestamps_ms.values()):
-            raise ValueError("timestamps are milliseconds since the epoch, not negative")
-        found = await self._list({tp: TimestampMs(timestamp) for tp, timestamp in timestamps_ms.items()})
-        return {
-            tp: None if answer.offset < 0 else OffsetAndTimestamp(answer.offset, answer.timestamp)
-            for tp, answer in found.items()
-        }
-
-    async def _list(self, targets: Mapping[TopicPartition, TimestampMs]) -> Found:
-        return await list_offsets(self._router, targets, timeout_s=self._api_timeout_s)
-
-    async def partitions_for(self, topic: str) -> list[TopicPartition]:
-        """All partitions of a topic, to be assigned.
-
-        Raises:
-            ApiError: it cannot be had within `default_api_timeout_ms`.
-        """
-        self._router.track((topic,))
-        view = self._router.view
-
-        def settled() -> bool:
-            code = view.error(topic)
-            return view.topic(topic) is not None or (code is not ErrorCode.NONE and not code.retriable)
-
-        if not settled():
-            await self._router.wait_until(settled, timeout_s=self._api_timeout_s)
-        known = view.topic(topic)
-        if known is None:
-            code = view.error(topic)
-            cause = self._router.last_failure
-            raise ApiError(
-                ErrorCode.REQUEST_TIMED_OUT if code is ErrorCode.NONE else code,
-                f"topic {topic!r} cannot be used" + (f": {cause}" if cause else ""),
-            )
-        return [TopicPartition(topic, number) for number in range(len(known.partitions))]
+    async def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, OffsetAndMetadata | None]:
+        """What the group has committed; None where nothing. The partitions need not be assigned. Raises ApiError."""
+        self._check_running()
+        group = self._needed_group("committed")
+        wanted = [TopicPartition(*each) for each in partitions]
+        return await group.commits.committed(wanted, timeout_s=self._api_timeout_s)
 
     # Reading
 
@@ -278,7 +323,7 @@ class Consumer:
         """All record batches that are there, or that come within `timeout_ms`, undecoded. Raises as `poll`."""
 
         def take() -> list[Batch]:
-            return [batch for state in self._readable() for batch in state.buffered.take_batches()]
+            return [batch for state in self._readable() for batch in self._read(state, state.buffered.take_batches)]
 
         return await self._poll(take, timeout_ms)
 
@@ -287,7 +332,12 @@ class Consumer:
 
     async def __anext__(self) -> ConsumerRecord:
         """The next record of any assigned partition, waiting without end. Raises as `poll`."""
+        group = self._group
         while True:
+            if group is not None:
+                self._begin_read(group)
+                if group.attention:
+                    await group.attend()
             for state in self._readable():
                 record = self._read(state, state.buffered.take_record)
                 if record is not None:
@@ -303,7 +353,12 @@ class Consumer:
     async def _poll(self, take: Callable[[], _Taken], timeout_ms: int) -> _Taken:
         self._check_running()
         deadline = self._loop.time() + timeout_ms / 1000
+        group = self._group
         while True:
+            if group is not None:
+                self._begin_read(group)
+                if group.attention:
+                    await group.attend()
             taken = take()
             self._fetcher.wake()  # fetch the next while the application works on these
             if taken:
@@ -317,17 +372,33 @@ class Consumer:
             except TimeoutError:
                 return take()
 
+    def _begin_read(self, group: Participation) -> None:
+        """The application is done with what the last read gave it."""
+        self._handed_out.clear()
+        group.last_poll = self._loop.time()
+
     async def _wait(self) -> None:
         if not self._running:
             raise NotRunningError("the consumer was stopped")
         self._fetcher.arrived.clear()
-        await self._fetcher.arrived.wait()
+        group = self._group
+        if group is None:
+            await self._fetcher.arrived.wait()
+            return
+        group.waiting = True
+        try:
+            await self._fetcher.arrived.wait()
+        finally:
+            group.waiting = False
+            group.last_poll = self._loop.time()
 
     def _readable(self) -> list[PartitionFetch]:
         return [state for state in self._fetcher.states.values() if state.buffered and not state.paused]
 
     def _read(self, state: PartitionFetch, take: Callable[[], _Taken]) -> _Taken:
         """`take`; what cannot be decoded is fetched again from the position, at the next poll."""
+        if self._group is not None:
+            self._handed_out.append((state, state.buffered.position, state.generation))
         try:
             return take()
         except CorruptionError as error:
@@ -344,7 +415,7 @@ class Consumer:
         for state in self._fetcher.states.values():
             if state.error is not None and not state.buffered and not state.paused:
                 error, state.error = state.error, None
-                if state.fetch_offset < 0 and state.reset_to is None and self._settings.auto_offset_reset is None:
+                if state.fetch_offset < 0 and state.reset_to is None:
                     state.error = error  # only `seek` mends a position that nobody may choose for the application
                 raise error
 
@@ -352,8 +423,18 @@ class Consumer:
         if not self._running:
             raise NotRunningError("the consumer is not running: use `async with`, or start() it")
 
-    def _state(self, partition: TopicPartition) -> PartitionFetch:
-        state = self._fetcher.states.get(TopicPartition(*partition))
-        if state is None:
-            raise ValueError(f"{partition} is not assigned")
-        return state
+    def _needed_group(self, what: str) -> Participation:
+        if self._group is None:
+            raise ConfigurationError(f"{what} needs a group_id" if self._group_settings is None else "not started yet")
+        return self._group
+
+
+def _places(offsets: Mapping[TopicPartition, int | OffsetAndMetadata]) -> dict[TopicPartition, OffsetAndMetadata]:
+    places = {
+        TopicPartition(*each): place if isinstance(place, OffsetAndMetadata) else OffsetAndMetadata(place)
+        for each, place in offsets.items()
+    }
+    for each, place in places.items():
+        if place.offset < 0:
+            raise ValueError(f"{each}: offset {place.offset} is negative")
+    return places

@@ -58,6 +58,7 @@ class FetchSettings:
     backoff: Backoff
     client_rack: str
     preferred_for_s: float
+    isolation_level: int
 
 
 class _Request:
@@ -81,6 +82,8 @@ class Fetcher:
         self.states: dict[TopicPartition, PartitionFetch] = {}
         self.arrived = asyncio.Event()
         """Set when there is something to read or to raise."""
+        self.also_track: frozenset[str] = frozenset()
+        """Topics that are of interest without being read here."""
         self._router = router
         self._settings = settings
         self._random = random
@@ -97,21 +100,30 @@ class Fetcher:
             silence_s=SILENCE_S,
         )
         self._lookups = Lookups(
-            router=router, timeout_s=settings.lookup_timeout_s, on_found=self._found, on_error=self._fail
+            router=router,
+            timeout_s=settings.lookup_timeout_s,
+            isolation_level=settings.isolation_level,
+            on_found=self.found,
+            on_error=self.fail,
         )
         self._timer: asyncio.TimerHandle | None = None
         router.on_update.append(self._on_update)
 
-    def assign(self, partitions: Iterable[TopicPartition]) -> None:
-        """Fetch these and no others; those that were assigned before keep their positions and buffers."""
+    def assign(self, partitions: Iterable[TopicPartition], *, positioned: bool = False) -> None:
+        """Fetch these and no others; those that were assigned before keep their positions and buffers.
+
+        New ones begin where the reset policy says, or (`positioned`) wait until the caller has set a position.
+        """
         wanted = list(dict.fromkeys(partitions))
         for gone in self.states.keys() - set(wanted):
             self.states.pop(gone).generation += 1
         for tp in wanted:
             if tp not in self.states:
                 self.states[tp] = state = PartitionFetch(tp)
-                self._lose_position(state, "no position is set and auto_offset_reset is 'none'")
-        self._router.track_only({tp.topic for tp in wanted})
+                if positioned:
+                    continue
+                self.lose_position(state, "no position is set and auto_offset_reset is 'none'")
+        self._router.track_only({tp.topic for tp in wanted} | self.also_track)
         self.wake()
 
     def wake(self) -> None:
@@ -194,6 +206,7 @@ class Fetcher:
             max_wait_ms=wait_ms,
             min_bytes=settings.fetch_min_bytes,
             max_bytes=max_bytes,
+            isolation_level=settings.isolation_level,
             session_id=session.session_id,
             session_epoch=session.epoch,
             partitions=tuple(
@@ -275,7 +288,7 @@ class Fetcher:
         elif isinstance(answer, ApiError) and not answer.code.retriable:
             session.lost()
             for state, _ in asked.values():
-                self._fail(state, answer)
+                self.fail(state, answer)
         elif isinstance(answer, RaftKafkaError):
             self._unanswered(sent, answer)
         else:
@@ -336,7 +349,7 @@ class Fetcher:
             self._turn_away(state, node)  # that replica is behind: its leader knows better, and is asked at once
         elif code is ErrorCode.OFFSET_OUT_OF_RANGE:
             if not state.buffered:  # else what is buffered is read first; the next fetch says it again
-                self._lose_position(state, f"offset {state.fetch_offset} of {state.topic_partition} is out of range")
+                self.lose_position(state, f"offset {state.fetch_offset} of {state.topic_partition} is out of range")
             else:
                 self._hold_back(state)
         elif code.retriable:
@@ -348,13 +361,13 @@ class Fetcher:
                 )
             self._hold_back(state, at_once=at_once)
         else:
-            self._fail(state, ApiError(code, str(state.topic_partition)))
+            self.fail(state, ApiError(code, str(state.topic_partition)))
 
     def _receive(self, state: PartitionFetch, records: memoryview | bytes) -> None:
         try:
             received = receive(records, state.fetch_offset, check_crcs=self._settings.check_crcs)
         except CorruptionError as error:
-            self._fail(state, ApiError(ErrorCode.CORRUPT_MESSAGE, f"{state.topic_partition}: {error}"))
+            self.fail(state, ApiError(ErrorCode.CORRUPT_MESSAGE, f"{state.topic_partition}: {error}"))
             return
         if received is None:
             self._hold_back(state)
@@ -363,7 +376,8 @@ class Fetcher:
         state.fetch_offset = received.next_offset
         self.arrived.set()
 
-    def _fail(self, state: PartitionFetch, error: ApiError) -> None:
+    def fail(self, state: PartitionFetch, error: ApiError) -> None:
+        """The application hears of it once it has read what came before."""
         state.error = error
         self.arrived.set()
 
@@ -387,18 +401,20 @@ class Fetcher:
                 state.preferred = NO_NODE
             code = self._router.view.error(state.topic_partition.topic)
             if code is not ErrorCode.NONE and not code.retriable and state.error is None:
-                self._fail(state, ApiError(code, f"topic {state.topic_partition.topic!r}"))
+                self.fail(state, ApiError(code, f"topic {state.topic_partition.topic!r}"))
         self.wake()
 
     # Positions
 
-    def _lose_position(self, state: PartitionFetch, reason: str) -> None:
+    def lose_position(self, state: PartitionFetch, reason: str) -> None:
+        """Nobody knows where to read: the reset policy says it, or that this is an error."""
         reset_to = self._settings.auto_offset_reset
         if reset_to is None:
-            self._fail(state, ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, reason))
+            self.fail(state, ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, reason))
         else:
             state.reset(reset_to)
 
-    def _found(self) -> None:
+    def found(self) -> None:
+        """Positions have been set."""
         self.arrived.set()
         self.wake()

@@ -19,11 +19,13 @@ class Lookups:
         *,
         router: Router,
         timeout_s: float,
+        isolation_level: int,
         on_found: Callable[[], None],
         on_error: Callable[[PartitionFetch, ApiError], None],
     ) -> None:
         self._router = router
         self._timeout_s = timeout_s
+        self._isolation_level = isolation_level
         self._on_found = on_found
         self._on_error = on_error
         self._tasks: set[asyncio.Task[None]] = set()
@@ -46,7 +48,9 @@ class Lookups:
     async def _look_up(self, asked: list[tuple[PartitionFetch, int]]) -> None:
         targets = {state.topic_partition: state.reset_to for state, _ in asked if state.reset_to is not None}
         try:
-            found = await list_offsets(self._router, targets, timeout_s=self._timeout_s)
+            found = await list_offsets(
+                self._router, targets, timeout_s=self._timeout_s, isolation_level=self._isolation_level
+            )
         except ApiError as error:
             for state, generation in asked:
                 if state.generation == generation:

@@ -31,8 +31,10 @@ _Answer = TypeVar("_Answer", ListOffsetsPartitionResponse, DeleteRecordsPartitio
 _Row = tuple[TopicId, PartitionIndex, LeaderEpoch, _Target]
 
 
-async def list_offsets(router: Router, targets: Targets, *, timeout_s: float) -> Found:
+async def list_offsets(router: Router, targets: Targets, *, timeout_s: float, isolation_level: int = 0) -> Found:
     """The answer for each partition; `targets` gives its timestamp (or LATEST, EARLIEST, MAX_TIMESTAMP).
+
+    With `isolation_level` 1 (read_committed) LATEST is the last stable offset.
 
     Retries while leadership moves, for at most `timeout_s` seconds.
 
@@ -42,12 +44,13 @@ async def list_offsets(router: Router, targets: Targets, *, timeout_s: float) ->
 
     def request(rows: Sequence[_Row[TimestampMs]]) -> Request:
         return ListOffsets(
+            isolation_level=isolation_level,
             partitions=tuple(
                 ListOffsetsPartition(
                     topic_id=topic_id, partition=partition, current_leader_epoch=epoch, timestamp=timestamp
                 )
                 for topic_id, partition, epoch, timestamp in rows
-            )
+            ),
         )
 
     def answers(response: object) -> tuple[ListOffsetsPartitionResponse, ...]:

@@ -86,6 +86,16 @@ class Values(NamedTuple):
     values: list[bytes | None]
 
 
+class OffsetAndMetadata(NamedTuple):
+    """A place that a group has committed: the offset of the record to read next, a note of the application (at most
+    `offset.metadata.max.bytes`), and the leader epoch of the record before, -1 where it is not known (KIP-320).
+    """
+
+    offset: int
+    metadata: str = ""
+    leader_epoch: int = -1
+
+
 class OffsetAndTimestamp(NamedTuple):
     offset: int
     timestamp_ms: int
