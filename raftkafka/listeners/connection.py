@@ -26,8 +26,8 @@ from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError
 from raftkafka.model.ids import NodeId
 from raftkafka.model.settings.values import NetworkSettings
 from raftkafka.ports.probe import Probe
-from raftkafka.wire.native.apis import API_VERSIONS_RESPONSE
 from raftkafka.wire.native.fields import Buffer
+from raftkafka.wire.native.versions import API_VERSIONS_RESPONSE
 from raftkafka.wire.session import Incoming, ServerSession, api_name
 
 _LOG: Final = logging.getLogger("raftkafka.network")

@@ -13,7 +13,7 @@ from typing import Final
 from raftkafka.model import cbor
 from raftkafka.model.api import ApiKey, Request, Response
 from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError
-from raftkafka.wire.native.apis import APIS
+from raftkafka.wire.native.apis import APIS, HOMES
 from raftkafka.wire.native.fields import Buffer, decode_error, malformed
 from raftkafka.wire.native.rows import Api
 
@@ -234,7 +234,7 @@ def _request(header: memoryview, records: memoryview) -> Incoming:
         malformed("the correlation id is an unsigned int32")
     if type(client_id) is not str or len(client_id) > CLIENT_ID_MAX_CHARS:
         malformed(f"the client id is a string of at most {CLIENT_ID_MAX_CHARS} characters")
-    api = APIS.get(api_key)
+    api = APIS[api_key] if api_key in HOMES else None
     if api is None or not api.min_version <= version <= api.max_version:
         error = ApiError(ErrorCode.UNSUPPORTED_VERSION, f"version {version} of API {api_key} is not supported here")
         return Incoming(correlation_id, api_key, version, client_id, None, error, None)
@@ -325,4 +325,4 @@ class ClientSession:
 
 def api_name(api_key: int) -> str:
     """The name of an API for logs and metrics; the set of names is bounded whatever a peer sends."""
-    return ApiKey(api_key).name if api_key in APIS else "UNKNOWN"
+    return ApiKey(api_key).name if api_key in HOMES else "UNKNOWN"

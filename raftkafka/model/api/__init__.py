@@ -1,160 +1,18 @@
 """Request and response values, a module per API family. Handlers see these and nothing of the wire.
 
-Floor 0. Every request class names its `api_key`; `Request` and `Response` are the unions that dispatch and sessions speak of.
+Floor 0. Every request class names its `api_key`; `Request` and `Response` are the unions that dispatch and sessions speak of. They
+are for annotations: at run time they are `object`, so that a command does not make a hundred classes to send one request.
 """
 
 from __future__ import annotations
 
-from raftkafka.model.api.broker_lifecycle import (
-    AlterPartition,
-    AlterPartitionResponse,
-    BrokerHeartbeat,
-    BrokerHeartbeatResponse,
-    BrokerRegistration,
-    BrokerRegistrationResponse,
-)
-from raftkafka.model.api.cluster import (
-    ApiVersions,
-    ApiVersionsResponse,
-    DescribeCluster,
-    DescribeClusterResponse,
-    DescribeQuorum,
-    DescribeQuorumResponse,
-    Metadata,
-    MetadataResponse,
-)
-from raftkafka.model.api.committed_offsets import (
-    OffsetCommit,
-    OffsetCommitResponse,
-    OffsetDelete,
-    OffsetDeleteResponse,
-    OffsetFetch,
-    OffsetFetchResponse,
-)
-from raftkafka.model.api.delete_records import DeleteRecords, DeleteRecordsResponse
-from raftkafka.model.api.elections import ElectLeaders, ElectLeadersResponse
-from raftkafka.model.api.features import UpdateFeatures, UpdateFeaturesResponse
-from raftkafka.model.api.fetch import Fetch, FetchResponse
-from raftkafka.model.api.groups import (
-    DeleteGroups,
-    DeleteGroupsResponse,
-    DescribeGroups,
-    DescribeGroupsResponse,
-    FindCoordinator,
-    FindCoordinatorResponse,
-    ListGroups,
-    ListGroupsResponse,
-)
-from raftkafka.model.api.keys import ApiKey
-from raftkafka.model.api.membership import (
-    Heartbeat,
-    HeartbeatResponse,
-    JoinGroup,
-    JoinGroupResponse,
-    LeaveGroup,
-    LeaveGroupResponse,
-    SyncGroup,
-    SyncGroupResponse,
-)
-from raftkafka.model.api.offsets import (
-    ListOffsets,
-    ListOffsetsResponse,
-    OffsetForLeaderEpoch,
-    OffsetForLeaderEpochResponse,
-)
-from raftkafka.model.api.partitions import CreatePartitions, CreatePartitionsResponse
-from raftkafka.model.api.produce import Produce, ProduceResponse
-from raftkafka.model.api.producers import (
-    AllocateProducerIds,
-    AllocateProducerIdsResponse,
-    InitProducerId,
-    InitProducerIdResponse,
-)
-from raftkafka.model.api.quorum import AddRaftVoter, AddRaftVoterResponse, RemoveRaftVoter, RemoveRaftVoterResponse
-from raftkafka.model.api.reassignments import (
-    AlterPartitionReassignments,
-    AlterPartitionReassignmentsResponse,
-    ListPartitionReassignments,
-    ListPartitionReassignmentsResponse,
-)
-from raftkafka.model.api.sasl import SaslAuthenticate, SaslAuthenticateResponse, SaslHandshake, SaslHandshakeResponse
-from raftkafka.model.api.topics import CreateTopics, CreateTopicsResponse, DeleteTopics, DeleteTopicsResponse
+from typing import TYPE_CHECKING
 
-Request = (
-    Produce
-    | Fetch
-    | ListOffsets
-    | OffsetForLeaderEpoch
-    | OffsetCommit
-    | OffsetFetch
-    | OffsetDelete
-    | FindCoordinator
-    | JoinGroup
-    | SyncGroup
-    | Heartbeat
-    | LeaveGroup
-    | ListGroups
-    | DescribeGroups
-    | DeleteGroups
-    | Metadata
-    | ApiVersions
-    | CreateTopics
-    | DeleteTopics
-    | DeleteRecords
-    | CreatePartitions
-    | AlterPartitionReassignments
-    | ListPartitionReassignments
-    | ElectLeaders
-    | DescribeCluster
-    | DescribeQuorum
-    | BrokerRegistration
-    | BrokerHeartbeat
-    | AlterPartition
-    | InitProducerId
-    | AllocateProducerIds
-    | UpdateFeatures
-    | AddRaftVoter
-    | RemoveRaftVoter
-    | SaslHandshake
-    | SaslAuthenticate
-)
-Response = (
-    ProduceResponse
-    | FetchResponse
-    | ListOffsetsResponse
-    | OffsetForLeaderEpochResponse
-    | OffsetCommitResponse
-    | OffsetFetchResponse
-    | OffsetDeleteResponse
-    | FindCoordinatorResponse
-    | JoinGroupResponse
-    | SyncGroupResponse
-    | HeartbeatResponse
-    | LeaveGroupResponse
-    | ListGroupsResponse
-    | DescribeGroupsResponse
-    | DeleteGroupsResponse
-    | MetadataResponse
-    | ApiVersionsResponse
-    | CreateTopicsResponse
-    | DeleteTopicsResponse
-    | DeleteRecordsResponse
-    | CreatePartitionsResponse
-    | AlterPartitionReassignmentsResponse
-    | ListPartitionReassignmentsResponse
-    | ElectLeadersResponse
-    | DescribeClusterResponse
-    | DescribeQuorumResponse
-    | BrokerRegistrationResponse
-    | BrokerHeartbeatResponse
-    | AlterPartitionResponse
-    | InitProducerIdResponse
-    | AllocateProducerIdsResponse
-    | UpdateFeaturesResponse
-    | AddRaftVoterResponse
-    | RemoveRaftVoterResponse
-    | SaslHandshakeResponse
-    | SaslAuthenticateResponse
-)
+from raftkafka.model.api.keys import ApiKey
+
+if TYPE_CHECKING:
+    from raftkafka.model.api.messages import Request, Response
+else:
+    Request = Response = object
 
 __all__ = ["ApiKey", "Request", "Response"]

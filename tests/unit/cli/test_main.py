@@ -162,4 +162,7 @@ def test_client_commands_never_load_what_only_a_broker_needs() -> None:
         "pydantic",
         "raftkafka.node",
         "raftkafka.broker",
+        "raftkafka.model.api.messages",
+        "raftkafka.wire.native.groups",
+        "raftkafka.wire.native.versions",
     }

@@ -16,7 +16,8 @@ from raftkafka.model.api.fetch import Fetch, FetchPartition, FetchPartitionRespo
 from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartitionResponse, ProduceResponse
 from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError
 from raftkafka.model.ids import LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId
-from raftkafka.wire.native.apis import APIS
+from raftkafka.wire.native.apis import HOMES
+from raftkafka.wire.native.versions import API_VERSIONS_RESPONSE
 from raftkafka.wire.session import PREFACE, SEEN_MAX, ClientSession, ServerSession, _frame
 
 TOPIC = TopicId(bytes(range(16)))
@@ -67,7 +68,8 @@ def test_every_api_survives_the_way_there_and_back(exchanges, data):
 
 
 def test_the_table_lists_every_api(message_classes):
-    assert {int(request.api_key) for request, _ in message_classes} == set(APIS)
+    assert {int(request.api_key) for request, _ in message_classes} == set(HOMES)
+    assert [each.api_key for each in API_VERSIONS_RESPONSE.api_keys] == sorted(HOMES)
 
 
 @pytest.mark.parametrize("leader", [NodeId(-1), NodeId(2)])
