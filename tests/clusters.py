@@ -21,11 +21,13 @@ from raftkafka.cli.children import readiness
 from raftkafka.cli.layout import HOST, NodePlace, Ports, plan, prepare
 from raftkafka.client import Admin, ApiError, Consumer, Producer, RecordMetadata, TopicPartition
 from raftkafka.model.api.cluster import TopicMetadata
+from raftkafka.model.errors import RaftKafkaError
 
 ROOT: Final = Path(__file__).parents[1]
 PATIENCE_S: Final = 60.0
 """A deadline for what takes a second or two on an idle machine: only a hang may meet it."""
 POLL_S: Final = 0.05
+LAST_LINES: Final = 40
 _PORTS_FIRST: Final = 12_000
 _PORTS_PER_WORKER: Final = 2_000
 
@@ -109,6 +111,10 @@ class Cluster:
         path = self.place(node_id).log
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
+    def last_words(self, node_id: int) -> str:
+        lines = self.node_log(node_id).splitlines()[-LAST_LINES:]
+        return "\n".join([f"the end of the log of node {node_id}:", *lines])
+
     def partition_dir(self, node_id: int, topic: str, partition: int = 0) -> Path:
         return self.place(node_id).directory / f"{topic}-{partition}"
 
@@ -163,8 +169,9 @@ class Cluster:
         self._processes[node_id].send_signal(signal.SIGSTOP)
 
     def resume(self, node_id: int) -> None:
-        self._processes[node_id].send_signal(signal.SIGCONT)
         self.paused.discard(node_id)
+        if node_id in self._processes:
+            self._processes[node_id].send_signal(signal.SIGCONT)
 
     async def stop(self, *node_ids: int, allowed: frozenset[int] = frozenset({0})) -> None:
         """SIGTERM; every node must end by itself, with exit code 0.
@@ -172,13 +179,13 @@ class Cluster:
         -SIGTERM in `allowed` is for a process that may have started a moment ago: without its handlers it ends at once.
         """
         processes = {node_id: self._processes.pop(node_id) for node_id in node_ids or list(self._processes)}
+        # `close` must end them, whatever becomes of who waits here.
+        self._others += processes.values()
         for process in processes.values():
             process.terminate()
-        try:
-            codes = {each: await ended(process) for each, process in processes.items()}
-        finally:
-            self._others += processes.values()
-        assert set(codes.values()) <= allowed, f"exit codes by node: {codes}"
+        codes = {each: await ended(process) for each, process in processes.items()}
+        bad = {node_id: code for node_id, code in codes.items() if code not in allowed}
+        assert not bad, f"exit codes by node: {bad}\n" + "\n".join(map(self.last_words, bad))
 
     async def exit_code(self, node_id: int) -> int:
         """Of a node that ends by itself."""
@@ -249,7 +256,7 @@ class Cluster:
 
     async def has_leaders(self, name: str) -> TopicMetadata:
         async def led() -> TopicMetadata | None:
-            with contextlib.suppress(ApiError):
+            with contextlib.suppress(RaftKafkaError):
                 topic = await self.topic(name)
                 return topic if all(each.leader_id >= 0 for each in topic.partitions) else None
             return None
@@ -260,7 +267,7 @@ class Cluster:
 
     async def wait_isr_full(self, name: str) -> TopicMetadata:
         async def full() -> TopicMetadata | None:
-            with contextlib.suppress(ApiError):
+            with contextlib.suppress(RaftKafkaError):
                 topic = await self.topic(name)
                 in_sync = all(set(each.isr_nodes) == set(each.replica_nodes) for each in topic.partitions)
                 return topic if in_sync else None
@@ -271,8 +278,13 @@ class Cluster:
         return found
 
     async def controller(self) -> int:
-        async with Admin(self.bootstrap) as admin:
-            return int((await admin.describe_quorum()).leader_id)
+        async def leader() -> int:
+            with contextlib.suppress(RaftKafkaError):
+                async with Admin(self.bootstrap) as admin:
+                    return max(0, int((await admin.describe_quorum()).leader_id))
+            return 0
+
+        return int(await eventually(leader, "there is a controller"))
 
     def assert_replicas_equal(self, topic: str, partitions: int) -> None:
         """I3 on the disks of stopped nodes: the same segments with the same bytes everywhere."""

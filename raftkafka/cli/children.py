@@ -100,7 +100,12 @@ class Children:
 
 def readiness(place: NodePlace) -> str:
     """`ready`, or why the node is not."""
-    connection = http.client.HTTPConnection(HOST, place.ports.http, timeout=2)
+    return readiness_at(HOST, place.ports.http)
+
+
+def readiness_at(host: str, http_port: int) -> str:
+    """As `readiness`, wherever the node is; no proxy is asked."""
+    connection = http.client.HTTPConnection(host, http_port, timeout=2)
     try:
         connection.request("GET", "/health/ready")
         answer = connection.getresponse()

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import urllib.error
-import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from raftkafka.cli.children import readiness_at
+from raftkafka.cli.layout import HOST
 from tests.chaos.disks import LoopDisk
 from tests.chaos.hosts import Hosts
 from tests.clusters import Cluster
@@ -62,19 +62,10 @@ class ChaosCluster(Cluster):
         return () if self.hosts is None else self.hosts.prefix(node_id)
 
     async def is_ready(self, node_id: int) -> bool:
-        if self.hosts is None:
-            url = self.place(node_id).metrics_url.replace("/metrics", "/health/ready")
-        else:
-            url = f"http://{self.hosts.address(node_id)}:{_HTTP_PORT}/health/ready"
-
-        def ask() -> bool:
-            try:
-                with urllib.request.urlopen(url, timeout=2) as answer:
-                    return bool(answer.status == 200)
-            except (urllib.error.URLError, OSError):
-                return False
-
-        return self.is_running(node_id) and await asyncio.to_thread(ask)
+        host, port = HOST, self.place(node_id).ports.http
+        if self.hosts is not None:
+            host, port = self.hosts.address(node_id), _HTTP_PORT
+        return self.is_running(node_id) and await asyncio.to_thread(readiness_at, host, port) == "ready"
 
     def cut_power(self, *node_ids: int) -> None:
         """Of all of them at the same moment: what no disk has is gone. They stay without power until `mount`."""

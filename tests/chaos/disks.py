@@ -11,6 +11,8 @@ import os
 import shutil
 import struct
 import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +20,8 @@ FS_IOC_SHUTDOWN: Final = (2 << 30) | (4 << 16) | (ord("X") << 8) | 125
 """`_IOR('X', 125, __u32)` of linux/fs.h."""
 WRITE_NOTHING: Final = 2
 """FS_SHUTDOWN_FLAGS_NOLOGFLUSH: neither data nor journal."""
+PATIENCE_S: Final = 60.0
+"""For what the kernel finishes some time after it was asked to."""
 
 
 class LoopDisk:
@@ -35,7 +39,8 @@ class LoopDisk:
 
     def mount(self) -> None:
         if not self._mounted:
-            _run("mount", "-o", "loop", str(self.image), str(self.mount_point))
+            # Somebody else may be taking the same loop device.
+            _until_done("mount", "-o", "loop", str(self.image), str(self.mount_point))
             self._mounted = True
 
     def cut_power(self) -> None:
@@ -47,10 +52,25 @@ class LoopDisk:
             os.close(directory)
 
     def unmount(self) -> None:
-        """Nobody may have a file open there any more."""
+        """Nobody may have a file open there any more.
+
+        The file system ends with its last mount, and whoever makes a mount namespace meanwhile has one of its own: mounted
+        again before that, it would be the same one, shut down for ever.
+        """
         if self._mounted:
-            _run("umount", str(self.mount_point))
+            _until_done("umount", str(self.mount_point))
             self._mounted = False
+            _until(lambda: not self._is_attached(), f"{self.image} has no loop device any more")
+
+    def _is_attached(self) -> bool:
+        image = str(self.image.resolve())
+        for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+            try:
+                if path.read_text().strip() == image:
+                    return True
+            except OSError:
+                continue  # let go while we looked
+        return False
 
     def close(self) -> None:
         if self._mounted:
@@ -80,4 +100,24 @@ def why_no_disks(directory: Path) -> str | None:
 
 
 def _run(*command: str) -> None:
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=PATIENCE_S)
+
+
+def _until_done(*command: str) -> None:
+    said = ""
+
+    def works() -> bool:
+        nonlocal said
+        done = subprocess.run(command, check=False, capture_output=True, timeout=PATIENCE_S)
+        said = done.stderr.decode(errors="replace").strip()
+        return done.returncode == 0
+
+    _until(works, lambda: f"{' '.join(command)}: {said}")
+
+
+def _until(condition: Callable[[], bool], what: str | Callable[[], str]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > deadline:
+            raise OSError(f"not within {PATIENCE_S:g} s: {what if isinstance(what, str) else what()}")
+        time.sleep(0.02)

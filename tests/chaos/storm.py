@@ -106,7 +106,7 @@ class Storm:
         if node_id in self._down or node_id in self._stopping:
             return
         if not self.cluster.is_running(node_id):
-            assert node_id in self._dead, f"node {node_id} ended of its own"
+            assert node_id in self._dead, f"node {node_id} ended of its own; {self.cluster.last_words(node_id)}"
             self._tell(f"node {node_id} has ended: its disk is dead")
             self.cluster.reap(node_id)
         elif node_id in self._dead and boot_at == float("-inf"):

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.chaos.cluster import ChaosCluster
+from tests.chaos.disks import LoopDisk
+from tests.chaos.hosts import Hosts
 from tests.chaos.run import KINDS, chaos_cluster, storm_over, why_not
 from tests.cluster_fixtures import assert_no_traceback
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
 SECONDS = 8.0
 SEED = 7
@@ -44,3 +47,29 @@ async def test_a_record_that_no_disk_has_is_missed(tmp_path: Path) -> None:
 
         outcome = await storm_over(cluster, SEED, seconds=1, names=("kill",), before_judgement=damage)
     assert any(violation.startswith("I1") for violation in outcome.violations)
+
+
+def test_a_disk_gets_its_power_back_while_programs_run_on_other_hosts(tmp_path: Path) -> None:
+    """Several storms run at once; one that held on to the mounts of another kept its dead file systems alive."""
+    for kind in ("network", "disks"):
+        if (reason := why_not(kind, tmp_path)) is not None:
+            pytest.skip(reason)
+    disk, hosts = LoopDisk(tmp_path, "disk"), Hosts(1)
+    other = subprocess.Popen([*hosts.prefix(1), "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        other.stdin.write(b"up\n")
+        other.stdin.flush()
+        assert other.stdout.readline() == b"up\n"
+        disk.cut_power()
+        with pytest.raises(OSError, match="Input/output error"):
+            (disk.mount_point / "lost").write_text("x")
+        disk.unmount()
+        disk.mount()
+        (disk.mount_point / "kept").write_text("x")
+    finally:
+        other.kill()
+        other.communicate()
+        disk.close()
+        hosts.close()
