@@ -28,6 +28,7 @@ PATIENCE_S: Final = 60.0
 """A deadline for what takes a second or two on an idle machine: only a hang may meet it."""
 POLL_S: Final = 0.05
 LAST_LINES: Final = 40
+PROGRAM: Final = ("-m", "raftkafka.cli.main")
 _PORTS_FIRST: Final = 12_000
 _PORTS_PER_WORKER: Final = 2_000
 
@@ -81,6 +82,9 @@ async def eventually(condition: Callable[[], Awaitable[Any]], what: str, *, time
 
 class Cluster:
     """Nodes 1..n with their settings on disk; nothing runs until `start`."""
+
+    program: Sequence[str] = PROGRAM
+    """What the interpreter is to run."""
 
     def __init__(self, directory: Path, nodes: int, properties: Mapping[str, str]) -> None:
         self.directory = directory
@@ -140,7 +144,9 @@ class Cluster:
         for node_id in node_ids or self.node_ids:
             place = self.place(node_id)
             assert not self.is_running(node_id), f"node {node_id} runs already"
-            self._processes[node_id] = launch(place.properties, place.log, prefix=self.command_prefix(node_id))
+            self._processes[node_id] = launch(
+                place.properties, place.log, prefix=self.command_prefix(node_id), program=self.program
+            )
 
     async def run_other(self, node_id: int, properties: Mapping[str, str], log: Path) -> int:
         """The exit code of a process beside the cluster's, with a node's settings, some of them changed."""
@@ -307,10 +313,12 @@ def merged(text: str, properties: Mapping[str, str]) -> str:
     return "".join(f"{key}={value}\n" for key, value in pairs.items())
 
 
-def launch(properties: Path, log: Path, *, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+def launch(
+    properties: Path, log: Path, *, prefix: Sequence[str] = (), program: Sequence[str] = PROGRAM
+) -> subprocess.Popen[bytes]:
     with log.open("ab") as output:
         return subprocess.Popen(
-            [*prefix, sys.executable, "-m", "raftkafka.cli.main", "broker", str(properties)],
+            [*prefix, sys.executable, *program, "broker", str(properties)],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -16,10 +16,22 @@ from tests.clusters import Cluster
 _CLIENT_PORT: Final = 9092
 _RAFT_PORT: Final = 9093
 _HTTP_PORT: Final = 9644
+_TALKATIVE: Final = """
+import logging, sys
+logging.basicConfig(
+    level=logging.INFO, stream=sys.stderr, format="%(asctime)s.%(msecs)03d %(levelname)s %(name)s %(message)s", datefmt="%H:%M:%S"
+)
+logging.getLogger("raftkafka.partition").setLevel(logging.DEBUG)
+from raftkafka.cli.main import run
+run()
+"""
+"""A node that tells its leaderships, for the checker of I2."""
 
 
 class ChaosCluster(Cluster):
     """`hosts` None: all on loopback; `with_disks`: each node has a file system of its own. `close` undoes everything."""
+
+    program = ("-c", _TALKATIVE)
 
     def __init__(
         self,

@@ -139,6 +139,7 @@ def _judged(cluster: ChaosCluster, seed: int, world: RealWorld, storm: Storm) ->
     for node_id in cluster.node_ids:
         history.led += _leaderships(cluster, node_id)
         history.replicas += [_replica(cluster, node_id, each, end) for each, end in world.ends.items()]
+    assert {int(each.partition[1]) for each in history.led} == set(world.ends), "the nodes do not tell what they lead"
     return Outcome(
         seed=seed,
         violations=violations(history),
