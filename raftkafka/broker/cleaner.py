@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
 from raftkafka.broker.partition import Partition
@@ -33,7 +33,7 @@ class HoldsLogs(Protocol):
 
 
 class LogCleaner:
-    def __init__(self, *, logs: HoldsLogs, settings: LogSettings, clock: Clock) -> None:
+    def __init__(self, *, logs: HoldsLogs, settings: Callable[[], LogSettings], clock: Clock) -> None:
         self._logs = logs
         self._settings = settings
         self._clock = clock
@@ -77,7 +77,7 @@ class LogCleaner:
                 high_watermark=partition.high_watermark,
                 now_ms=self._clock.now_ms(),
                 pause=_rest,
-                key_map_bytes=self._settings.cleaner_dedupe_buffer_bytes,
+                key_map_bytes=self._settings().cleaner_dedupe_buffer_bytes,
             )
         except DiskFullError as error:
             # Nothing is lost; the next look tries again.

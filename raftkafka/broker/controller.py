@@ -22,6 +22,7 @@ from raftkafka.broker.sessions import Sessions
 from raftkafka.metadata.decide import (
     Decision,
     brokers,
+    configs,
     elections,
     features,
     new_partitions,
@@ -38,6 +39,7 @@ from raftkafka.model.api.broker_lifecycle import (
     BrokerHeartbeatResponse,
     BrokerRegistration,
 )
+from raftkafka.model.api.configs import IncrementalAlterConfigs
 from raftkafka.model.api.elections import ElectLeaders
 from raftkafka.model.api.features import UpdateFeatures
 from raftkafka.model.api.partitions import CreatePartitions
@@ -147,6 +149,8 @@ class Controller:
                 return await self._submit(lambda image: reassignments.decide_reassign(image, request))
             case ListPartitionReassignments():
                 return await self._submit(lambda _: reassignments.decide_list_reassignments(request))
+            case IncrementalAlterConfigs():
+                return await self._submit(lambda image: configs.decide_alter_configs(image, request))
             case ElectLeaders():
                 return await self._submit(lambda image: elections.decide_elect_leaders(image, request))
             case _:
@@ -217,7 +221,7 @@ class Controller:
         defaults = Defaults(
             min_insync_replicas=log.min_insync_replicas, unclean_leader_election=log.unclean_leader_election_enable
         )
-        while self.active and (not self._store.image.cluster_id or self._store.image.defaults != defaults):
+        while self.active and (not self._store.image.cluster_id or self._store.image.configured_defaults != defaults):
             try:
                 await self._submit(
                     lambda image: brokers.decide_initialize_cluster(image, cluster_id, feature_level=level)

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
+from raftkafka.broker.handlers.configs import ConfigsHandler
 from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.fetch import FetchHandler
@@ -24,6 +25,7 @@ from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.broker_lifecycle import AlterPartition, BrokerHeartbeat, BrokerRegistration
 from raftkafka.model.api.cluster import DescribeCluster, DescribeQuorum, Metadata
+from raftkafka.model.api.configs import DescribeConfigs, IncrementalAlterConfigs
 from raftkafka.model.api.delete_records import DeleteRecords
 from raftkafka.model.api.elections import ElectLeaders
 from raftkafka.model.api.features import UpdateFeatures
@@ -61,6 +63,7 @@ class Dispatch:
         controller: ControllerHandler,
         producers: ProducersHandler,
         quorum: QuorumHandler,
+        configs: ConfigsHandler,
         probe: Probe,
         now: Callable[[], float],
     ) -> None:
@@ -82,6 +85,8 @@ class Dispatch:
             ElectLeaders: partitions.elect_leaders,
             AlterPartitionReassignments: partitions.alter_reassignments,
             ListPartitionReassignments: partitions.list_reassignments,
+            DescribeConfigs: configs.describe,
+            IncrementalAlterConfigs: configs.alter,
             BrokerRegistration: controller.register,
             BrokerHeartbeat: controller.heartbeat,
             AlterPartition: controller.alter_partition,
@@ -129,7 +134,9 @@ def error_of(response: object) -> ErrorCode:
     own = getattr(response, "error_code", none)
     if own is not none:
         return ErrorCode(own)
-    for part in getattr(response, "partitions", ()) or getattr(response, "topics", ()) or ():
+    for part in (
+        getattr(response, "partitions", ()) or getattr(response, "topics", ()) or getattr(response, "resources", ())
+    ):
         try:
             code = part.error_code
         except AttributeError:

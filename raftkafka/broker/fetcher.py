@@ -58,7 +58,7 @@ class LeaderFetcher:
         now_ms: Callable[[], TimestampMs],
         throttle: ReplicaThrottle | None = None,
     ) -> None:
-        self._throttle = throttle
+        self.throttle = throttle
         self._node_id = node_id
         self._leader_id = leader_id
         self._broker_epoch = broker_epoch
@@ -158,7 +158,7 @@ class LeaderFetcher:
             if partition is None or partition.offline is not None or key in self._pausing:
                 session.forget(key)
                 continue
-            if self._throttle is not None and (pause_s := self._held_up_s(partition)) > 0:
+            if self.throttle is not None and (pause_s := self._held_up_s(partition)) > 0:
                 self._pausing[key] = now + pause_s
                 session.forget(key)
                 continue
@@ -180,11 +180,11 @@ class LeaderFetcher:
 
     def _held_up_s(self, partition: Partition) -> float:
         """Seconds that the throttle holds this replica up; members of the ISR are never held up (KIP-73)."""
-        assert self._throttle is not None
+        assert self.throttle is not None
         state = partition.state
         if state is None or self._node_id in state.isr:
             return 0.0
-        return self._throttle.pause_s(partition)
+        return self.throttle.pause_s(partition)
 
     def _until_due(self, longest_s: float) -> float:
         """Seconds until the first paused partition may be asked for again."""
@@ -318,8 +318,8 @@ class LeaderFetcher:
                 _log.warning("%s: the leader's answer does not fit: %s", partition, error)
                 self._pause(partition, error.code)
                 return 0
-            if self._throttle is not None:
-                self._throttle.record(partition, appended)
+            if self.throttle is not None:
+                self.throttle.record(partition, appended)
             if self._group or partition.log.wants_sync:
                 self._flusher_of(partition).request(partition)
         if self._refusals:
@@ -381,6 +381,11 @@ class Fetchers:
         self._make = make
         self._by_leader: dict[NodeId, LeaderFetcher] = {}
         self._leader_of: dict[TopicPartition, NodeId] = {}
+
+    def set_throttle(self, throttle: ReplicaThrottle | None) -> None:
+        """Let all of them share `throttle`, None for no limit; those that begin later get theirs where they are made."""
+        for fetcher in self._by_leader.values():
+            fetcher.throttle = throttle
 
     def follow(self, partition: Partition, leader_id: NodeId) -> None:
         """Fetch `partition` from `leader_id`, and from nobody else any more."""

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
 from raftkafka.broker.flusher import Flusher
+from raftkafka.broker.live_settings import LiveSettings
 from raftkafka.broker.partition import Partition
 from raftkafka.metadata.image import Image, Topic
 from raftkafka.model.api.broker_lifecycle import HeldLogs
@@ -27,7 +28,7 @@ from raftkafka.model.ids import (
     TopicId,
     TopicPartition,
 )
-from raftkafka.model.settings.values import FlushPolicy, Settings
+from raftkafka.model.settings.values import FlushPolicy
 from raftkafka.ports.clock import Clock
 from raftkafka.ports.disk import Disk
 from raftkafka.ports.probe import Probe
@@ -64,7 +65,7 @@ class LogDirs:
     def __init__(
         self,
         *,
-        settings: Settings,
+        live: LiveSettings,
         disk: Disk,
         clock: Clock,
         probe: Probe,
@@ -79,7 +80,8 @@ class LogDirs:
         Raises:
             StartupError: one of them is locked, another broker's or cluster's, or damaged.
         """
-        self._settings = settings
+        self._live = live
+        self._settings = settings = live.file
         self._disk = disk
         self._clock = clock
         self._probe = probe
@@ -210,7 +212,7 @@ class LogDirs:
             path,
             topic_partition=key,
             topic=topic.name,
-            config=log_config(settings.log, topic.configs),
+            config=log_config(self._live.log, topic.configs),
             clean=opened.directory.was_clean and existed,
             recovery_point=Offset(opened.recovery_points.get(name, 0) if existed else 0),
             log_start_offset=Offset(opened.log_starts.get(name, 0) if existed else 0),
@@ -238,6 +240,12 @@ class LogDirs:
         if log.offline is not None:
             partition.take_offline(log.offline)
         return partition
+
+    def configure(self, partition: Partition, topic: Topic) -> None:
+        """Let the log go by the topic's configs, and by this broker's settings, as they are now."""
+        config = log_config(self._live.log, topic.configs)
+        if partition.log.config != config:
+            partition.log.reconfigure(config)
 
     def _forget_displaced(self, opened: _OpenDirectory, key: TopicPartition, name: str) -> None:
         """The log of an older topic of that name is moved aside by `LogDirectory.create`: its path is the new one's now,
@@ -390,7 +398,7 @@ class LogDirs:
 
     async def expire_producers(self) -> None:
         """Forget idempotent producers that have been silent for `producer.id.expiration.ms`."""
-        expiration_ms = self._settings.log.producer_id_expiration_ms
+        expiration_ms = self._live.log.producer_id_expiration_ms
         for opened in self._online():
             for partition in list(opened.partitions.values()):
                 partition.log.expire_producers(now_ms=self._clock.now_ms(), expiration_ms=expiration_ms)

@@ -114,7 +114,7 @@ class Partition:
 
     def lead(self, state: PartitionState, *, min_insync_replicas: int) -> None:
         """Take the leadership that the image gives, or take over a new ISR in the same leadership."""
-        self.min_insync_replicas = min_insync_replicas
+        self.set_min_insync_replicas(min_insync_replicas)
         if self.leader is not None and state.leader_epoch == self.leader_epoch:
             self.state = state
             if self.leader.replicas != state.replicas:
@@ -150,6 +150,12 @@ class Partition:
         # An ISR of one commits what it has without waiting for anybody's fetch.
         self._local_progress()
         _log.debug("%s: leading in epoch %d from offset %d", self, self.leader_epoch, self.log.log_end_offset)
+
+    def set_min_insync_replicas(self, count: int) -> None:
+        """What the topic asks of acks=all from now on."""
+        self.min_insync_replicas = count
+        if self.leader is not None and self.leader.set_min_insync_replicas(count):
+            self._watermark_moved()
 
     def follow(self, state: PartitionState) -> None:
         """Follow the leader that the image names (it may name nobody)."""

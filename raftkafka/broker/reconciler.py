@@ -13,6 +13,7 @@ from typing import Protocol
 
 from raftkafka.broker import background
 from raftkafka.broker.fetcher import Fetchers
+from raftkafka.broker.live_settings import LiveSettings
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
 from raftkafka.broker.replicas import OFFLINE_MAX, ReplicaTable
@@ -41,6 +42,8 @@ class OpensPartitions(Protocol):
 
     async def open(self, key: TopicPartition, topic: Topic) -> Partition: ...
 
+    def configure(self, partition: Partition, topic: Topic) -> None: ...
+
     async def delete(self, partition: Partition) -> None: ...
 
     async def set_aside(self, partition: Partition) -> None: ...
@@ -59,14 +62,15 @@ class Reconciler:
         replicas: ReplicaTable,
         logs: OpensPartitions,
         fetchers: Fetchers,
-        min_insync_replicas: int,
+        live: LiveSettings,
     ) -> None:
         self._node_id = node_id
         self._store = store
         self._replicas = replicas
         self._logs = logs
         self._fetchers = fetchers
-        self._min_insync_replicas = min_insync_replicas
+        self._live = live
+        self._log_settings = live.log
         self._dirty: dict[TopicPartition, None] = {}
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -123,6 +127,9 @@ class Reconciler:
     def _on_change(self, image: Image, changes: Changes) -> None:
         if self._task is None:
             return
+        # Before the roles: a leader that takes over a smaller ISR has to know what it may do with it.
+        if changes.configs or self._log_settings is not self._live.log:
+            self._configure(image, changes)
         keys = sorted(changes.partitions)
         if changes.topics_deleted:
             # Deletions first: a topic that was created again under its name wants the directory of the old one.
@@ -134,6 +141,16 @@ class Reconciler:
             _log.info("%d partitions changed; %d logs are to be opened or deleted", len(keys), len(self._dirty))
         if self._dirty:
             self._work.set()
+
+    def _configure(self, image: Image, changes: Changes) -> None:
+        """Let the logs that are open go by the configs as they are now."""
+        all_of_them = self._log_settings is not self._live.log
+        self._log_settings = self._live.log
+        for partition in list(self._replicas):
+            topic = image.topics.get(partition.topic_partition.topic_id)
+            if topic is not None and (all_of_them or topic.topic_id in changes.configs):
+                self._logs.configure(partition, topic)
+                partition.set_min_insync_replicas(self._min_insync(topic))
 
     def _reconcile_open(self, image: Image, key: TopicPartition) -> bool:
         """True when nothing is left to do; False when the worker has to open or delete a log."""
@@ -180,7 +197,7 @@ class Reconciler:
 
     def _min_insync(self, topic: Topic) -> int:
         configured = topic.configs.get("min.insync.replicas")
-        return int(configured) if configured is not None else self._min_insync_replicas
+        return int(configured) if configured is not None else self._live.log.min_insync_replicas
 
     # What needs the disk
 
@@ -243,7 +260,12 @@ class Reconciler:
                 if partition is None and (self._may_lead or self._logs.holds(key)):
                     # An empty log in place of one that went with its disk is made only when the controller has heard of
                     # the loss, because at the next start it would pass for the lost one.
-                    self._replicas.add(await self._logs.open(key, image.topics[key.topic_id]))
+                    opened = await self._logs.open(key, image.topics[key.topic_id])
+                    topic = self._store.image.topics.get(key.topic_id)
+                    if topic is not None:
+                        # What has changed while the disk worked.
+                        self._logs.configure(opened, topic)
+                    self._replicas.add(opened)
             self.failed.pop(key, None)
         except (CorruptionError, StorageError) as error:
             if str(self.failed.get(key)) != str(error):

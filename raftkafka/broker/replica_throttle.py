@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from raftkafka.broker.live_settings import LiveSettings
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
 from raftkafka.model.ids import NodeId
-from raftkafka.replica.throttle import Throttle, is_listed
+from raftkafka.replica.throttle import UNLIMITED, Throttle, is_listed
 
 
 class ReplicaThrottle:
@@ -44,3 +45,31 @@ class ReplicaThrottle:
         key = partition.topic_partition
         topic = self._store.image.topics.get(key.topic_id)
         return topic is not None and is_listed(topic.configs.get(self._key), key.partition, self._node_id)
+
+
+class ReplicaThrottles:
+    """Both sides of this broker, None where no rate is set; a rate that changes begins with a new bucket."""
+
+    def __init__(self, *, live: LiveSettings, store: MetadataStore, now: Callable[[], float]) -> None:
+        self._live = live
+        self._store = store
+        self._now = now
+        self._rates = (UNLIMITED, UNLIMITED)
+        self.leader: ReplicaThrottle | None = None
+        self.follower: ReplicaThrottle | None = None
+        self.renew()
+
+    def renew(self) -> None:
+        """The settings may have changed."""
+        replica = self._live.replica
+        rates = (replica.leader_throttled_rate, replica.follower_throttled_rate)
+        if rates[0] != self._rates[0]:
+            self.leader = self._made("leader", rates[0])
+        if rates[1] != self._rates[1]:
+            self.follower = self._made("follower", rates[1])
+        self._rates = rates
+
+    def _made(self, side: str, rate: int) -> ReplicaThrottle | None:
+        if rate == UNLIMITED:
+            return None
+        return ReplicaThrottle(side=side, rate=rate, node_id=self._live.file.node_id, store=self._store, now=self._now)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from raftkafka.client.admin import Admin
+    from raftkafka.client.configs import ConfigResource
     from raftkafka.client.consumer import Consumer
     from raftkafka.client.group.errors import CommitFailedError, FencedInstanceIdError, RebalanceInProgressError
     from raftkafka.client.group.listener import ConsumerRebalanceListener
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         RecordMetadata,
         TopicPartition,
     )
+    from raftkafka.model.api.configs import AlterableConfig, AlterOperation, ResourceType
     from raftkafka.model.api.elections import ElectionType
     from raftkafka.model.api.partitions import NewPartitions
     from raftkafka.model.api.topics import NewTopic
@@ -30,10 +32,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Admin": "raftkafka.client.admin",
+    "AlterOperation": "raftkafka.model.api.configs",
+    "AlterableConfig": "raftkafka.model.api.configs",
     "ApiError": "raftkafka.model.errors",
     "BatchMetadata": "raftkafka.client.types",
     "BufferFullError": "raftkafka.client.types",
     "CommitFailedError": "raftkafka.client.group.errors",
+    "ConfigResource": "raftkafka.client.configs",
     "Consumer": "raftkafka.client.consumer",
     "ConsumerRebalanceListener": "raftkafka.client.group.listener",
     "ConsumerRecord": "raftkafka.client.types",
@@ -46,15 +51,19 @@ _HOMES = {
     "Producer": "raftkafka.client.producer",
     "RebalanceInProgressError": "raftkafka.client.group.errors",
     "RecordMetadata": "raftkafka.client.types",
+    "ResourceType": "raftkafka.model.api.configs",
     "TopicPartition": "raftkafka.client.types",
 }
 
 __all__ = [
     "Admin",
+    "AlterOperation",
+    "AlterableConfig",
     "ApiError",
     "BatchMetadata",
     "BufferFullError",
     "CommitFailedError",
+    "ConfigResource",
     "Consumer",
     "ConsumerRebalanceListener",
     "ConsumerRecord",
@@ -67,6 +76,7 @@ __all__ = [
     "Producer",
     "RebalanceInProgressError",
     "RecordMetadata",
+    "ResourceType",
     "TopicPartition",
 ]
 

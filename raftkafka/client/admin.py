@@ -13,8 +13,9 @@ from random import Random
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from raftkafka.client import assignments
+from raftkafka.client import assignments, configs
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
+from raftkafka.client.configs import ConfigResource
 from raftkafka.client.connection import Connection
 from raftkafka.client.offsets import delete_records, list_offsets
 from raftkafka.client.routing import Router
@@ -28,6 +29,12 @@ from raftkafka.model.api.cluster import (
     Metadata,
     MetadataResponse,
     TopicMetadata,
+)
+from raftkafka.model.api.configs import (
+    AlterableConfig,
+    DescribeConfigsResponse,
+    DescribedConfig,
+    IncrementalAlterConfigsResponse,
 )
 from raftkafka.model.api.elections import ElectedPartition, ElectionType, ElectLeadersResponse
 from raftkafka.model.api.features import FeatureUpdate, UpdateFeatures, UpdateFeaturesResponse
@@ -198,6 +205,20 @@ class Admin:
         request = assignments.elect_request(election_type, partitions, timeout_ms=self._timeout_ms)
         return assignments.elected(await self._change(request, ElectLeadersResponse, lambda answer: answer.error_code))
 
+    async def alter_configs(
+        self, changes: Mapping[ConfigResource, Sequence[AlterableConfig]], *, validate_only: bool = False
+    ) -> None:
+        """Set, delete, append to or subtract from configs of topics and brokers (KIP-339); those not named stay as they are.
+
+        Raises:
+            ApiError: INVALID_CONFIG, INVALID_REQUEST, UNKNOWN_TOPIC_OR_PARTITION of the first resource that was refused; of
+                that one nothing was changed, the others may have been.
+        """
+        request = configs.alter_request(changes, validate_only=validate_only, timeout_ms=self._timeout_ms)
+        configs.check_altered(
+            await self._change(request, IncrementalAlterConfigsResponse, configs.first_error),
+        )
+
     async def delete_records(self, targets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Delete what lies below the given offsets (-1: the high watermark); the lowest log start among the live replicas.
 
@@ -222,6 +243,30 @@ class Admin:
             if topic.error_code is not ErrorCode.NONE:
                 raise ApiError(topic.error_code, f"topic {topic.name!r}")
         return list(response.topics)
+
+    async def describe_configs(
+        self, resources: Iterable[ConfigResource], *, include_synonyms: bool = False
+    ) -> dict[ConfigResource, tuple[DescribedConfig, ...]]:
+        """Every config of these topics and brokers, with its source; with all that stands behind it where asked for.
+
+        Raises ApiError: UNKNOWN_TOPIC_OR_PARTITION, BROKER_NOT_AVAILABLE (only a broker itself knows its file), ...
+        """
+        wanted = list(dict.fromkeys(resources))
+        found: dict[ConfigResource, tuple[DescribedConfig, ...]] = {}
+        anybody = [each for each in wanted if each.node_id is None]
+        if anybody:
+            request = configs.describe_request(anybody, include_synonyms=include_synonyms)
+            found |= configs.described(await self._read(request, DescribeConfigsResponse))
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                for each in wanted:
+                    if each.node_id is not None:
+                        found |= await configs.describe_broker(
+                            self._router, each, include_synonyms=include_synonyms, timeout_s=self._timeout_s
+                        )
+        except TimeoutError as error:
+            raise ApiError(ErrorCode.REQUEST_TIMED_OUT, "no answer in time") from error
+        return {each: found[each] for each in wanted}
 
     async def describe_cluster(self) -> DescribeClusterResponse:
         """All registered brokers, fenced ones included."""

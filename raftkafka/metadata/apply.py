@@ -12,11 +12,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from raftkafka.metadata import assignments, election
+from raftkafka.metadata import assignments, configs, election
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.commands import (
     AddPartitions,
     AllocateProducerIdBlock,
+    AlterBrokerConfigs,
+    AlterTopicConfigs,
     BeginControlledShutdown,
     ChangePartition,
     Command,
@@ -34,7 +36,7 @@ from raftkafka.metadata.commands import (
 )
 from raftkafka.metadata.draft import Draft
 from raftkafka.metadata.election import Log, Rules
-from raftkafka.metadata.image import Broker, Defaults, Image, Partition, Topic
+from raftkafka.metadata.image import Broker, Image, Partition, Topic
 from raftkafka.model import topics
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import (
@@ -249,24 +251,6 @@ def _lose_replica(draft: Draft, _: RaftIndex, command: LoseReplica) -> ErrorCode
     return ErrorCode.NONE
 
 
-def _set_defaults(draft: Draft, _: RaftIndex, command: SetDefaults) -> ErrorCode:
-    if command.min_insync_replicas < 1:
-        return ErrorCode.INVALID_REQUEST
-    draft.defaults = Defaults(
-        min_insync_replicas=command.min_insync_replicas, unclean_leader_election=command.unclean_leader_election
-    )
-    for topic in draft.topics.values():
-        _review(draft, topic)
-    return ErrorCode.NONE
-
-
-def _review(draft: Draft, topic: Topic) -> None:
-    """The rules of this topic may have changed."""
-    rules = Rules.of(topic.configs, draft.defaults)
-    for partition in draft.partitions(topic.topic_id):
-        _set(draft, topic, partition, election.reviewed(partition, rules, draft.active))
-
-
 def _allocate_producer_ids(draft: Draft, _: RaftIndex, command: AllocateProducerIdBlock) -> ErrorCode:
     broker, error = _broker(draft, command.node_id, command.epoch)
     if broker is None:
@@ -338,7 +322,9 @@ _APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorC
     DeleteTopic: _delete_topic,
     ChangePartition: _change_partition,
     LoseReplica: _lose_replica,
-    SetDefaults: _set_defaults,
+    SetDefaults: configs.set_defaults,
+    AlterTopicConfigs: configs.alter_topic,
+    AlterBrokerConfigs: configs.alter_broker,
     AllocateProducerIdBlock: _allocate_producer_ids,
     ReassignPartition: assignments.reassign,
     AddPartitions: assignments.add_partitions,

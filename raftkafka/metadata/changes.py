@@ -18,18 +18,28 @@ class Changes:
     """False when nothing differs.
 
     `partitions` names every partition that appeared, went or differs, those of created and deleted topics included.
-    `brokers` names every broker that appeared, went or differs. `cluster` is True when cluster id, feature level
-    or defaults differ.
+    `brokers` names every broker that appeared, went or differs. `configs` names the topics whose configs differ, without
+    those that were created or deleted. `cluster` is True when cluster id, feature level or defaults differ.
     """
 
     topics_created: AbstractSet[TopicId] = frozenset()
     topics_deleted: AbstractSet[TopicId] = frozenset()
     partitions: AbstractSet[TopicPartition] = frozenset()
     brokers: AbstractSet[NodeId] = frozenset()
+    configs: AbstractSet[TopicId] = frozenset()
+    broker_configs: bool = False
     cluster: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.cluster or self.topics_created or self.topics_deleted or self.partitions or self.brokers)
+        return bool(
+            self.cluster
+            or self.topics_created
+            or self.topics_deleted
+            or self.partitions
+            or self.brokers
+            or self.configs
+            or self.broker_configs
+        )
 
     def merged(self, later: Changes) -> Changes:
         """This step and then `later`, as one. A topic that came and went in between is named in both sets."""
@@ -38,6 +48,8 @@ class Changes:
             topics_deleted=self.topics_deleted | later.topics_deleted,
             partitions=self.partitions | later.partitions,
             brokers=self.brokers | later.brokers,
+            configs=self.configs | later.configs,
+            broker_configs=self.broker_configs or later.broker_configs,
             cluster=self.cluster or later.cluster,
         )
 
@@ -56,8 +68,14 @@ class Changes:
                 for node_id in old.brokers.keys() | new.brokers.keys()
                 if old.brokers.get(node_id) != new.brokers.get(node_id)
             },
-            cluster=(old.cluster_id, old.feature_level, old.defaults)
-            != (new.cluster_id, new.feature_level, new.defaults),
+            configs={
+                topic_id
+                for topic_id, topic in new.topics.items()
+                if topic_id in old.topics and old.topics[topic_id].configs != topic.configs
+            },
+            broker_configs=old.broker_configs != new.broker_configs,
+            cluster=(old.cluster_id, old.feature_level, old.defaults, old.configured_defaults)
+            != (new.cluster_id, new.feature_level, new.defaults, new.configured_defaults),
         )
 
 

@@ -148,6 +148,22 @@ class SetDefaults:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlterTopicConfigs:
+    """These configs of a topic are set to a value, or taken away (None), all or none."""
+
+    topic_id: TopicId
+    configs: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlterBrokerConfigs:
+    """The same for the dynamic configs of a registered broker; `image.ALL_BROKERS` for what holds where a broker has none."""
+
+    node_id: NodeId
+    configs: Mapping[str, str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllocateProducerIdBlock:
     """The producer ids from `start` on, `count` of them, are this broker's (KIP-730). Refused unless `start` is the next."""
 
@@ -207,6 +223,8 @@ Command = (
     | ChangePartition
     | LoseReplica
     | SetDefaults
+    | AlterTopicConfigs
+    | AlterBrokerConfigs
     | AllocateProducerIdBlock
     | ReassignPartition
     | AddPartitions
@@ -364,6 +382,10 @@ def _unpack_create(name: Any, topic_id: Any, partitions: Any, configs: Any) -> C
     )
 
 
+def _changes(configs: Any) -> dict[str, str | None]:
+    return {_str(key): None if value is None else _str(value) for key, value in _typed(dict, configs).items()}
+
+
 def _replica_lists(partitions: Any) -> tuple[tuple[NodeId, ...], ...]:
     return tuple([tuple([_int(node) for node in replicas]) for replicas in partitions])
 
@@ -409,6 +431,8 @@ _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     AddPartitions: (12, 1),
     ElectUncleanLeader: (13, 1),
     SetFeatureLevel: (21, 1),
+    AlterTopicConfigs: (30, 1),
+    AlterBrokerConfigs: (31, 1),
 }
 
 _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
@@ -423,6 +447,8 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     LoseReplica: lambda each: (each.node_id, each.epoch, each.topic_id, each.partition, each.damaged),
     SetFeatureLevel: lambda each: (each.level, each.replaces),
     SetDefaults: lambda each: (each.min_insync_replicas, each.unclean_leader_election),
+    AlterTopicConfigs: lambda each: (each.topic_id, dict(each.configs)),
+    AlterBrokerConfigs: lambda each: (each.node_id, dict(each.configs)),
     AllocateProducerIdBlock: lambda each: (each.node_id, each.epoch, each.start, each.count),
     ReassignPartition: lambda each: (each.topic_id, each.partition, each.partition_epoch, each.replicas),
     AddPartitions: lambda each: (each.topic_id, each.first, each.partitions),
@@ -449,6 +475,8 @@ _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
     (10, 1): lambda least, unclean: SetDefaults(
         min_insync_replicas=_int(least), unclean_leader_election=_bool(unclean)
     ),
+    (30, 1): lambda topic_id, configs: AlterTopicConfigs(topic_id=_topic_id(topic_id), configs=_changes(configs)),
+    (31, 1): lambda node, configs: AlterBrokerConfigs(node_id=_int(node), configs=_changes(configs)),
     (20, 1): lambda node, epoch, start, count: AllocateProducerIdBlock(
         node_id=_int(node), epoch=_int(epoch), start=_int(start), count=_int(count)
     ),

@@ -6,7 +6,7 @@ they are first changed, once per entry, so that thousands of changes cost what t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -23,6 +23,8 @@ class Draft:
         self.cluster_id = base.cluster_id
         self.feature_level = base.feature_level
         self.defaults = base.defaults
+        self.configured_defaults = base.configured_defaults
+        self.broker_configs = base.broker_configs
         self.brokers = base.brokers
         self.topics = base.topics
         self.topic_ids = base.topic_ids
@@ -36,6 +38,7 @@ class Draft:
         self._deleted: set[TopicId] = set()
         self._touched: set[TopicPartition] = set()
         self._touched_brokers: set[NodeId] = set()
+        self._configured: set[TopicId] = set()
 
     def partitions(self, topic_id: TopicId) -> Sequence[Partition]:
         """The partitions of an existing topic as they are now."""
@@ -86,6 +89,20 @@ class Draft:
         self._deleted.add(topic_id)
         self._touch_all(topic)
 
+    def configure_topic(self, topic_id: TopicId, configs: Mapping[str, str]) -> Topic:
+        """Replace the configs of an existing topic; the topic as it is then."""
+        topics, _ = self._own_topics()
+        topic = topics[topic_id] = replace(topics[topic_id], configs=MappingProxyType(dict(configs)))
+        self._configured.add(topic_id)
+        return topic
+
+    def configure_broker(self, node_id: NodeId, configs: Mapping[str, str]) -> None:
+        """Replace the dynamic configs of a broker, or of all of them; none are not kept."""
+        every = {each: known for each, known in self.broker_configs.items() if each != node_id}
+        if configs:
+            every[node_id] = MappingProxyType(dict(configs))
+        self.broker_configs = MappingProxyType(every)
+
     def freeze(self) -> tuple[Image, Changes]:
         """The new image, and what differs from the base."""
         if self._partitions:
@@ -97,8 +114,10 @@ class Draft:
             topics_deleted=frozenset(self._deleted),
             partitions=frozenset(self._touched),
             brokers=frozenset(self._touched_brokers),
-            cluster=(self.cluster_id, self.feature_level, self.defaults)
-            != (self._base.cluster_id, self._base.feature_level, self._base.defaults),
+            configs=frozenset(self._configured - self._deleted - self._created),
+            broker_configs=self.broker_configs is not self._base.broker_configs,
+            cluster=(self.cluster_id, self.feature_level, self.defaults, self.configured_defaults)
+            != (self._base.cluster_id, self._base.feature_level, self._base.defaults, self._base.configured_defaults),
         )
         if not changes:
             return self._base, changes
@@ -109,6 +128,8 @@ class Draft:
             topics=self.topics if self._topics is None else MappingProxyType(self._topics),
             topic_ids=self.topic_ids if self._topic_ids is None else MappingProxyType(self._topic_ids),
             defaults=self.defaults,
+            configured_defaults=self.configured_defaults,
+            broker_configs=self.broker_configs,
             next_producer_id=self.next_producer_id,
         )
         return image, changes

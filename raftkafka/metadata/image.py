@@ -14,7 +14,7 @@ Both ISR and ELR are empty only where the last eligible replica has lost its dis
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
@@ -33,6 +33,11 @@ from raftkafka.model.ids import (
     TopicId,
     TopicPartition,
 )
+
+ALL_BROKERS: Final = NO_NODE
+"""Where the dynamic configs stand that are the default of all brokers."""
+
+_NO_CONFIGS: Final[Mapping[NodeId, Mapping[str, str]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +112,11 @@ class Topic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Image:
-    """`cluster_id` is empty until the first controller has initialized the cluster."""
+    """`cluster_id` is empty until the first controller has initialized the cluster.
+
+    `defaults` are the rules in force: those of the controller's file, `configured_defaults`, and what the dynamic configs of all
+    brokers say instead.
+    """
 
     cluster_id: str
     feature_level: int
@@ -115,6 +124,9 @@ class Image:
     topics: Mapping[TopicId, Topic]
     topic_ids: Mapping[str, TopicId]
     defaults: Defaults = Defaults()
+    configured_defaults: Defaults = Defaults()
+    broker_configs: Mapping[NodeId, Mapping[str, str]] = field(default_factory=lambda: _NO_CONFIGS)
+    """Dynamic configs of brokers; those under ALL_BROKERS hold for every broker that has no own one."""
     next_producer_id: ProducerId = ProducerId(0)
     """No id from here on has been given to anybody."""
 

@@ -1,7 +1,7 @@
 """The image as bytes, whole: what a Raft snapshot carries.
 
-Floor 1, pure. The round trip is exact. `[version, cluster id, feature level, defaults, [broker...], next
-producer id, [topic...]]` in CBOR; a version that is not known stops the node, as an unknown command does.
+Floor 1, pure. The round trip is exact. `[version, cluster id, feature level, defaults, configured
+defaults, broker configs, [broker...], next producer id, [topic...]]` in CBOR; a version that is not known stops the node, as an unknown command does.
 """
 
 from __future__ import annotations
@@ -33,8 +33,19 @@ def encode(image: Image) -> bytes:
 
 def pieces(image: Image) -> Iterator[bytes]:
     """The bytes of `encode`, a piece at a time: whoever shares an event loop gives it back in between."""
-    defaults = (image.defaults.min_insync_replicas, image.defaults.unclean_leader_election)
-    yield _array_header(7) + b"".join(map(cbor.encode, (VERSION, image.cluster_id, image.feature_level, defaults)))
+    yield _array_header(9) + b"".join(
+        map(
+            cbor.encode,
+            (
+                VERSION,
+                image.cluster_id,
+                image.feature_level,
+                _packed_defaults(image.defaults),
+                _packed_defaults(image.configured_defaults),
+                [(node_id, dict(configs)) for node_id, configs in image.broker_configs.items()],
+            ),
+        )
+    )
     yield cbor.encode([_packed_broker(broker) for broker in image.brokers.values()])
     yield cbor.encode(int(image.next_producer_id))
     gathered = [_array_header(len(image.topics))]
@@ -68,10 +79,12 @@ def decode(data: bytes | memoryview) -> Image:
         version, *fields = cbor.decode(data, size_max=SNAPSHOT_BYTES_MAX)
         if version != VERSION:
             raise UnknownCommandError(f"metadata snapshot version {version} is unknown here: upgrade this node")
-        cluster_id, feature_level, defaults, packed_brokers, next_producer_id, packed_topics = fields
-        min_insync_replicas, unclean = defaults
+        cluster_id, feature_level, defaults, configured_defaults, broker_configs, *lists = fields
+        packed_brokers, next_producer_id, packed_topics = lists
         brokers = [_broker(*each) for each in packed_brokers]
         topics = [_topic(*each) for each in packed_topics]
+        in_force, configured = _defaults(*defaults), _defaults(*configured_defaults)
+        configs = {node_id: MappingProxyType(dict(own)) for node_id, own in broker_configs}
     except (ProtocolError, ValueError, TypeError) as error:
         raise CorruptionError(f"a metadata snapshot of {len(data)} bytes is malformed: {error}") from error
     return Image(
@@ -80,9 +93,19 @@ def decode(data: bytes | memoryview) -> Image:
         brokers=MappingProxyType({broker.node_id: broker for broker in brokers}),
         topics=MappingProxyType({topic.topic_id: topic for topic in topics}),
         topic_ids=MappingProxyType({topic.name: topic.topic_id for topic in topics}),
-        defaults=Defaults(min_insync_replicas=min_insync_replicas, unclean_leader_election=unclean),
+        defaults=in_force,
+        configured_defaults=configured,
+        broker_configs=MappingProxyType(configs),
         next_producer_id=next_producer_id,
     )
+
+
+def _packed_defaults(defaults: Defaults) -> tuple[object, ...]:
+    return (defaults.min_insync_replicas, defaults.unclean_leader_election)
+
+
+def _defaults(min_insync_replicas: Any, unclean: Any) -> Defaults:
+    return Defaults(min_insync_replicas=min_insync_replicas, unclean_leader_election=unclean)
 
 
 def _packed_broker(broker: Broker) -> tuple[object, ...]:

@@ -23,6 +23,7 @@ from raftkafka.broker.controller_queue import ControllerQueue
 from raftkafka.broker.dispatch import Dispatch
 from raftkafka.broker.fetch_sessions import FetchSessions
 from raftkafka.broker.fetcher import Fetchers, LeaderFetcher
+from raftkafka.broker.handlers.configs import ConfigsHandler
 from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.fetch import FetchHandler
@@ -35,13 +36,14 @@ from raftkafka.broker.handlers.quorum import QuorumHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.broker.housekeeping import Duty, Housekeeping
 from raftkafka.broker.isr import IsrProposer
+from raftkafka.broker.live_settings import LiveSettings
 from raftkafka.broker.log_dirs import LogDirs
 from raftkafka.broker.membership import Membership
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.producer_ids import ProducerIds
 from raftkafka.broker.reconciler import Reconciler
 from raftkafka.broker.replica_selector import RackAwareReplicaSelector
-from raftkafka.broker.replica_throttle import ReplicaThrottle
+from raftkafka.broker.replica_throttle import ReplicaThrottles
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.broker.statistics import StatisticsReader
 from raftkafka.listeners.http import HttpServer
@@ -53,7 +55,6 @@ from raftkafka.model.settings.values import FlushPolicy, ReplicaSelector, Settin
 from raftkafka.node.loop_delay import LoopDelayMeter
 from raftkafka.ports.clock import Clock
 from raftkafka.ports.disk import Disk
-from raftkafka.replica.throttle import UNLIMITED
 
 CONNECT_TIMEOUT_S: Final = 1.0
 RECOVERY_CHECKPOINT_INTERVAL_S: Final = 60.0
@@ -116,9 +117,10 @@ def assemble(
     probe = PrometheusProbe()
     replicas = ReplicaTable()
     store = MetadataStore(features=features)
+    live = LiveSettings(settings, store)
     log_dirs = LogDirs(
         disk=disk,
-        settings=settings,
+        live=live,
         clock=clock,
         probe=probe,
         now=now,
@@ -187,12 +189,7 @@ def assemble(
         timeout_s=timeout_s,
     )
 
-    def throttle(side: str, rate: int) -> ReplicaThrottle | None:
-        if rate == UNLIMITED:
-            return None
-        return ReplicaThrottle(side=side, rate=rate, node_id=node_id, store=store, now=now)
-
-    follower_throttle = throttle("follower", settings.replica.follower_throttled_rate)
+    throttles = ReplicaThrottles(live=live, store=store, now=now)
     fetchers = Fetchers(
         lambda leader_id: LeaderFetcher(
             node_id=node_id,
@@ -203,7 +200,7 @@ def assemble(
             flush_policy=settings.log.flush_policy,
             flusher_of=log_dirs.flusher_of,
             now_ms=clock.now_ms,
-            throttle=follower_throttle,
+            throttle=throttles.follower,
         )
     )
     reconciler = Reconciler(
@@ -212,23 +209,31 @@ def assemble(
         replicas=replicas,
         logs=log_dirs,
         fetchers=fetchers,
-        min_insync_replicas=settings.log.min_insync_replicas,
+        live=live,
     )
+    fetch = FetchHandler(
+        replicas=replicas,
+        store=store,
+        sessions=FetchSessions(
+            slots=settings.fetch_session_slots,
+            random=Random(random.getrandbits(64)),
+            hurries=settings.replica_selector is not ReplicaSelector.LEADER,
+        ),
+        select_replica=RackAwareReplicaSelector(node_id=node_id, store=store)
+        if settings.replica_selector is ReplicaSelector.RACK_AWARE
+        else None,
+        throttle=throttles.leader,
+    )
+
+    def throttle_anew() -> None:
+        throttles.renew()
+        fetchers.set_throttle(throttles.follower)
+        fetch.throttle = throttles.leader
+
+    live.on_change.append(throttle_anew)
     dispatch = Dispatch(
         produce=ProduceHandler(replicas=replicas, store=store, clock=clock, has_lease=membership.has_lease),
-        fetch=FetchHandler(
-            replicas=replicas,
-            store=store,
-            sessions=FetchSessions(
-                slots=settings.fetch_session_slots,
-                random=Random(random.getrandbits(64)),
-                hurries=settings.replica_selector is not ReplicaSelector.LEADER,
-            ),
-            select_replica=RackAwareReplicaSelector(node_id=node_id, store=store)
-            if settings.replica_selector is ReplicaSelector.RACK_AWARE
-            else None,
-            throttle=throttle("leader", settings.replica.leader_throttled_rate),
-        ),
+        fetch=fetch,
         offsets=OffsetsHandler(replicas=replicas, store=store),
         delete_records=DeleteRecordsHandler(
             replicas=replicas, store=store, save=log_dirs.save_log_starts, has_lease=membership.has_lease
@@ -253,6 +258,7 @@ def assemble(
             )
         ),
         quorum=QuorumHandler(channel=channel),
+        configs=ConfigsHandler(settings=settings, store=store, channel=channel),
         probe=probe,
         now=now,
     )
@@ -285,7 +291,9 @@ def assemble(
         if settings.http_listener is None
         else HttpServer(listener=settings.http_listener, metrics=probe.expose, ready=ready),
         housekeeping=Housekeeping(
-            _duties(settings, log_dirs, isr, replicas, LogCleaner(logs=log_dirs, settings=settings.log, clock=clock))
+            _duties(
+                settings, log_dirs, isr, replicas, LogCleaner(logs=log_dirs, settings=lambda: live.log, clock=clock)
+            )
         ),
         loop_delay=LoopDelayMeter(probe),
     )

@@ -79,6 +79,10 @@ class Compactor:
         self._before_swap = before_swap
         self._run: _Run | None = None
 
+    def reconfigure(self, config: LogConfig) -> None:
+        """Clean by `config` from now on; what a cleaning under way has yet to do is as well."""
+        self._config = config
+
     @property
     def is_running(self) -> bool:
         return self._run is not None

@@ -174,6 +174,12 @@ class Log:
         """Why the log refuses appends, None when it does not."""
         return self._failure or self.corruption
 
+    def reconfigure(self, config: LogConfig) -> None:
+        """Go by another configuration from now on; what is there already stays as it is."""
+        self.config = config
+        self._segments.reconfigure(config)
+        self.compactor.reconfigure(config)
+
     # Appending
 
     def append_as_leader(self, records: memoryview, *, leader_epoch: LeaderEpoch, now_ms: TimestampMs) -> Appended:

@@ -54,6 +54,10 @@ class Segments:
         self.sparse = sparse
         """Compaction may have removed batches: offsets rise from batch to batch but need not be consecutive."""
 
+    def reconfigure(self, config: LogConfig) -> None:
+        """The next segments are made by `config`."""
+        self._config = config
+
     def __len__(self) -> int:
         return len(self._segments)
 

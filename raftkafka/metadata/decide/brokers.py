@@ -47,7 +47,7 @@ def decide_initialize_cluster(image: Image, cluster_id: str, *, feature_level: i
 def decide_defaults(image: Image, defaults: Defaults) -> Decision:
     """Make the cluster agree on the settings of a new controller."""
     commands: tuple[SetDefaults, ...] = ()
-    if image.defaults != defaults:
+    if image.configured_defaults != defaults:
         commands = (
             SetDefaults(
                 min_insync_replicas=defaults.min_insync_replicas,

@@ -15,7 +15,7 @@ from raftkafka.metadata.commands import CreateTopic, DeleteTopic
 from raftkafka.metadata.decide import Decision
 from raftkafka.metadata.image import Image, Topic
 from raftkafka.metadata.placement import RandomSource, place
-from raftkafka.metadata.topic_configs import why_invalid
+from raftkafka.metadata.topic_configs import why_invalid, why_not_together
 from raftkafka.model.api.topics import (
     CreatedTopic,
     CreateTopics,
@@ -235,6 +235,9 @@ def _valid_configs(topic: NewTopic) -> dict[str, str]:
         if wrong is not None:
             raise ApiError(ErrorCode.INVALID_CONFIG, wrong)
         configs[key] = value
+    conflict = why_not_together(configs)
+    if conflict is not None:
+        raise ApiError(ErrorCode.INVALID_CONFIG, conflict)
     return configs
 
 

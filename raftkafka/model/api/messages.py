@@ -28,6 +28,12 @@ from raftkafka.model.api.committed_offsets import (
     OffsetFetch,
     OffsetFetchResponse,
 )
+from raftkafka.model.api.configs import (
+    DescribeConfigs,
+    DescribeConfigsResponse,
+    IncrementalAlterConfigs,
+    IncrementalAlterConfigsResponse,
+)
 from raftkafka.model.api.delete_records import DeleteRecords, DeleteRecordsResponse
 from raftkafka.model.api.elections import ElectLeaders, ElectLeadersResponse
 from raftkafka.model.api.features import UpdateFeatures, UpdateFeaturesResponse
@@ -97,6 +103,8 @@ Request = (
     | CreateTopics
     | DeleteTopics
     | DeleteRecords
+    | DescribeConfigs
+    | IncrementalAlterConfigs
     | CreatePartitions
     | AlterPartitionReassignments
     | ListPartitionReassignments
@@ -135,6 +143,8 @@ Response = (
     | CreateTopicsResponse
     | DeleteTopicsResponse
     | DeleteRecordsResponse
+    | DescribeConfigsResponse
+    | IncrementalAlterConfigsResponse
     | CreatePartitionsResponse
     | AlterPartitionReassignmentsResponse
     | ListPartitionReassignmentsResponse

@@ -70,6 +70,8 @@ class _Reading:
         for name in self._found:
             self._recognise(name)
         settings = self._with_controller_listener(self._assemble(self._field_values()))
+        given = tuple((found.key, found.value) for found in self._found.values())
+        settings = replace(settings, given=given)
         self._check_roles_and_security(settings)
         validate(settings, where=self._where)
         for key, sentence in advise(settings):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final
 
+from raftkafka.model.settings.dynamic import CLUSTER_WIDE, DYNAMIC
 from raftkafka.model.settings.kafka_keys import EXPLAINED, REFUSED, UNUSED, ZOOKEEPER_NOTE
 from raftkafka.model.settings.keys import HOUR_MS, KEYS, MINUTE_MS, Key
 from raftkafka.model.settings.values import Settings
@@ -16,7 +17,8 @@ _PREAMBLE: Final = """\
 # Configuration
 
 A node reads one `server.properties`: `rk broker server.properties`. Keys and meanings are Kafka's; those marked *ours* do not
-exist in Kafka. `rk broker --check server.properties` says what is wrong or ignored, and starts nothing. Without any file,
+exist in Kafka, those marked *dynamic* may also change while nodes run, for one broker or for all (`rk config`); what is set so goes
+before the file. `rk broker --check server.properties` says what is wrong or ignored, and starts nothing. Without any file,
 `rk up` runs one node on loopback.
 
 Rules of the file: Java properties (`#` and `!` start comments, `=`, `:` or a blank separates, `\\` continues a line); blanks
@@ -66,7 +68,7 @@ secret (`cluster.secret.file`, at least 16 bytes, the same on every node of a cl
 
 
 def page() -> str:
-    rows = [f"| `{key.name}` | {_default(key)} | {'*ours*' if key.ours else ''} | {key.meaning} |\n" for key in KEYS]
+    rows = [f"| `{key.name}` | {_default(key)} | {_marks(key)} | {key.meaning} |\n" for key in KEYS]
     refused = [f"| `{name}` | refused: {why} |\n" for name, why in sorted(REFUSED.items())]
     explained = [f"| `{name}` | {why} |\n" for name, why in sorted(EXPLAINED.items())]
     return "".join(
@@ -85,6 +87,12 @@ def page() -> str:
             "| `process.roles` | `broker,controller` for a voter, `broker` for a node that is none of `controller.quorum.voters` |\n",
         )
     )
+
+
+def _marks(key: Key) -> str:
+    if key.name in CLUSTER_WIDE:
+        return "*dynamic, for all brokers*"
+    return "*ours*" if key.ours else "*dynamic*" if key.name in DYNAMIC else ""
 
 
 def _default(key: Key) -> str:

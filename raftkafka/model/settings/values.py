@@ -5,7 +5,7 @@ Floor 0. Defaults are Kafka's unless a comment says why not.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -163,3 +163,5 @@ class Settings:
     replica: ReplicaSettings = ReplicaSettings()
     controller: ControllerSettings = ControllerSettings()
     network: NetworkSettings = NetworkSettings()
+    given: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    """Keys and texts of the file that these settings were read from; empty where there was none."""

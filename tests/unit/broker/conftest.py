@@ -19,6 +19,7 @@ from raftkafka.broker.fetch_sessions import FetchSessions
 from raftkafka.broker.fetcher import Fetchers, LeaderFetcher
 from raftkafka.broker.handlers.fetch import FetchHandler
 from raftkafka.broker.handlers.produce import ProduceHandler
+from raftkafka.broker.live_settings import LiveSettings
 from raftkafka.broker.log_dirs import LogDirs
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.reconciler import Reconciler
@@ -238,6 +239,7 @@ class World:
         self.disk = HeldDisk()
         self.probe = CountingProbe()
         self.store = MetadataStore()
+        self.live = LiveSettings(settings, self.store)
         self.consensus = FakeConsensus(1, self.store)
         self.peers = FakePeers()
         self.clock = SimpleNamespace(now_ms=lambda: TimestampMs(1_000))
@@ -269,9 +271,11 @@ class World:
         self.fetch = FetchHandler(replicas=self.replicas, store=self.store, sessions=self.sessions)
 
     def open_log_dirs(self) -> LogDirs:
+        if self.live.file is not self.settings:
+            self.live = LiveSettings(self.settings, self.store)
         ids = iter(range(1, 1 << 30))
         return LogDirs(
-            settings=self.settings,
+            live=self.live,
             disk=self.disk,
             clock=self.clock,
             probe=self.probe,
@@ -289,7 +293,7 @@ class World:
             replicas=self.replicas,
             logs=self.logs,
             fetchers=self.fetchers,
-            min_insync_replicas=self.settings.log.min_insync_replicas,
+            live=self.live,
         )
 
     def make_fetcher(self, leader_id: NodeId) -> LeaderFetcher:

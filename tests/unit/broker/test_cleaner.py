@@ -19,7 +19,7 @@ async def compacting(make_world):
 
 
 def cleaner(world) -> LogCleaner:
-    return LogCleaner(logs=world.logs, settings=world.settings.log, clock=world.clock)
+    return LogCleaner(logs=world.logs, settings=lambda: world.live.log, clock=world.clock)
 
 
 async def fill(world, partition, count: int = 20, **fields: int) -> None:

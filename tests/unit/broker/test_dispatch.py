@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from raftkafka.broker.dispatch import Dispatch, error_of
+from raftkafka.broker.handlers.configs import ConfigsHandler
 from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
@@ -58,6 +59,7 @@ async def dispatch(world) -> Dispatch:
             )
         ),
         quorum=QuorumHandler(channel=world.channel),
+        configs=ConfigsHandler(settings=world.settings, store=world.store, channel=world.channel),
         probe=world.probe,
         now=asyncio.get_running_loop().time,
     )

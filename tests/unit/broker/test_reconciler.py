@@ -35,6 +35,9 @@ class SlowLogs:
             raise self.failure
         return await self._logs.open(key, topic)
 
+    def configure(self, partition, topic):
+        self._logs.configure(partition, topic)
+
     async def delete(self, partition):
         await self._logs.delete(partition)
 

@@ -99,5 +99,5 @@ async def test_a_listed_follower_asks_no_faster_than_its_rate(world, in_sync):
 
 def _throttled(world, leader_id):
     fetcher = world.make_fetcher(leader_id)
-    fetcher._throttle = throttle(world, "follower", 2 * len(world.batch(b"x" * 10)))
+    fetcher.throttle = throttle(world, "follower", 2 * len(world.batch(b"x" * 10)))
     return fetcher

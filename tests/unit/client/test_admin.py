@@ -4,8 +4,28 @@ from random import Random
 
 import pytest
 
-from raftkafka.client import Admin, ApiError, ElectionType, NewPartitions, NewTopic, TopicPartition
+from raftkafka.client import (
+    Admin,
+    AlterableConfig,
+    AlterOperation,
+    ApiError,
+    ConfigResource,
+    ElectionType,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+    TopicPartition,
+)
 from raftkafka.model.api.cluster import DescribeQuorum, DescribeQuorumResponse, Metadata
+from raftkafka.model.api.configs import (
+    AlteredResource,
+    DescribeConfigs,
+    DescribeConfigsResponse,
+    DescribedConfig,
+    DescribedResource,
+    IncrementalAlterConfigs,
+    IncrementalAlterConfigsResponse,
+)
 from raftkafka.model.api.delete_records import DeleteRecords, DeleteRecordsPartitionResponse, DeleteRecordsResponse
 from raftkafka.model.api.elections import ElectedPartition, ElectedTopic, ElectLeaders, ElectLeadersResponse
 from raftkafka.model.api.partitions import CreatePartitions, CreatePartitionsResponse, GrownTopic
@@ -234,3 +254,61 @@ async def test_topics_grow_or_it_is_said_why_not(cluster):
         with pytest.raises(ApiError, match="no growth") as failed:
             await admin.create_partitions([NewPartitions(name="a", count=1)])
     assert failed.value.code is ErrorCode.INVALID_PARTITIONS
+
+
+TOPIC, BROKER = ConfigResource(ResourceType.TOPIC, "t"), ConfigResource(ResourceType.BROKER, "2")
+
+
+async def test_a_broker_is_asked_itself_for_its_configs_and_anybody_for_the_others(cluster):
+    asked = []
+
+    def script(node, request):
+        if not isinstance(request, DescribeConfigs):
+            return NotImplemented
+        asked.append((node, [each.resource_name for each in request.resources]))
+        return DescribeConfigsResponse(
+            resources=tuple(
+                DescribedResource(
+                    resource_type=each.resource_type,
+                    resource_name=each.resource_name,
+                    configs=(DescribedConfig(name="a", value=str(node), source=5),),
+                )
+                for each in request.resources
+            )
+        )
+
+    cluster.script = script
+    async with admin_of(cluster) as admin:
+        found = await admin.describe_configs([BROKER, TOPIC, ConfigResource(ResourceType.BROKER, "")])
+        assert list(found) == [BROKER, TOPIC, ConfigResource(ResourceType.BROKER, "")]
+        assert found[BROKER][0].value == "2"
+        assert sorted(names for _, names in asked) == [["2"], ["t", ""]]
+        with pytest.raises(ApiError, match="broker 9 is not there") as failed:
+            await admin.describe_configs([ConfigResource(ResourceType.BROKER, "9")])
+    assert failed.value.code is ErrorCode.BROKER_NOT_AVAILABLE
+
+
+async def test_configs_are_altered_or_it_is_said_why_not(cluster):
+    def answer(code, message=None):
+        return IncrementalAlterConfigsResponse(
+            resources=(AlteredResource(resource_type=2, resource_name="t", error_code=code, error_message=message),)
+        )
+
+    answers = [answer(ErrorCode.NOT_CONTROLLER), answer(ErrorCode.NONE), answer(ErrorCode.INVALID_CONFIG, "no number")]
+    asked = []
+
+    def script(node, request):
+        if not isinstance(request, IncrementalAlterConfigs):
+            return NotImplemented
+        asked.append(request)
+        return answers.pop(0)
+
+    cluster.script = script
+    change = {TOPIC: [AlterableConfig(name="retention.ms", operation=AlterOperation.DELETE)]}
+    async with admin_of(cluster) as admin:
+        await admin.alter_configs(change, validate_only=True)
+        with pytest.raises(ApiError, match="no number") as failed:
+            await admin.alter_configs(change)
+    assert failed.value.code is ErrorCode.INVALID_CONFIG
+    assert [each.validate_only for each in asked] == [True, True, False]
+    assert asked[0].resources[0].configs == tuple(change[TOPIC])

@@ -11,6 +11,8 @@ from raftkafka.metadata.apply import apply_all
 from raftkafka.metadata.commands import (
     AddPartitions,
     AllocateProducerIdBlock,
+    AlterBrokerConfigs,
+    AlterTopicConfigs,
     BeginControlledShutdown,
     ChangePartition,
     CreateTopic,
@@ -254,6 +256,24 @@ commands = st.one_of(
         damaged=st.booleans(),
     ),
     st.builds(SetDefaults, min_insync_replicas=st.integers(-1, 3), unclean_leader_election=st.booleans()),
+    st.builds(
+        AlterTopicConfigs,
+        topic_id=_topic_ids,
+        configs=st.dictionaries(
+            st.sampled_from(["min.insync.replicas", "unclean.leader.election.enable", "retention.ms"]) | _text,
+            st.none() | st.sampled_from(["1", "2", "true", "false"]) | _text,
+            max_size=3,
+        ),
+    ),
+    st.builds(
+        AlterBrokerConfigs,
+        node_id=_nodes,
+        configs=st.dictionaries(
+            st.sampled_from(["min.insync.replicas", "unclean.leader.election.enable", "log.retention.ms"]) | _text,
+            st.none() | st.sampled_from(["1", "2", "true", "False"]) | _text,
+            max_size=3,
+        ),
+    ),
     st.builds(
         ReassignPartition,
         topic_id=_topic_ids,

@@ -10,7 +10,7 @@ from raftkafka.model.settings.kafka_keys import EXPLAINED, UNUSED, ZOOKEEPER_KEY
 from raftkafka.model.settings.keys import BY_NAME, KEYS, Key
 from raftkafka.model.settings.values import Settings
 
-NOT_FROM_A_KEY = {"cluster_secret", "election_timeout_max_ms", "log", "replica", "controller", "network"}
+NOT_FROM_A_KEY = {"cluster_secret", "election_timeout_max_ms", "log", "replica", "controller", "network", "given"}
 
 
 def part_of(key: Key) -> object:
