@@ -64,6 +64,8 @@ def consume(
         auto_offset_reset="none" if offset is not None else "earliest" if from_beginning else "latest",
         default_api_timeout_ms=timeout_ms,
         connect_timeout_ms=min(timeout_ms, CONNECT_TIMEOUT_MS_MAX),
+        # A typing error must be told, not become a topic.
+        allow_auto_create_topics=False,
     )
     reading = Reading(
         consumer,

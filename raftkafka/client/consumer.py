@@ -72,7 +72,7 @@ class Consumer(Positions):
         retry_backoff_max_ms: int = 1_000,
         metadata_max_age_ms: int = 300_000,
         connect_timeout_ms: int = 10_000,
-        allow_auto_create_topics: bool = False,
+        allow_auto_create_topics: bool = True,
         isolation_level: str = "read_uncommitted",
         group_id: str | None = None,
         group_instance_id: str | None = None,
