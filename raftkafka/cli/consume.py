@@ -18,6 +18,7 @@ from raftkafka.cli.options import CONNECT_TIMEOUT_MS_MAX, bootstrap_option, json
     "--timestamp", metavar="N", type=click.IntRange(min=0), help="Start at this time, in milliseconds since the epoch."
 )
 @click.option("--partition", metavar="N", type=click.IntRange(min=0), help="Only this partition; default: all.")
+@click.option("--group", metavar="GROUP", help="Share the topic with this group's members, and go on where it stopped.")
 @click.option("--max-messages", metavar="N", type=click.IntRange(min=1), help="End after so many.")
 @click.option("--until-end", is_flag=True, help="End at what was the end when the command started.")
 @click.option(
@@ -37,6 +38,7 @@ def consume(
     offset: int | None,
     timestamp: int | None,
     partition: int | None,
+    group: str | None,
     max_messages: int | None,
     until_end: bool,
     format: str,
@@ -47,12 +49,18 @@ def consume(
 ) -> int:
     """Print records of a topic as they come.
 
-    Without a start option only new ones. Ctrl-C ends it.
+    Without a start option only new ones. Ctrl-C ends it. With --group the start is where the group has stopped; --from-beginning
+    says where one begins that has committed nothing. What was printed is committed every 5 s and at the end.
     """
     if sum((from_beginning, offset is not None, timestamp is not None)) > 1:
         raise click.BadParameter("choose one of --from-beginning, --offset and --timestamp", param_hint="--offset")
     if offset is not None and partition is None:
         raise click.BadParameter("an offset is a place in one partition: name it", param_hint="--partition")
+    if group is not None and (offset is not None or timestamp is not None or partition is not None or until_end):
+        raise click.BadParameter(
+            "partitions and offsets are the group's business; see `rk group reset-offsets`", param_hint="--group"
+        )
+    from raftkafka.cli.group_reading import GroupReading
     from raftkafka.cli.reading import Reading
     from raftkafka.cli.session import run
     from raftkafka.client.consumer import Consumer
@@ -66,18 +74,26 @@ def consume(
         connect_timeout_ms=min(timeout_ms, CONNECT_TIMEOUT_MS_MAX),
         # A typing error must be told, not become a topic.
         allow_auto_create_topics=False,
+        group_id=group,
     )
-    reading = Reading(
-        consumer,
-        topic=topic,
-        only_partition=partition,
-        from_beginning=from_beginning,
-        offset=offset,
-        timestamp=timestamp,
-        max_messages=max_messages,
-        until_end=until_end,
-        form="json" if json else format,
-        waiting_for=(bootstrap_server, timeout_ms),
+    form = "json" if json else format
+    reading = (
+        GroupReading(
+            consumer, topic=topic, max_messages=max_messages, form=form, waiting_for=(bootstrap_server, timeout_ms)
+        )
+        if group is not None
+        else Reading(
+            consumer,
+            topic=topic,
+            only_partition=partition,
+            from_beginning=from_beginning,
+            offset=offset,
+            timestamp=timestamp,
+            max_messages=max_messages,
+            until_end=until_end,
+            form=form,
+            waiting_for=(bootstrap_server, timeout_ms),
+        )
     )
     try:
         run(reading.to(output))

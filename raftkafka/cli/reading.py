@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -74,39 +75,17 @@ class Reading:
             self._consumer.assign(partitions)
             for each, start in starts.items():
                 self._consumer.seek(each, start)
-            if output is None:
-                await self._follow(_to_stdout, starts, ends)
-                return
-            import aiofiles
-
-            async with aiofiles.open(output, "wb", buffering=0) as file:
-
-                async def to_file(text: bytes) -> None:
-                    view = memoryview(text)
-                    while view:
-                        view = view[await file.write(view) :]
-
-                await self._follow(to_file, starts, ends)
+            async with writing_to(output) as write:
+                await self._follow(write, starts, ends)
 
     async def _partitions(self) -> list[TopicPartition]:
-        found = await self._known_partitions()
+        found = await known_partitions(self._consumer, self._topic, self._waiting_for)
         only = self._only_partition
         if only is None:
             return found
         if only >= len(found):
             raise ApiError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, no_partition(self._topic, only, len(found)))
         return [found[only]]
-
-    async def _known_partitions(self) -> list[TopicPartition]:
-        """All partitions; a topic that is missing is told soon, although to a client it may yet appear."""
-        try:
-            async with asyncio.timeout(_TOPIC_WAIT_S):
-                return await self._consumer.partitions_for(self._topic)
-        except TimeoutError:
-            # Either nobody has answered, then this waits on and says so, or the topic is missing, and this says that.
-            async with admin_of(*self._waiting_for) as admin:
-                await admin.describe_topics([self._topic])
-            return await self._consumer.partitions_for(self._topic)
 
     async def _starts(
         self, partitions: Sequence[TopicPartition], ends: Mapping[TopicPartition, int]
@@ -147,6 +126,36 @@ class Reading:
     async def _next_records(self) -> list[Part]:
         polled = await self._consumer.poll(_POLL_MS, _RECORDS_PER_POLL)
         return [(each, records[0].offset, records[-1].offset + 1, records) for each, records in polled.items()]
+
+
+async def known_partitions(consumer: Consumer, topic: str, waiting_for: tuple[str, int]) -> list[TopicPartition]:
+    """All partitions; a topic that is missing is told soon, although to a client it may yet appear."""
+    try:
+        async with asyncio.timeout(_TOPIC_WAIT_S):
+            return await consumer.partitions_for(topic)
+    except TimeoutError:
+        # Either nobody has answered, then this waits on and says so, or the topic is missing, and this says that.
+        async with admin_of(*waiting_for) as admin:
+            await admin.describe_topics([topic])
+        return await consumer.partitions_for(topic)
+
+
+@asynccontextmanager
+async def writing_to(output: Path | None) -> AsyncIterator[Write]:
+    """A function that writes to the file, or to stdout."""
+    if output is None:
+        yield _to_stdout
+        return
+    import aiofiles
+
+    async with aiofiles.open(output, "wb", buffering=0) as file:
+
+        async def to_file(text: bytes) -> None:
+            view = memoryview(text)
+            while view:
+                view = view[await file.write(view) :]
+
+        yield to_file
 
 
 async def _to_stdout(text: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Topics and the cluster, for administrators. Floor 3.
+"""Topics and the cluster, for administrators; groups are in `group.administration`. Floor 3.
 
 Any node may be asked; those that do not lead forward what is for the controller. Errors are `ApiError`s with the broker's words.
 Requests that change something are sent once: when their answer is lost, a `RaftKafkaError` says so and the outcome is
@@ -17,6 +17,7 @@ from raftkafka.client import assignments, configs
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.configs import ConfigResource
 from raftkafka.client.connection import Connection
+from raftkafka.client.group.administration import GroupAdministration
 from raftkafka.client.offsets import delete_records, list_offsets
 from raftkafka.client.routing import Router
 from raftkafka.client.types import NotReachableError, TopicPartition
@@ -69,7 +70,7 @@ _Response = TypeVar("_Response")
 _RETRY_S: Final = 0.05
 
 
-class Admin:
+class Admin(GroupAdministration):
     """Use `async with Admin(...)`, or `start` and `stop`. Every call takes at most `default_api_timeout_ms`."""
 
     def __init__(
@@ -267,6 +268,11 @@ class Admin:
         except TimeoutError as error:
             raise ApiError(ErrorCode.REQUEST_TIMED_OUT, "no answer in time") from error
         return {each: found[each] for each in wanted}
+
+    async def known_topics(self, names: Iterable[str]) -> list[TopicMetadata]:
+        """Those of these topics that exist."""
+        response = await self._read(Metadata(topics=tuple(sorted(names))), MetadataResponse)
+        return [topic for topic in response.topics if topic.error_code is ErrorCode.NONE]
 
     async def describe_cluster(self) -> DescribeClusterResponse:
         """All registered brokers, fenced ones included."""

@@ -56,7 +56,7 @@ class Commits:
                 generation_id=sent_as.generation,
                 member_id=sent_as.member_id,
                 group_instance_id=sent_as.group_instance_id,
-                topics=_topics(offsets),
+                topics=offset_topics(offsets),
             )
             response = await self._coordinator.ask_until(
                 request, OffsetCommitResponse, _commit_code, timeout_s=timeout_s
@@ -96,10 +96,7 @@ class Commits:
         wanted = list(dict.fromkeys(partitions))
         if not wanted:
             return {}
-        topics = tuple(
-            OffsetFetchTopic(name=name, partitions=tuple(PartitionIndex(each) for each in numbers))
-            for name, numbers in _by_topic(wanted).items()
-        )
+        topics = fetched_topics(wanted)
         return dict.fromkeys(wanted) | await fetch_committed(
             self._coordinator, self._group_id, topics, timeout_s=timeout_s
         )
@@ -125,7 +122,14 @@ async def fetch_committed(
     }
 
 
-def _topics(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> tuple[OffsetCommitTopic, ...]:
+def fetched_topics(partitions: Iterable[TopicPartition]) -> tuple[OffsetFetchTopic, ...]:
+    return tuple(
+        OffsetFetchTopic(name=name, partitions=tuple(PartitionIndex(each) for each in numbers))
+        for name, numbers in _by_topic(partitions).items()
+    )
+
+
+def offset_topics(offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> tuple[OffsetCommitTopic, ...]:
     return tuple(
         OffsetCommitTopic(
             name=name,

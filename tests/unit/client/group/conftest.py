@@ -14,13 +14,32 @@ from raftkafka.model.api.committed_offsets import (
     OffsetCommitPartitionResponse,
     OffsetCommitResponse,
     OffsetCommitTopicResponse,
+    OffsetDelete,
+    OffsetDeletePartitionResponse,
+    OffsetDeleteResponse,
+    OffsetDeleteTopicResponse,
     OffsetFetch,
     OffsetFetchGroupResponse,
     OffsetFetchPartitionResponse,
     OffsetFetchResponse,
+    OffsetFetchTopic,
     OffsetFetchTopicResponse,
 )
-from raftkafka.model.api.groups import Coordinator, FindCoordinator, FindCoordinatorResponse
+from raftkafka.model.api.groups import (
+    Coordinator,
+    DeletedGroup,
+    DeleteGroups,
+    DeleteGroupsResponse,
+    DescribedGroup,
+    DescribedMember,
+    DescribeGroups,
+    DescribeGroupsResponse,
+    FindCoordinator,
+    FindCoordinatorResponse,
+    ListedGroup,
+    ListGroups,
+    ListGroupsResponse,
+)
 from raftkafka.model.api.membership import (
     Heartbeat,
     HeartbeatResponse,
@@ -98,6 +117,8 @@ class FakeCoordinator:
             else:
                 place = Coordinator(key="g", node_id=self.node, host=f"b{self.node}", port=9092)
             return None if node in self.cluster.deaf else FindCoordinatorResponse(coordinators=(place,))
+        if isinstance(request, ListGroups):
+            return self.list(node)
         handle = {
             JoinGroup: self.join,
             SyncGroup: self.sync,
@@ -105,6 +126,9 @@ class FakeCoordinator:
             LeaveGroup: self.leave,
             OffsetCommit: self.commit,
             OffsetFetch: self.fetch,
+            OffsetDelete: self.forget,
+            DescribeGroups: self.describe,
+            DeleteGroups: self.delete,
         }.get(type(request))
         if handle is None:
             return NotImplemented
@@ -261,7 +285,14 @@ class FakeCoordinator:
         (asked,) = request.groups
         group = self.group(asked.group_id)
         topics = []
-        for topic in asked.topics:
+        wanted = asked.topics
+        if wanted is None:
+            names = sorted({each.topic for each in group.offsets})
+            wanted = [
+                OffsetFetchTopic(name=name, partitions=tuple(e.partition for e in group.offsets if e.topic == name))
+                for name in names
+            ]
+        for topic in wanted:
             partitions = []
             for number in topic.partitions:
                 answer = OffsetFetchPartitionResponse(partition=number)
@@ -273,6 +304,66 @@ class FakeCoordinator:
             topics.append(OffsetFetchTopicResponse(name=topic.name, partitions=tuple(partitions)))
         answer = OffsetFetchGroupResponse(group_id=asked.group_id, topics=tuple(topics), error_code=code)
         return OffsetFetchResponse(groups=(answer,))
+
+    # Administration
+
+    def list(self, node) -> ListGroupsResponse:
+        mine = [
+            ListedGroup(group_id=name, protocol_type="consumer", group_state=g.state) for name, g in self.groups.items()
+        ]
+        return ListGroupsResponse(groups=tuple(mine) if node == self.node else ())
+
+    def describe(self, request, code):
+        (name,) = request.groups
+        group = self.groups.get(name)
+        if group is None:
+            return DescribeGroupsResponse(groups=(DescribedGroup(group_id=name, group_state="Dead", error_code=code),))
+        members = tuple(
+            DescribedMember(
+                member_id=member_id,
+                group_instance_id=member.instance,
+                client_id="c",
+                client_host="/h",
+                member_metadata=member.protocols.get(group.protocol, b""),
+                member_assignment=group.shares.get(member_id, b""),
+            )
+            for member_id, member in group.members.items()
+        )
+        described = DescribedGroup(
+            group_id=name,
+            group_state=group.state,
+            protocol_type="consumer",
+            protocol_data=group.protocol,
+            generation_id=group.generation,
+            members=members,
+            error_code=code,
+        )
+        return DescribeGroupsResponse(groups=(described,))
+
+    def delete(self, request, code):
+        (name,) = request.groups_names
+        group = self.groups.get(name)
+        if not code and group is None:
+            code = ErrorCode.GROUP_ID_NOT_FOUND
+        elif not code and group.members:
+            code = ErrorCode.NON_EMPTY_GROUP
+        elif not code:
+            del self.groups[name]
+        return DeleteGroupsResponse(results=(DeletedGroup(group_id=name, error_code=code),))
+
+    def forget(self, request, code):
+        group = self.group(request.group_id)
+        topics = []
+        for topic in request.topics:
+            refused = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC if group.members else ErrorCode.NONE
+            for number in topic.partitions:
+                if not refused and not code:
+                    group.offsets.pop(TopicPartition(topic.name, number), None)
+            partitions = tuple(
+                OffsetDeletePartitionResponse(partition=number, error_code=refused) for number in topic.partitions
+            )
+            topics.append(OffsetDeleteTopicResponse(name=topic.name, partitions=partitions))
+        return OffsetDeleteResponse(error_code=code, topics=tuple(topics))
 
 
 @pytest.fixture
