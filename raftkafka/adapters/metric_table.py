@@ -57,6 +57,11 @@ LEADER_ELECTIONS: Final = _row("leader_elections_total", "counter", "partition l
 ISR_SHRINKS: Final = _row("isr_shrinks_total", "counter", "replicas taken out of an ISR by this leader")
 ISR_EXPANDS: Final = _row("isr_expands_total", "counter", "replicas taken back into an ISR by this leader")
 
+QUOTA_THROTTLES: Final = _row("quota_throttles_total", "counter", "requests that went beyond a client quota", "quota")
+QUOTA_THROTTLE_SECONDS: Final = _row(
+    "quota_throttle_seconds_total", "counter", "how long connections were not listened to because of those", "quota"
+)
+
 FENCED: Final = _row("broker_fenced", "gauge", "1 while the controller does not let this broker lead")
 PARTITIONS: Final = _row("partitions", "gauge", "replicas on this node")
 LEADER_PARTITIONS: Final = _row("leader_partitions", "gauge", "partitions that this node leads")
@@ -104,6 +109,8 @@ METRICS: Final = (
     LEADER_ELECTIONS,
     ISR_SHRINKS,
     ISR_EXPANDS,
+    QUOTA_THROTTLES,
+    QUOTA_THROTTLE_SECONDS,
     FENCED,
     PARTITIONS,
     LEADER_PARTITIONS,

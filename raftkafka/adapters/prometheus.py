@@ -68,6 +68,8 @@ class PrometheusProbe:
         self._elections = 0
         self._isr_shrinks = 0
         self._isr_expands = 0
+        self._throttles: Counter[str] = Counter()
+        self._throttle_s: defaultdict[str, float] = defaultdict(float)
 
     def watch(self, read: ReadStatistics) -> None:
         """Ask `read` for the states at each scrape from now on."""
@@ -125,6 +127,10 @@ class PrometheusProbe:
         else:
             self._isr_expands += 1
 
+    def throttled(self, quota: str, seconds: float) -> None:
+        self._throttles[quota] += 1
+        self._throttle_s[quota] += seconds
+
     def families(self) -> Iterator[Family]:
         """What was counted, as the registry wants it."""
         yield _gauge(table.BUILD_INFO, ((__version__,), 1))
@@ -145,6 +151,8 @@ class PrometheusProbe:
         yield _counter(table.LEADER_ELECTIONS, ((), self._elections))
         yield _counter(table.ISR_SHRINKS, ((), self._isr_shrinks))
         yield _counter(table.ISR_EXPANDS, ((), self._isr_expands))
+        yield _counter(table.QUOTA_THROTTLES, *(((quota,), n) for quota, n in sorted(self._throttles.items())))
+        yield _counter(table.QUOTA_THROTTLE_SECONDS, *(((quota,), s) for quota, s in sorted(self._throttle_s.items())))
 
 
 class _Events(Collector):

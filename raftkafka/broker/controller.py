@@ -28,6 +28,7 @@ from raftkafka.metadata.decide import (
     new_partitions,
     partitions,
     producers,
+    quotas,
     reassignments,
     topics,
 )
@@ -51,6 +52,7 @@ from raftkafka.model.api.quorum import (
     RemoveRaftVoter,
     RemoveRaftVoterResponse,
 )
+from raftkafka.model.api.quotas import AlterClientQuotas
 from raftkafka.model.api.reassignments import AlterPartitionReassignments, ListPartitionReassignments
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics
 from raftkafka.model.errors import ApiError, ErrorCode
@@ -151,6 +153,8 @@ class Controller:
                 return await self._submit(lambda _: reassignments.decide_list_reassignments(request))
             case IncrementalAlterConfigs():
                 return await self._submit(lambda image: configs.decide_alter_configs(image, request))
+            case AlterClientQuotas():
+                return await self._submit(lambda image: quotas.decide_alter_quotas(image, request))
             case ElectLeaders():
                 return await self._submit(lambda image: elections.decide_elect_leaders(image, request))
             case _:

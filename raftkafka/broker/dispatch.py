@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Final
 
+from raftkafka.broker.client_quotas import ClientQuotas, with_throttle
 from raftkafka.broker.handlers.configs import ConfigsHandler
 from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
@@ -21,6 +22,7 @@ from raftkafka.broker.handlers.partitions import PartitionsHandler
 from raftkafka.broker.handlers.produce import ProduceHandler
 from raftkafka.broker.handlers.producers import ProducersHandler
 from raftkafka.broker.handlers.quorum import QuorumHandler
+from raftkafka.broker.handlers.quotas import QuotasHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.broker_lifecycle import AlterPartition, BrokerHeartbeat, BrokerRegistration
@@ -29,12 +31,13 @@ from raftkafka.model.api.configs import DescribeConfigs, IncrementalAlterConfigs
 from raftkafka.model.api.delete_records import DeleteRecords
 from raftkafka.model.api.elections import ElectLeaders
 from raftkafka.model.api.features import UpdateFeatures
-from raftkafka.model.api.fetch import Fetch
+from raftkafka.model.api.fetch import Fetch, FetchResponse
 from raftkafka.model.api.offsets import ListOffsets, OffsetForLeaderEpoch
 from raftkafka.model.api.partitions import CreatePartitions
 from raftkafka.model.api.produce import Produce
 from raftkafka.model.api.producers import AllocateProducerIds, InitProducerId
 from raftkafka.model.api.quorum import AddRaftVoter, RemoveRaftVoter
+from raftkafka.model.api.quotas import AlterClientQuotas, DescribeClientQuotas
 from raftkafka.model.api.reassignments import AlterPartitionReassignments, ListPartitionReassignments
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics
 from raftkafka.model.context import RequestContext
@@ -64,11 +67,16 @@ class Dispatch:
         producers: ProducersHandler,
         quorum: QuorumHandler,
         configs: ConfigsHandler,
+        quotas: QuotasHandler,
+        client_quotas: ClientQuotas,
         probe: Probe,
         now: Callable[[], float],
     ) -> None:
         self._probe = probe
         self._now = now
+        self._quotas = client_quotas
+        self._produce = produce
+        self._fetch = fetch
         # Handlers are keyed by the class of their request, which their own signature repeats.
         handlers: dict[type[Any], Callable[[RequestContext, Any], Outcome]] = {
             Produce: produce,
@@ -87,6 +95,8 @@ class Dispatch:
             ListPartitionReassignments: partitions.list_reassignments,
             DescribeConfigs: configs.describe,
             IncrementalAlterConfigs: configs.alter,
+            DescribeClientQuotas: quotas.describe,
+            AlterClientQuotas: quotas.alter,
             BrokerRegistration: controller.register,
             BrokerHeartbeat: controller.heartbeat,
             AlterPartition: controller.alter_partition,
@@ -109,7 +119,10 @@ class Dispatch:
             raise ApiError(ErrorCode.UNSUPPORTED_VERSION, f"{type(request).__name__} is not served here")
         api, handler = row
         began = self._now()
-        outcome = handler(context, request)
+        if self._quotas.active and not context.is_node:
+            outcome = self._metered(context, request, handler)
+        else:
+            outcome = handler(context, request)
         if not hasattr(outcome, "__await__"):
             self._probe.request(api, error_of(outcome), self._now() - began)
         elif isinstance(outcome, asyncio.Future):
@@ -117,6 +130,25 @@ class Dispatch:
         elif inspect.iscoroutine(outcome):
             return self._awaited(api, began, outcome)
         return outcome
+
+    def _metered(
+        self, context: RequestContext, request: Request, handler: Callable[[RequestContext, Any], Outcome]
+    ) -> Outcome:
+        """As the handler, within what the client's quotas allow. Nodes among themselves are never throttled."""
+        quotas = self._quotas
+        if isinstance(request, Produce):
+            throttle_ms = quotas.on_produce(context, request)
+            produced = self._produce(context, request)
+            return produced if produced is None or not throttle_ms else with_throttle(produced, throttle_ms)
+        if isinstance(request, Fetch):
+            fetched = self._fetch(context, quotas.bounded(context, request))
+            if isinstance(fetched, FetchResponse):
+                return quotas.on_fetched(context, fetched)
+            return self._metered_fetch(context, fetched)
+        return handler(context, request)
+
+    async def _metered_fetch(self, context: RequestContext, fetched: Awaitable[FetchResponse]) -> FetchResponse:
+        return self._quotas.on_fetched(context, await fetched)
 
     async def _awaited(self, api: str, began: float, outcome: Awaitable[Response]) -> Response:
         response = await outcome

@@ -13,7 +13,7 @@ from random import Random
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from raftkafka.client import assignments, configs
+from raftkafka.client import assignments, configs, quotas
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.configs import ConfigResource
 from raftkafka.client.connection import Connection
@@ -47,6 +47,15 @@ from raftkafka.model.api.quorum import (
     AddRaftVoterResponse,
     RemoveRaftVoter,
     RemoveRaftVoterResponse,
+)
+from raftkafka.model.api.quotas import (
+    AlterClientQuotas,
+    AlterClientQuotasResponse,
+    DescribeClientQuotas,
+    DescribeClientQuotasResponse,
+    DescribedQuota,
+    QuotaAlteration,
+    QuotaFilter,
 )
 from raftkafka.model.api.reassignments import (
     AlterPartitionReassignmentsResponse,
@@ -220,6 +229,15 @@ class Admin(GroupAdministration):
             await self._change(request, IncrementalAlterConfigsResponse, configs.first_error),
         )
 
+    async def alter_client_quotas(self, entries: Iterable[QuotaAlteration], *, validate_only: bool = False) -> None:
+        """Set and take away quotas of users and client ids (KIP-546): `producer_byte_rate` and `consumer_byte_rate`, in bytes per
+        second and broker. `request_percentage` is kept, and not enforced.
+
+        Raises ApiError: INVALID_REQUEST of the first entity that was refused; those of the others may have been altered.
+        """
+        request = AlterClientQuotas(entries=tuple(entries), validate_only=validate_only, timeout_ms=self._timeout_ms)
+        quotas.check_altered(await self._change(request, AlterClientQuotasResponse, quotas.first_error))
+
     async def delete_records(self, targets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
         """Delete what lies below the given offsets (-1: the high watermark); the lowest log start among the live replicas.
 
@@ -273,6 +291,13 @@ class Admin(GroupAdministration):
         """Those of these topics that exist."""
         response = await self._read(Metadata(topics=tuple(sorted(names))), MetadataResponse)
         return [topic for topic in response.topics if topic.error_code is ErrorCode.NONE]
+
+    async def describe_client_quotas(
+        self, components: Iterable[QuotaFilter] = (), *, strict: bool = False
+    ) -> list[DescribedQuota]:
+        """The quotas whose user and client id meet all components; with `strict`, of entities that have no other part."""
+        request = DescribeClientQuotas(components=tuple(components), strict=strict)
+        return quotas.described(await self._read(request, DescribeClientQuotasResponse))
 
     async def describe_cluster(self) -> DescribeClusterResponse:
         """All registered brokers, fenced ones included."""

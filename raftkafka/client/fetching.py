@@ -264,6 +264,11 @@ class Fetcher:
                 self._hold_back(state)
         self.wake()
 
+    def _listens_again(self, node: NodeId) -> None:
+        self._busy.discard(node)
+        if not self._stopped:
+            self.wake()
+
     # Answers
 
     def _answered(self, sent: _Request, answer: Response | RaftKafkaError) -> None:
@@ -276,6 +281,10 @@ class Fetcher:
             return
         session = self._sessions[sent.node]
         if isinstance(answer, FetchResponse):
+            if answer.throttle_time_ms:
+                # It listens to nothing meanwhile (KIP-219): what is asked would only run out of time.
+                self._busy.add(sent.node)
+                self._loop.call_later(answer.throttle_time_ms / 1000, self._listens_again, sent.node)
             if answer.error_code is not ErrorCode.NONE:
                 session.answered(answer)
                 if answer.error_code not in _ASK_WHOLE:

@@ -47,6 +47,7 @@ class Gate:
         self._waiting: dict[NodeId, dict[Lane, None]] = {}
         self._dialling: set[NodeId] = set()
         self._draining: dict[NodeId, asyncio.Task[None]] = {}
+        self._throttled: dict[NodeId, asyncio.TimerHandle] = {}
         self._stopped = False
         router.on_update.append(self._channels.clear)
 
@@ -57,6 +58,8 @@ class Gate:
             channel = self._router.live_channel(leader, lane=LANE)
             if channel is not None:
                 self._channels[leader] = channel
+        if leader in self._throttled:
+            return None
         if channel is None:
             if leader not in self._dialling:
                 self._dialling.add(leader)
@@ -82,8 +85,22 @@ class Gate:
         self._in_flight[leader] -= 1
         self._open(leader)
 
+    def throttle(self, leader: NodeId, seconds: float) -> None:
+        """The leader listens to nothing for so long (KIP-219): what is sent meanwhile would only run out of time."""
+        earlier = self._throttled.pop(leader, None)
+        if earlier is not None:
+            earlier.cancel()
+        loop = asyncio.get_running_loop()
+        self._throttled[leader] = loop.call_later(seconds, self._listens_again, leader)
+
+    def _listens_again(self, leader: NodeId) -> None:
+        del self._throttled[leader]
+        self._open(leader)
+
     def stop(self) -> None:
         self._stopped = True
+        for timer in self._throttled.values():
+            timer.cancel()
         self._router.on_update.remove(self._channels.clear)
         for task in self._draining.values():
             task.cancel()

@@ -327,6 +327,8 @@ class Sender:
         if self._stopped:
             return
         if isinstance(answer, ProduceResponse) and len(answer.partitions) == len(sent.lanes):
+            if answer.throttle_time_ms:
+                self._gate.throttle(sent.leader, answer.throttle_time_ms / 1000)
             for lane, partition in zip(sent.lanes, answer.partitions, strict=True):
                 self._settle(lane, partition)
         elif isinstance(answer, ApiError):

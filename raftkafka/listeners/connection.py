@@ -112,6 +112,8 @@ class ServerConnection(asyncio.BufferedProtocol):
         self._admitted = False
         self._stalled = False  # reading is paused and unread requests may wait in the ring
         self._writing_paused = False
+        self._muted: asyncio.TimerHandle | None = None  # until then nothing of this connection is taken (KIP-219)
+        self._muted_until = 0.0
         self._closing = False
         self._turn_scheduled = False
         self._established = False
@@ -138,8 +140,9 @@ class ServerConnection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._muted):
+            if timer is not None:
+                timer.cancel()
         # A handler that was asked keeps running to its end: its effects must not depend on who still listens.
         self._slots.clear()
         self._out.clear()
@@ -204,6 +207,7 @@ class ServerConnection(asyncio.BufferedProtocol):
     def _full(self) -> bool:
         return (
             self._writing_paused
+            or self._muted is not None
             or len(self._slots) >= self._settings.in_flight_max
             or self._parts_waiting >= PARTS_WAITING_MAX
             or self._held_bytes + self._out_bytes >= self._settings.unsent_max_bytes
@@ -294,6 +298,24 @@ class ServerConnection(asyncio.BufferedProtocol):
         else:
             if response is not None:
                 self._on_response(incoming, response)
+            if self._context.throttled_s:
+                self._mute()
+
+    def _mute(self) -> None:
+        """Listen to nothing for as long as a quota asks for; what is asked already is answered meanwhile."""
+        seconds, self._context.throttled_s = self._context.throttled_s, 0.0
+        at = self._loop.time() + seconds
+        if self._muted is not None:
+            if self._muted_until >= at:
+                return
+            self._muted.cancel()
+        self._muted_until = at
+        self._muted = self._loop.call_at(at, self._unmute)
+
+    def _unmute(self) -> None:
+        self._muted = None
+        self._active_at = self._loop.time()
+        self._schedule_turn()
 
     def _answer_here(self, incoming: Incoming, request: Request) -> None:
         if isinstance(request, SaslHandshake):
@@ -353,6 +375,8 @@ class ServerConnection(asyncio.BufferedProtocol):
             self._report_held()
 
     def _on_done(self, slot: _Slot, done: asyncio.Future[Response]) -> None:
+        if self._context.throttled_s and not self._closing:
+            self._mute()
         if self._closing:
             if not done.cancelled() and (error := done.exception()) is not None and not isinstance(error, ApiError):
                 _LOG.error("a request of %s failed", self._context.client_address, exc_info=error)
@@ -410,7 +434,7 @@ class ServerConnection(asyncio.BufferedProtocol):
             self._complain(logging.INFO, "no request within the time for a handshake")
             self.abort()
             return
-        left_s = idle_s if self._slots else self._active_at + idle_s - self._loop.time()
+        left_s = idle_s if self._slots or self._muted is not None else self._active_at + idle_s - self._loop.time()
         if left_s <= 0:
             _LOG.info("closing %s: idle for %g s", self._context.client_address, idle_s)
             self.abort()

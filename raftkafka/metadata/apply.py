@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from raftkafka.metadata import assignments, configs, election
+from raftkafka.metadata import assignments, configs, election, quotas
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.commands import (
     AddPartitions,
     AllocateProducerIdBlock,
     AlterBrokerConfigs,
+    AlterClientQuotas,
     AlterTopicConfigs,
     BeginControlledShutdown,
     ChangePartition,
@@ -325,6 +326,7 @@ _APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorC
     SetDefaults: configs.set_defaults,
     AlterTopicConfigs: configs.alter_topic,
     AlterBrokerConfigs: configs.alter_broker,
+    AlterClientQuotas: quotas.alter,
     AllocateProducerIdBlock: _allocate_producer_ids,
     ReassignPartition: assignments.reassign,
     AddPartitions: assignments.add_partitions,

@@ -28,6 +28,7 @@ class Changes:
     brokers: AbstractSet[NodeId] = frozenset()
     configs: AbstractSet[TopicId] = frozenset()
     broker_configs: bool = False
+    client_quotas: bool = False
     cluster: bool = False
 
     def __bool__(self) -> bool:
@@ -39,6 +40,7 @@ class Changes:
             or self.brokers
             or self.configs
             or self.broker_configs
+            or self.client_quotas
         )
 
     def merged(self, later: Changes) -> Changes:
@@ -50,6 +52,7 @@ class Changes:
             brokers=self.brokers | later.brokers,
             configs=self.configs | later.configs,
             broker_configs=self.broker_configs or later.broker_configs,
+            client_quotas=self.client_quotas or later.client_quotas,
             cluster=self.cluster or later.cluster,
         )
 
@@ -74,6 +77,7 @@ class Changes:
                 if topic_id in old.topics and old.topics[topic_id].configs != topic.configs
             },
             broker_configs=old.broker_configs != new.broker_configs,
+            client_quotas=old.client_quotas != new.client_quotas,
             cluster=(old.cluster_id, old.feature_level, old.defaults, old.configured_defaults)
             != (new.cluster_id, new.feature_level, new.defaults, new.configured_defaults),
         )

@@ -164,6 +164,15 @@ class AlterBrokerConfigs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AlterClientQuotas:
+    """These quotas of an entity (`image.QuotaEntity`) are set to a value, or taken away (None), all or none."""
+
+    user: str | None
+    client_id: str | None
+    quotas: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AllocateProducerIdBlock:
     """The producer ids from `start` on, `count` of them, are this broker's (KIP-730). Refused unless `start` is the next."""
 
@@ -225,6 +234,7 @@ Command = (
     | SetDefaults
     | AlterTopicConfigs
     | AlterBrokerConfigs
+    | AlterClientQuotas
     | AllocateProducerIdBlock
     | ReassignPartition
     | AddPartitions
@@ -382,6 +392,10 @@ def _unpack_create(name: Any, topic_id: Any, partitions: Any, configs: Any) -> C
     )
 
 
+def _name(value: Any) -> str | None:
+    return None if value is None else str(_str(value))
+
+
 def _changes(configs: Any) -> dict[str, str | None]:
     return {_str(key): None if value is None else _str(value) for key, value in _typed(dict, configs).items()}
 
@@ -433,6 +447,7 @@ _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     SetFeatureLevel: (21, 1),
     AlterTopicConfigs: (30, 1),
     AlterBrokerConfigs: (31, 1),
+    AlterClientQuotas: (32, 1),
 }
 
 _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
@@ -449,6 +464,7 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     SetDefaults: lambda each: (each.min_insync_replicas, each.unclean_leader_election),
     AlterTopicConfigs: lambda each: (each.topic_id, dict(each.configs)),
     AlterBrokerConfigs: lambda each: (each.node_id, dict(each.configs)),
+    AlterClientQuotas: lambda each: (each.user, each.client_id, dict(each.quotas)),
     AllocateProducerIdBlock: lambda each: (each.node_id, each.epoch, each.start, each.count),
     ReassignPartition: lambda each: (each.topic_id, each.partition, each.partition_epoch, each.replicas),
     AddPartitions: lambda each: (each.topic_id, each.first, each.partitions),
@@ -477,6 +493,11 @@ _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
     ),
     (30, 1): lambda topic_id, configs: AlterTopicConfigs(topic_id=_topic_id(topic_id), configs=_changes(configs)),
     (31, 1): lambda node, configs: AlterBrokerConfigs(node_id=_int(node), configs=_changes(configs)),
+    (32, 1): lambda user, client_id, quotas: AlterClientQuotas(
+        user=_name(user),
+        client_id=_name(client_id),
+        quotas={_str(key): None if value is None else _typed(float, value) for key, value in quotas.items()},
+    ),
     (20, 1): lambda node, epoch, start, count: AllocateProducerIdBlock(
         node_id=_int(node), epoch=_int(epoch), start=_int(start), count=_int(count)
     ),

@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from raftkafka.metadata.changes import Changes
-from raftkafka.metadata.image import Broker, Image, Partition, Topic
+from raftkafka.metadata.image import Broker, Image, Partition, QuotaEntity, Topic
 from raftkafka.model.ids import NodeId, PartitionIndex, TopicId, TopicPartition
 
 
@@ -25,6 +25,7 @@ class Draft:
         self.defaults = base.defaults
         self.configured_defaults = base.configured_defaults
         self.broker_configs = base.broker_configs
+        self.client_quotas = base.client_quotas
         self.brokers = base.brokers
         self.topics = base.topics
         self.topic_ids = base.topic_ids
@@ -103,6 +104,13 @@ class Draft:
             every[node_id] = MappingProxyType(dict(configs))
         self.broker_configs = MappingProxyType(every)
 
+    def set_client_quotas(self, entity: QuotaEntity, quotas: Mapping[str, float]) -> None:
+        """Replace the quotas of an entity; none are not kept."""
+        every = {each: known for each, known in self.client_quotas.items() if each != entity}
+        if quotas:
+            every[entity] = MappingProxyType(dict(quotas))
+        self.client_quotas = MappingProxyType(every)
+
     def freeze(self) -> tuple[Image, Changes]:
         """The new image, and what differs from the base."""
         if self._partitions:
@@ -116,6 +124,7 @@ class Draft:
             brokers=frozenset(self._touched_brokers),
             configs=frozenset(self._configured - self._deleted - self._created),
             broker_configs=self.broker_configs is not self._base.broker_configs,
+            client_quotas=self.client_quotas is not self._base.client_quotas,
             cluster=(self.cluster_id, self.feature_level, self.defaults, self.configured_defaults)
             != (self._base.cluster_id, self._base.feature_level, self._base.defaults, self._base.configured_defaults),
         )
@@ -130,6 +139,7 @@ class Draft:
             defaults=self.defaults,
             configured_defaults=self.configured_defaults,
             broker_configs=self.broker_configs,
+            client_quotas=self.client_quotas,
             next_producer_id=self.next_producer_id,
         )
         return image, changes

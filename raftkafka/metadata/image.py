@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
 from raftkafka.model.features import SUPPORTED, FeatureRange
@@ -38,6 +38,22 @@ ALL_BROKERS: Final = NO_NODE
 """Where the dynamic configs stand that are the default of all brokers."""
 
 _NO_CONFIGS: Final[Mapping[NodeId, Mapping[str, str]]] = MappingProxyType({})
+
+
+NO_NAME: Final = None
+"""In a quota's entity: it is not about users (or client ids)."""
+ANY_NAME: Final = ""
+"""In a quota's entity: all users (or client ids) without a quota of their own."""
+
+
+class QuotaEntity(NamedTuple):
+    """Whom a client quota is for: a user, a client id, or a client id of a user."""
+
+    user: str | None
+    client_id: str | None
+
+
+_NO_QUOTAS: Final[Mapping[QuotaEntity, Mapping[str, float]]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +143,7 @@ class Image:
     configured_defaults: Defaults = Defaults()
     broker_configs: Mapping[NodeId, Mapping[str, str]] = field(default_factory=lambda: _NO_CONFIGS)
     """Dynamic configs of brokers; those under ALL_BROKERS hold for every broker that has no own one."""
+    client_quotas: Mapping[QuotaEntity, Mapping[str, float]] = field(default_factory=lambda: _NO_QUOTAS)
     next_producer_id: ProducerId = ProducerId(0)
     """No id from here on has been given to anybody."""
 

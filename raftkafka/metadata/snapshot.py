@@ -1,7 +1,7 @@
 """The image as bytes, whole: what a Raft snapshot carries.
 
 Floor 1, pure. The round trip is exact. `[version, cluster id, feature level, defaults, configured
-defaults, broker configs, [broker...], next producer id, [topic...]]` in CBOR; a version that is not known stops the node, as an unknown command does.
+defaults, broker configs, client quotas, [broker...], next producer id, [topic...]]` in CBOR; a version that is not known stops the node, as an unknown command does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from raftkafka.metadata.commands import UnknownCommandError
-from raftkafka.metadata.image import Broker, Defaults, Image, Partition, Topic
+from raftkafka.metadata.image import Broker, Defaults, Image, Partition, QuotaEntity, Topic
 from raftkafka.model import cbor
 from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
 from raftkafka.model.errors import CorruptionError, ProtocolError
@@ -33,7 +33,7 @@ def encode(image: Image) -> bytes:
 
 def pieces(image: Image) -> Iterator[bytes]:
     """The bytes of `encode`, a piece at a time: whoever shares an event loop gives it back in between."""
-    yield _array_header(9) + b"".join(
+    yield _array_header(10) + b"".join(
         map(
             cbor.encode,
             (
@@ -43,6 +43,7 @@ def pieces(image: Image) -> Iterator[bytes]:
                 _packed_defaults(image.defaults),
                 _packed_defaults(image.configured_defaults),
                 [(node_id, dict(configs)) for node_id, configs in image.broker_configs.items()],
+                [(*entity, dict(quotas)) for entity, quotas in image.client_quotas.items()],
             ),
         )
     )
@@ -79,12 +80,13 @@ def decode(data: bytes | memoryview) -> Image:
         version, *fields = cbor.decode(data, size_max=SNAPSHOT_BYTES_MAX)
         if version != VERSION:
             raise UnknownCommandError(f"metadata snapshot version {version} is unknown here: upgrade this node")
-        cluster_id, feature_level, defaults, configured_defaults, broker_configs, *lists = fields
+        cluster_id, feature_level, defaults, configured_defaults, broker_configs, client_quotas, *lists = fields
         packed_brokers, next_producer_id, packed_topics = lists
         brokers = [_broker(*each) for each in packed_brokers]
         topics = [_topic(*each) for each in packed_topics]
         in_force, configured = _defaults(*defaults), _defaults(*configured_defaults)
         configs = {node_id: MappingProxyType(dict(own)) for node_id, own in broker_configs}
+        quotas = {QuotaEntity(user, client): MappingProxyType(dict(own)) for user, client, own in client_quotas}
     except (ProtocolError, ValueError, TypeError) as error:
         raise CorruptionError(f"a metadata snapshot of {len(data)} bytes is malformed: {error}") from error
     return Image(
@@ -96,6 +98,7 @@ def decode(data: bytes | memoryview) -> Image:
         defaults=in_force,
         configured_defaults=configured,
         broker_configs=MappingProxyType(configs),
+        client_quotas=MappingProxyType(quotas),
         next_producer_id=next_producer_id,
     )
 

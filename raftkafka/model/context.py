@@ -6,8 +6,11 @@ Floor 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from raftkafka.model.ids import NO_NODE, NodeId
+
+ANONYMOUS: Final = "ANONYMOUS"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -18,6 +21,10 @@ class RequestContext:
     client_address: str
     client_id: str = ""
     node_id: NodeId = NO_NODE
+    principal: str = ANONYMOUS
+    """Who the client has proved to be, by Kafka's name for nobody until listeners authenticate clients."""
+    throttled_s: float = 0.0
+    """Set by a handler: the connection listens to nothing for so long from now on, and takes this back (KIP-219)."""
 
     @property
     def is_node(self) -> bool:

@@ -17,6 +17,7 @@ from raftkafka.adapters.peers import NodePeers
 from raftkafka.adapters.prometheus import PrometheusProbe
 from raftkafka.adapters.raft.consensus import RaftConsensus
 from raftkafka.broker.cleaner import LogCleaner
+from raftkafka.broker.client_quotas import ClientQuotas
 from raftkafka.broker.controller import Controller
 from raftkafka.broker.controller_channel import ControllerChannel
 from raftkafka.broker.controller_queue import ControllerQueue
@@ -33,6 +34,7 @@ from raftkafka.broker.handlers.partitions import PartitionsHandler
 from raftkafka.broker.handlers.produce import ProduceHandler
 from raftkafka.broker.handlers.producers import ProducersHandler
 from raftkafka.broker.handlers.quorum import QuorumHandler
+from raftkafka.broker.handlers.quotas import QuotasHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.broker.housekeeping import Duty, Housekeeping
 from raftkafka.broker.isr import IsrProposer
@@ -259,6 +261,14 @@ def assemble(
         ),
         quorum=QuorumHandler(channel=channel),
         configs=ConfigsHandler(settings=settings, store=store, channel=channel),
+        quotas=QuotasHandler(store=store, channel=channel),
+        client_quotas=ClientQuotas(
+            store=store,
+            probe=probe,
+            now=now,
+            window_num=settings.quota_window_num,
+            window_size_s=settings.quota_window_size_s,
+        ),
         probe=probe,
         now=now,
     )

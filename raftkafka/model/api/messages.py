@@ -73,6 +73,12 @@ from raftkafka.model.api.producers import (
     InitProducerIdResponse,
 )
 from raftkafka.model.api.quorum import AddRaftVoter, AddRaftVoterResponse, RemoveRaftVoter, RemoveRaftVoterResponse
+from raftkafka.model.api.quotas import (
+    AlterClientQuotas,
+    AlterClientQuotasResponse,
+    DescribeClientQuotas,
+    DescribeClientQuotasResponse,
+)
 from raftkafka.model.api.reassignments import (
     AlterPartitionReassignments,
     AlterPartitionReassignmentsResponse,
@@ -105,6 +111,8 @@ Request = (
     | DeleteRecords
     | DescribeConfigs
     | IncrementalAlterConfigs
+    | DescribeClientQuotas
+    | AlterClientQuotas
     | CreatePartitions
     | AlterPartitionReassignments
     | ListPartitionReassignments
@@ -145,6 +153,8 @@ Response = (
     | DeleteRecordsResponse
     | DescribeConfigsResponse
     | IncrementalAlterConfigsResponse
+    | DescribeClientQuotasResponse
+    | AlterClientQuotasResponse
     | CreatePartitionsResponse
     | AlterPartitionReassignmentsResponse
     | ListPartitionReassignmentsResponse

@@ -88,7 +88,7 @@ offsets.topic.replication.factor offsets.topic.segment.bytes password.encoder.ci
 password.encoder.key.length password.encoder.keyfactory.algorithm password.encoder.old.secret password.encoder.secret
 principal.builder.class
 producer.purgatory.purge.interval.requests queued.max.request.bytes queued.max.requests quota.consumer.default
-quota.producer.default quota.window.num quota.window.size.seconds replica.fetch.response.min.bytes
+quota.producer.default replica.fetch.response.min.bytes
 replica.socket.receive.buffer.bytes replica.socket.timeout.ms replication.quota.window.num
 replication.quota.window.size.seconds request.timeout.ms reserved.broker.max.id security.providers
 server.max.startup.time.ms socket.connection.setup.timeout.max.ms socket.listen.backlog.size socket.receive.buffer.bytes

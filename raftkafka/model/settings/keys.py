@@ -108,6 +108,10 @@ KEYS: Final = (
         parsers.replica_selector,
         "where consumers with a `client.rack` read: `LeaderSelector`, or `RackAwareReplicaSelector` for the nearest replica",
     ),
+    _row(
+        "quota.window.num", "quota_window_num", integer(2, 1_000), "windows over which a client's byte rate is measured"
+    ),
+    _row("quota.window.size.seconds", "quota_window_size_s", integer(1, 86_400), "seconds of one of them"),
     # The log
     _row("log.segment.bytes", "log.segment_bytes", integer(14), "size at which a segment is closed"),
     _row("log.roll.ms", "log.segment_ms", _MS, "age at which a segment is closed"),

@@ -159,6 +159,8 @@ class Settings:
     delete_topic_enable: bool = True  # delete.topic.enable
     fetch_session_slots: int = 1_000  # max.incremental.fetch.session.cache.slots
     replica_selector: ReplicaSelector = ReplicaSelector.LEADER  # replica.selector.class
+    quota_window_num: int = 11  # quota.window.num
+    quota_window_size_s: int = 1  # quota.window.size.seconds
     log: LogSettings = LogSettings()
     replica: ReplicaSettings = ReplicaSettings()
     controller: ControllerSettings = ControllerSettings()

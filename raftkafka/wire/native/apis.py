@@ -43,6 +43,8 @@ HOMES: Final[Mapping[int, tuple[str, str]]] = {
     ApiKey.ALTER_PARTITION_REASSIGNMENTS: ("partitions", "ALTER_PARTITION_REASSIGNMENTS"),
     ApiKey.LIST_PARTITION_REASSIGNMENTS: ("partitions", "LIST_PARTITION_REASSIGNMENTS"),
     ApiKey.OFFSET_DELETE: ("committed_offsets", "OFFSET_DELETE"),
+    ApiKey.DESCRIBE_CLIENT_QUOTAS: ("quotas", "DESCRIBE_CLIENT_QUOTAS"),
+    ApiKey.ALTER_CLIENT_QUOTAS: ("quotas", "ALTER_CLIENT_QUOTAS"),
     ApiKey.DESCRIBE_QUORUM: ("cluster", "DESCRIBE_QUORUM"),
     ApiKey.ALTER_PARTITION: ("broker_lifecycle", "ALTER_PARTITION"),
     ApiKey.UPDATE_FEATURES: ("features", "UPDATE_FEATURES"),

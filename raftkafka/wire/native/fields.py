@@ -6,6 +6,7 @@ Sizes need no check of their own here: a body was bounded in bytes before it was
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, NoReturn, TypeVar
@@ -97,6 +98,16 @@ ID: Final = integer("id", -1, INT32_MAX)
 OFFSET: Final = integer("offset", -1, INT64_MAX)
 """An int64 of which -1 means none: offsets, broker epochs, Raft indexes."""
 PORT: Final = integer("port", 0, 65_535)
+
+
+def _decode_float(value: object) -> float:
+    if type(value) is not float or not math.isfinite(value):
+        malformed("expected float64")
+    return value
+
+
+FLOAT64: Final = Field("float64", float, _decode_float)
+"""A finite number."""
 
 
 def nullable(field: Field) -> Field:

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from raftkafka.broker.client_quotas import ClientQuotas
 from raftkafka.broker.dispatch import Dispatch, error_of
 from raftkafka.broker.handlers.configs import ConfigsHandler
 from raftkafka.broker.handlers.controller import ControllerHandler
@@ -15,6 +16,7 @@ from raftkafka.broker.handlers.offsets import OffsetsHandler
 from raftkafka.broker.handlers.partitions import PartitionsHandler
 from raftkafka.broker.handlers.producers import ProducersHandler
 from raftkafka.broker.handlers.quorum import QuorumHandler
+from raftkafka.broker.handlers.quotas import QuotasHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.broker.producer_ids import ProducerIds
 from raftkafka.model.api.cluster import ApiVersions, DescribeCluster
@@ -60,6 +62,14 @@ async def dispatch(world) -> Dispatch:
         ),
         quorum=QuorumHandler(channel=world.channel),
         configs=ConfigsHandler(settings=world.settings, store=world.store, channel=world.channel),
+        quotas=QuotasHandler(store=world.store, channel=world.channel),
+        client_quotas=ClientQuotas(
+            store=world.store,
+            probe=world.probe,
+            now=asyncio.get_running_loop().time,
+            window_num=11,
+            window_size_s=1,
+        ),
         probe=world.probe,
         now=asyncio.get_running_loop().time,
     )

@@ -337,3 +337,67 @@ async def test_an_answer_for_who_has_gone_is_dropped(serve, until, caplog):
     with pytest.raises(ConnectionClosedError):
         await pending
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+async def test_who_is_throttled_is_answered_at_once_and_not_listened_to_meanwhile(serve):
+    loop = asyncio.get_running_loop()
+    taken = []
+
+    def dispatch(context, request):
+        taken.append(loop.time())
+        if len(taken) == 1:
+            context.throttled_s = 0.3
+        return metadata()
+
+    connection = await connect(await serve(dispatch))
+    first, second = connection.request(Metadata()), connection.request(Metadata())
+    await first
+    assert len(taken) == 1
+    third = connection.request(Metadata())
+    await asyncio.gather(second, third)
+    assert taken[1] - taken[0] >= 0.29
+    other = await connect(await serve(dispatch))
+    await other.request(Metadata())
+    for each in (connection, other):
+        await each.close()
+
+
+async def test_a_throttle_that_comes_with_a_late_answer_counts_from_then_on(serve):
+    loop = asyncio.get_running_loop()
+    taken, waiting = [], loop.create_future()
+
+    def dispatch(context, request):
+        taken.append(loop.time())
+        if len(taken) > 1:
+            return metadata()
+
+        async def later():
+            answer = await waiting
+            context.throttled_s = 0.3
+            return answer
+
+        return later()
+
+    connection = await connect(await serve(dispatch))
+    first = connection.request(Metadata())
+    loop.call_later(0.01, waiting.set_result, metadata())
+    await first
+    began = loop.time()
+    await connection.request(Metadata())
+    assert taken[1] - began >= 0.28
+    await connection.close()
+
+
+async def test_a_throttle_outlasts_the_idle_time_and_ends_with_the_connection(serve):
+    def dispatch(context, request):
+        context.throttled_s = 0.5
+        return None if isinstance(request, Produce) else metadata()
+
+    server = await serve(dispatch, idle_timeout_ms=100)
+    connection = await connect(server)
+    await connection.request(Metadata())
+    # Muted for longer than it may be idle, and asked for something all that time: it is no idle connection.
+    await connection.request(Metadata())
+    connection.send(produce(b"x", acks=0))
+    await connection.close()
+    await server.stop()

@@ -12,6 +12,7 @@ from raftkafka.metadata.commands import (
     AddPartitions,
     AllocateProducerIdBlock,
     AlterBrokerConfigs,
+    AlterClientQuotas,
     AlterTopicConfigs,
     BeginControlledShutdown,
     ChangePartition,
@@ -263,6 +264,16 @@ commands = st.one_of(
             st.sampled_from(["min.insync.replicas", "unclean.leader.election.enable", "retention.ms"]) | _text,
             st.none() | st.sampled_from(["1", "2", "true", "false"]) | _text,
             max_size=3,
+        ),
+    ),
+    st.builds(
+        AlterClientQuotas,
+        user=st.none() | _text,
+        client_id=st.none() | st.sampled_from(["", "a"]),
+        quotas=st.dictionaries(
+            st.sampled_from(["producer_byte_rate", "consumer_byte_rate", "request_percentage"]) | _text,
+            st.none() | st.sampled_from([1.0, 0.5, -1.0, float("inf")]),
+            max_size=2,
         ),
     ),
     st.builds(

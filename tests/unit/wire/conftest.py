@@ -27,6 +27,7 @@ from raftkafka.model.api import (
     produce,
     producers,
     quorum,
+    quotas,
     reassignments,
     sasl,
     topics,
@@ -49,6 +50,7 @@ _MODULES = (
     produce,
     producers,
     quorum,
+    quotas,
     reassignments,
     sasl,
     topics,
@@ -81,6 +83,7 @@ _RANGES = {
     "key_type": st.integers(0, 1),
     "election_type": st.integers(0, 1),
     "resource_type": st.integers(0, 127),
+    "match_type": st.integers(0, 2),
     "operation": st.integers(0, 3),
     "source": st.integers(0, 5),
     "config_type": st.integers(0, 9),
@@ -106,6 +109,8 @@ def _of(hint: object, name: str, owner: type | None = None) -> st.SearchStrategy
         return st.booleans()
     if hint is int:
         return _INT32
+    if hint is float:
+        return st.floats(allow_nan=False, allow_infinity=False)
     if hint is str:
         return st.text(max_size=8)
     if hint is bytes:
