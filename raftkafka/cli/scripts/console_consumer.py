@@ -66,7 +66,9 @@ def main(parsed: Parsed) -> int:
         )
     group = _group(parsed, properties)
     if group is not None:
-        raise UsageError(f"There are no consumer groups yet: leave group '{group}' out")
+        properties["group.id"] = group
+    if level := parsed.text("isolation-level"):
+        properties["isolation.level"] = level
     properties = {
         "client.id": "console-consumer",
         "auto.offset.reset": "earliest" if parsed.has("from-beginning") else "latest",
@@ -75,8 +77,7 @@ def main(parsed: Parsed) -> int:
     }
     offset = parsed.text("offset")
     following = Following(
-        # What concerns groups and transactions says nothing of who reads without them.
-        Consumer(parsed.needed("bootstrap-server"), **arguments_for(Consumer, properties, beside=_NO_MATTER)),
+        Consumer(parsed.needed("bootstrap-server"), **arguments_for(Consumer, properties)),
         servers=parsed.needed("bootstrap-server"),
         topic=parsed.text("topic"),
         include=include,
@@ -86,25 +87,12 @@ def main(parsed: Parsed) -> int:
         timeout_ms=parsed.number("timeout-ms"),
         formatter=formatter_of(shown),
         skips_errors=parsed.has("skip-message-on-error"),
+        in_group=group is not None,
     )
     try:
         return run_async(following.run())
     finally:
         sys.stderr.write(f"Processed a total of {following.count} messages\n")
-
-
-_NO_MATTER: Final = frozenset(
-    {
-        "isolation.level",
-        "group.id",
-        "enable.auto.commit",
-        "auto.commit.interval.ms",
-        "session.timeout.ms",
-        "heartbeat.interval.ms",
-        "max.poll.interval.ms",
-        "partition.assignment.strategy",
-    }
-)
 
 
 def _check(parsed: Parsed, include: str | None) -> None:

@@ -7,7 +7,6 @@ they know whether their times are of the producers or of the brokers.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import re
 import signal
@@ -44,6 +43,7 @@ class Following:
         timeout_ms: int | None,
         formatter: Formatter,
         skips_errors: bool,
+        in_group: bool,
     ) -> None:
         self.count = 0
         self._consumer = consumer
@@ -56,6 +56,7 @@ class Following:
         self._timeout_s = timeout_ms / 1000 if timeout_ms is not None and timeout_ms >= 0 else None
         self._formatter = formatter
         self._skips_errors = skips_errors
+        self._in_group = in_group
         self._code = 0
 
     async def run(self) -> int:
@@ -76,11 +77,14 @@ class Following:
             asyncio.get_running_loop().add_signal_handler(number, end, number)
         try:
             async with self._consumer:
-                with contextlib.suppress(TimeoutError):
+                try:
                     await self._print()
-        except asyncio.CancelledError:
-            if not self._code:
-                raise
+                except TimeoutError:
+                    pass
+                except asyncio.CancelledError:
+                    if not self._code:
+                        raise
+                    task.uncancel()  # what was printed is committed yet
         except BrokenPipeError:
             # Nobody listens any more. Python would complain once more when it flushes stdout at exit.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -93,6 +97,7 @@ class Following:
         async with asyncio.timeout(self._timeout_s):
             await self._assign_all()
         looked = last = loop.time()
+        looks = not self._in_group and self._partition is None  # a group learns of what is new by itself
         poll = self._poll_values if self._formatter.values_only else self._poll_records
         while self._left != 0:
             wait_ms = _POLL_MS
@@ -103,13 +108,19 @@ class Following:
                 wait_ms = min(wait_ms, max(1, int(left_s * 1000)))
             if await poll(wait_ms):
                 last = loop.time()
-            if loop.time() - looked >= _LOOK_AGAIN_S:
+            if looks and loop.time() - looked >= _LOOK_AGAIN_S:
                 looked = loop.time()
                 await self._assign_new()
 
     # Partitions
 
     async def _assign_all(self) -> None:
+        if self._in_group and self._topic is not None:
+            self._consumer.subscribe([self._topic])
+            return
+        if self._in_group:
+            self._consumer.subscribe(pattern=self._pattern())
+            return
         slow = f"No answer from {self._servers}, or no topic that is asked for; waiting"
         timer = asyncio.get_running_loop().call_later(_SLOW_S, warn, slow)
         try:
@@ -133,8 +144,6 @@ class Following:
 
     async def _assign_new(self) -> None:
         """Take up what has come since: it has not been read at all, so it is read from its beginning."""
-        if self._partition is not None:
-            return
         known = self._consumer.assignment()
         added = [each for each in await self._partitions() if each not in known]
         if added:
@@ -158,17 +167,20 @@ class Following:
     async def _included(self) -> list[str]:
         from raftkafka.client.admin import Admin
 
+        matches = self._pattern()
+        async with Admin(self._servers) as admin:
+            return [name for name in await admin.list_topics() if matches.fullmatch(name)]
+
+    def _pattern(self) -> re.Pattern[str]:
         assert self._include is not None, "a topic or a pattern was asked for"
         # As Kafka's IncludeList: a comma stands for "or", blanks and outer quotes for nothing.
         pattern = self._include.replace(",", "|").replace(" ", "").strip("\"'")
         try:
-            matches = re.compile(pattern)
+            return re.compile(pattern)
         except re.error:
             raise UsageError(f"{pattern} is an invalid regex.") from None
-        async with Admin(self._servers) as admin:
-            return [name for name in await admin.list_topics() if matches.fullmatch(name)]
 
-    # Printing
+    # Printing. What was handed out and is not printed, because there is enough, is sought again: a group must not commit it.
 
     async def _poll_values(self, wait_ms: int) -> bool:
         polled = await self._consumer.poll_values(wait_ms)
@@ -180,6 +192,8 @@ class Following:
         wanted: Sequence[bytes | None] = values.values if self._left is None else values.values[: self._left]
         if wanted:
             self._write(self._formatter.values(wanted), len(wanted))
+        if len(wanted) < len(values.values):
+            self._seek_back(values.topic_partition, values.first_offset + len(wanted))
 
     async def _poll_records(self, wait_ms: int) -> bool:
         polled = await self._consumer.poll_batches(wait_ms)
@@ -197,7 +211,9 @@ class Following:
                 if not batch.first_offset <= record.offset < batch.next_offset:
                     continue
                 if self._left is not None and len(lines) >= self._left:
-                    break
+                    self._write(b"".join(lines), len(lines))
+                    self._seek_back(batch.topic_partition, record.offset)
+                    return
                 try:
                     lines.append(
                         self._formatter.record(
@@ -210,6 +226,11 @@ class Following:
                         raise
                     warn(f"Error processing message, skipping this message: {error}")
             self._write(b"".join(lines), len(lines))
+
+    def _seek_back(self, partition: TopicPartition, offset: int) -> None:
+        # A rebalance may have taken the partition between two polls; whoever has it now reads on from what is committed.
+        if partition in self._consumer.assignment():
+            self._consumer.seek(partition, offset)
 
     def _write(self, text: bytes, messages: int) -> None:
         sys.stdout.buffer.write(text)

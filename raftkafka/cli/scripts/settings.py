@@ -16,6 +16,13 @@ from raftkafka.model.errors import ConfigurationError
 _UNSET: Final = frozenset({"connect", "random", "clock", "partitioner", "bootstrap_servers"})
 """Parameters that no property speaks of."""
 _SERIALIZERS: Final = ("key.serializer", "value.serializer", "key.deserializer", "value.deserializer")
+_ASSIGNORS: Final = {
+    "RangeAssignor": "range",
+    "RoundRobinAssignor": "roundrobin",
+    "StickyAssignor": "sticky",
+    "CooperativeStickyAssignor": "cooperative-sticky",
+}
+"""What Kafka's classes are called here."""
 _BYTES: Final = ("ByteArray", "String")
 
 
@@ -50,7 +57,10 @@ def arguments_for(client: type, properties: Mapping[str, str], *, beside: Collec
         name = key.replace(".", "_")
         if key in beside or key == "bootstrap.servers":
             continue
-        if name in parameters and name not in _UNSET:
+        if key == "partition.assignment.strategy" and name in parameters:
+            classes = [each.strip().rpartition(".")[2] for each in value.split(",")]
+            arguments[name] = [_ASSIGNORS.get(each, each) for each in classes]
+        elif name in parameters and name not in _UNSET:
             arguments[name] = _value(key, value, str(parameters[name].annotation))
         elif key == "security.protocol":
             if value.upper() != "PLAINTEXT":

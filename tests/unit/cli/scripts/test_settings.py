@@ -42,6 +42,10 @@ def test_keys_that_the_client_knows(capsys: pytest.CaptureFixture[str]) -> None:
     assert arguments == {"fetch_min_bytes": 5, "check_crcs": False, "client_rack": "a"}
     Consumer("localhost:1", **arguments)
     assert capsys.readouterr().err == ""
+    strategy = "org.apache.kafka.clients.consumer.RangeAssignor, org.apache.kafka.clients.consumer.StickyAssignor"
+    arguments = arguments_for(Consumer, {"partition.assignment.strategy": strategy, "group.id": "g"})
+    assert arguments == {"partition_assignment_strategy": ["range", "sticky"], "group_id": "g"}
+    Consumer("localhost:1", **arguments)
     assert arguments_for(Producer, {"acks": "1", "linger.ms": "5"}) == {"acks": "1", "linger_ms": 5}
 
 
