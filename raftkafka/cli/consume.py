@@ -28,6 +28,12 @@ from raftkafka.cli.options import CONNECT_TIMEOUT_MS_MAX, bootstrap_option, json
     show_default=True,
     help="Per record: its value; partition, offset and value with tabs between; or a JSON document.",
 )
+@click.option(
+    "--template",
+    metavar="TEXT",
+    help="In place of --format: TEXT for each record, with {topic}, {partition}, {offset}, {timestamp}, {time}, {key}, {value} "
+    "and {headers} filled in; \\n is a line feed.",
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Write to this file instead of stdout.")
 @bootstrap_option
 @timeout_option
@@ -42,6 +48,7 @@ def consume(
     max_messages: int | None,
     until_end: bool,
     format: str,
+    template: str | None,
     output: Path | None,
     bootstrap_server: str,
     timeout_ms: int,
@@ -60,11 +67,18 @@ def consume(
         raise click.BadParameter(
             "partitions and offsets are the group's business; see `rk group reset-offsets`", param_hint="--group"
         )
+    if template is not None and (json or format != "value"):
+        raise click.BadParameter("choose one of --template, --format and --json", param_hint="--template")
+    from raftkafka.cli import forms
     from raftkafka.cli.group_reading import GroupReading
     from raftkafka.cli.reading import Reading
     from raftkafka.cli.session import run
     from raftkafka.client.consumer import Consumer
 
+    try:
+        filled = None if template is None else forms.template(template)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--template") from None
     consumer = Consumer(
         bootstrap_server,
         client_id="rk-consume",
@@ -79,7 +93,12 @@ def consume(
     form = "json" if json else format
     reading = (
         GroupReading(
-            consumer, topic=topic, max_messages=max_messages, form=form, waiting_for=(bootstrap_server, timeout_ms)
+            consumer,
+            topic=topic,
+            max_messages=max_messages,
+            form=form,
+            template=filled,
+            waiting_for=(bootstrap_server, timeout_ms),
         )
         if group is not None
         else Reading(
@@ -92,6 +111,7 @@ def consume(
             max_messages=max_messages,
             until_end=until_end,
             form=form,
+            template=filled,
             waiting_for=(bootstrap_server, timeout_ms),
         )
     )

@@ -25,13 +25,20 @@ class GroupReading:
     """One run over `consumer`, which it starts and stops. `waiting_for` is the bootstrap servers and the patience in ms."""
 
     def __init__(
-        self, consumer: Consumer, *, topic: str, max_messages: int | None, form: str, waiting_for: tuple[str, int]
+        self,
+        consumer: Consumer,
+        *,
+        topic: str,
+        max_messages: int | None,
+        form: str,
+        template: Form | None = None,
+        waiting_for: tuple[str, int],
     ) -> None:
         self._consumer = consumer
         self._topic = topic
         self._left = max_messages
-        self._form: Form = FORMS[form]
-        self._whole_records = form == "json"
+        self._form: Form = template or FORMS[form]
+        self._whole_records = template is not None or form == "json"
         self._waiting_for = waiting_for
 
     async def to(self, output: Path | None) -> None:

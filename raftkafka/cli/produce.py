@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from raftkafka.cli.delivery import DeliveryReport
     from raftkafka.client.producer import Producer
-    from raftkafka.client.types import BatchMetadata, RecordMetadata
+    from raftkafka.client.types import BatchMetadata, Headers, RecordMetadata
 
 
 @click.command()
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 @click.option("--file", type=click.Path(path_type=Path), help="Read this file instead of stdin.")
 @click.option("--partition", metavar="N", type=click.IntRange(min=0), help="Default: spread, or by key.")
 @click.option("--key-separator", help="What stands before it in a line is the record's key.")
+@click.option("--header", "headers", metavar="NAME=VALUE", multiple=True, help="A header of every record; repeatable.")
+@click.option("--rate", metavar="N", type=click.FloatRange(min=0, min_open=True), help="Records per second, at most.")
 @click.option(
     "--acks",
     type=click.Choice(("0", "1", "all")),
@@ -61,6 +63,8 @@ def produce(
     file: Path | None,
     partition: int | None,
     key_separator: str | None,
+    headers: Sequence[str],
+    rate: float | None,
     acks: str,
     compression: str,
     delivery_timeout_ms: int,
@@ -81,6 +85,8 @@ def produce(
         topic=topic,
         partition=partition,
         key_separator=None if key_separator is None else key_separator.encode(),
+        headers=_headers(headers),
+        rate=rate,
         places_known=acks != "0",
     )
     interrupted = False
@@ -106,14 +112,26 @@ def produce(
 class _Session:
     """One run: lines go out, acknowledgements come in, the first failure ends it."""
 
-    def __init__(self, *, topic: str, partition: int | None, key_separator: bytes | None, places_known: bool) -> None:
+    def __init__(
+        self,
+        *,
+        topic: str,
+        partition: int | None,
+        key_separator: bytes | None,
+        headers: Headers,
+        rate: float | None,
+        places_known: bool,
+    ) -> None:
         import time
 
         from raftkafka.cli.delivery import DeliveryReport
+        from raftkafka.cli.pace import Pace
 
         self._topic = topic
         self._partition = partition
         self._key_separator = key_separator
+        self._headers = headers
+        self._pace = None if rate is None else Pace(rate, time.monotonic)
         self._places_known = places_known
         self._taken = 0
         self._failure: BaseException | None = None
@@ -141,11 +159,9 @@ class _Session:
                     async for group in read_groups(chunks):
                         if self._failure is not None:
                             break
-                        self._taken += len(group)
-                        if self._key_separator is None:
-                            await self._send_group(producer, group)
-                        else:
-                            await self._send_keyed(producer, group, self._key_separator)
+                        for part in (group,) if self._pace is None else self._pace.steps(group):
+                            if self._failure is None:
+                                await self._send(producer, part)
                 except ApiError as error:
                     self._failure = self._failure or error
                 except ValueError as error:
@@ -176,7 +192,18 @@ class _Session:
             say(f"{self._report.lines} lines in {self._report.seconds:.2f} s")
         return 0
 
-    async def _send_group(self, producer: Producer, group: list[bytes]) -> None:
+    async def _send(self, producer: Producer, group: Sequence[bytes]) -> None:
+        if self._pace is not None and (wait_s := self._pace.wait_s(len(group))):
+            import asyncio
+
+            await asyncio.sleep(wait_s)
+        self._taken += len(group)
+        if self._key_separator is None and not self._headers:
+            await self._send_group(producer, group)
+        else:
+            await self._send_one_by_one(producer, group)
+
+    async def _send_group(self, producer: Producer, group: Sequence[bytes]) -> None:
         future = await producer.send_batch(self._topic, group, partition=self._partition)
 
         def done(future: asyncio.Future[BatchMetadata]) -> None:
@@ -185,10 +212,10 @@ class _Session:
 
         future.add_done_callback(done)
 
-    async def _send_keyed(self, producer: Producer, group: list[bytes], separator: bytes) -> None:
+    async def _send_one_by_one(self, producer: Producer, group: Sequence[bytes]) -> None:
         await producer.ready()
         for text in group:
-            key, found, value = text.partition(separator)
+            key, found, value = text.partition(self._key_separator) if self._key_separator else (b"", b"", text)
             if not found:
                 key, value = b"", text
 
@@ -196,10 +223,12 @@ class _Session:
                 if self._succeeded(future):
                     self._acknowledged(future.result().partition, future.result().offset, [text])
 
-            future = producer.send(self._topic, value, key=key if found else None, partition=self._partition)
+            future = producer.send(
+                self._topic, value, key=key if found else None, partition=self._partition, headers=self._headers
+            )
             future.add_done_callback(done)
 
-    def _acknowledged(self, partition: int, first_offset: int, lines: list[bytes]) -> None:
+    def _acknowledged(self, partition: int, first_offset: int, lines: Sequence[bytes]) -> None:
         if self._places_known:
             self._report.acknowledge(partition, first_offset, lines)
         else:
@@ -212,6 +241,16 @@ class _Session:
         if error is not None:
             self._failure = self._failure or error
         return error is None
+
+
+def _headers(words: Sequence[str]) -> Headers:
+    headers: list[tuple[str, bytes | None]] = []
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise click.BadParameter(f"{word!r} is not NAME=VALUE", param_hint="--header")
+        headers.append((name, value.encode()))
+    return tuple(headers)
 
 
 @contextmanager

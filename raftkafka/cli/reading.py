@@ -1,7 +1,7 @@
 """What `rk consume` does: partitions in parallel through one consumer, one write per answer. Floor 5.
 
-Values are taken a batch at a time, which costs a tenth of what a record by itself does; only JSON wants keys, times and headers and
-so pays for them.
+Values are taken a batch at a time, which costs a tenth of what a record by itself does; only JSON and templates want keys, times and
+headers and so pay for them.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ class Reading:
         max_messages: int | None,
         until_end: bool,
         form: str,
+        template: Form | None = None,
         waiting_for: tuple[str, int],
     ) -> None:
         self._consumer = consumer
@@ -56,8 +57,8 @@ class Reading:
         self._timestamp = timestamp
         self._left = max_messages
         self._until_end = until_end
-        self._form: Form = FORMS[form]
-        self._next = self._next_records if form == "json" else self._next_values
+        self._form: Form = template or FORMS[form]
+        self._next = self._next_records if template is not None or form == "json" else self._next_values
         self._waiting_for = waiting_for
 
     async def to(self, output: Path | None) -> None:

@@ -121,6 +121,14 @@ def test_keys_and_json(rk: Rk, topic: str) -> None:
     assert all(record["topic"] == topic and record["headers"] == [] for record in records)
 
 
+def test_headers_a_rate_and_templates(rk: Rk, topic: str) -> None:
+    began = time.monotonic()
+    rk("produce", topic, "--header", "a=1", "--header", "b=", "--rate", "10", given="x\n" * 11)
+    assert time.monotonic() - began >= 1
+    shown = rk("consume", topic, "--from-beginning", "--until-end", "--template", "{offset} {headers} [{key}] {value};")
+    assert shown.stdout == "".join(f"{offset} a=1,b= [] x;" for offset in range(11))
+
+
 def test_bytes_that_are_no_text(places: list[NodePlace], rk: Rk, topic: str) -> None:
     subprocess.run(command(places, "produce", topic), input=b"\xff\xfe\n", timeout=60, check=True, cwd=ROOT)
     [record] = documents(rk("consume", topic, "--from-beginning", "--max-messages", "1", "--json"))
