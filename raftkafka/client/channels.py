@@ -126,15 +126,21 @@ class ChannelPool:
         channels, self._channels = list(self._channels.values()), {}
         await asyncio.gather(*(channel.close() for channel in channels), return_exceptions=True)
 
-    async def first(self, addresses: Sequence[Address], attempt: Callable[[Address], Coroutine[None, None, _T]]) -> _T:
+    async def first(
+        self,
+        addresses: Sequence[Address],
+        attempt: Callable[[Address], Coroutine[None, None, _T]],
+        *,
+        connected_first: bool = True,
+    ) -> _T:
         """The first success, attempts being started one after the other without waiting long for any of them.
 
-        Connected addresses go first, and last those that were overtaken the last time.
+        Connected addresses go first unless told otherwise, and last those that were overtaken the last time.
 
         Raises:
             NotReachableError: every attempt failed; the message names each with its reason.
         """
-        live = {address for (address, _), channel in self._channels.items() if not channel.closed}
+        live = {address for (address, _), channel in self._channels.items() if connected_first and not channel.closed}
         waiting = sorted(addresses, key=lambda address: (address in self._slow, address not in live))
         running: dict[asyncio.Task[_T], Address] = {}
         failures: list[str] = []

@@ -19,7 +19,7 @@ from raftkafka.client.cluster import ClusterView
 from raftkafka.client.types import NotReachableError
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.cluster import Metadata, MetadataResponse
-from raftkafka.model.errors import ProtocolError, RaftKafkaError
+from raftkafka.model.errors import ErrorCode, ProtocolError, RaftKafkaError
 from raftkafka.model.ids import LeaderEpoch, NodeId, PartitionIndex, TopicId
 
 _log = logging.getLogger("raftkafka.client")
@@ -57,6 +57,8 @@ class Router:
         self._waiters: list[asyncio.Future[None]] = []
         self._refresher: asyncio.Task[None] | None = None
         self._last_failure: RaftKafkaError | None = None
+        self._last_was_in_vain = False
+        """A node that is cut off from the others goes on answering, to no avail: the next one asked may be any."""
 
     async def start(self) -> None:
         if self._refresher is None:
@@ -182,11 +184,16 @@ class Router:
         candidates = self._candidates()
         try:
             async with asyncio.timeout(timeout_s):
-                channel = await self._pool.first(candidates, self._answering)
+                channel = await self._pool.first(
+                    candidates, self._answering, connected_first=not self._last_was_in_vain
+                )
         except TimeoutError as error:
             asked = ", ".join(map(str, candidates))
             raise NotReachableError(f"no broker answered within {timeout_s:g} s: {asked}") from error
-        return await channel.request(request, timeout_s=timeout_s)
+        self._last_was_in_vain = True
+        response = await channel.request(request, timeout_s=timeout_s)
+        self._last_was_in_vain = getattr(response, "error_code", ErrorCode.NONE) is not ErrorCode.NONE
+        return response
 
     async def _answering(self, address: Address) -> Channel:
         """A connection with somebody awake behind it: the kernel accepts, and keeps open, for a process that is stopped."""
@@ -227,7 +234,11 @@ class Router:
         asked = tuple(sorted(self._topics))
         request = Metadata(topics=asked, allow_auto_topic_creation=self._allow_auto_topic_creation)
         try:
-            response = await self._pool.first(self._candidates(), lambda address: self._ask(address, request))
+            response = await self._pool.first(
+                self._candidates(),
+                lambda address: self._ask(address, request),
+                connected_first=not self._last_was_in_vain,
+            )
         except RaftKafkaError as error:
             if self._last_failure is None:
                 _log.warning("no answer to Metadata: %s", error)
@@ -236,6 +247,7 @@ class Router:
             return False
         self._last_failure = None
         moved = self.view.apply(response)
+        self._last_was_in_vain = not moved
         self._pool.keep_only(self._candidates())
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:

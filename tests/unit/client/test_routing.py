@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from random import Random
 
 import pytest
@@ -9,8 +10,16 @@ from raftkafka.client.backoff import Backoff
 from raftkafka.client.channels import Address, parse_bootstrap
 from raftkafka.client.routing import Router
 from raftkafka.client.types import NotReachableError
-from raftkafka.model.api.cluster import DescribeCluster, Metadata
-from raftkafka.model.errors import ConfigurationError
+from raftkafka.model.api.cluster import (
+    BrokerEndpoint,
+    DescribeCluster,
+    Metadata,
+    MetadataResponse,
+    PartitionMetadata,
+    TopicMetadata,
+)
+from raftkafka.model.api.producers import InitProducerId
+from raftkafka.model.errors import ApiError, ConfigurationError, ErrorCode
 
 
 def router_of(cluster, bootstrap: str = "b1:9092,b2:9092,b3:9092") -> Router:
@@ -103,6 +112,54 @@ async def test_refreshes_in_a_row_keep_their_distance(cluster):
     while loop.time() < end:
         await router.updated()
     assert 2 <= metadata_requests(cluster) <= 8
+    await router.stop()
+
+
+async def test_a_node_that_is_cut_off_is_not_asked_for_ever(cluster):
+    """It still answers, with the leader it knew; the others know better, and are not connected yet."""
+    (partition,) = cluster.add_topic("t", 1)
+
+    def stale(node_id, request):
+        if node_id != 1 or not isinstance(request, Metadata):
+            return NotImplemented
+        known = PartitionMetadata(partition=0, leader_id=1, leader_epoch=1)
+        return MetadataResponse(
+            brokers=tuple(BrokerEndpoint(node_id=each, host=f"b{each}", port=9092) for each in (1, 2, 3)),
+            cluster_id="fake",
+            controller_id=1,
+            topics=(TopicMetadata(name="t", topic_id=cluster.topic_id("t"), partitions=(known,)),),
+        )
+
+    cluster.script = stale
+    partition.leader, partition.epoch = 2, 2
+    cluster.dead = {2, 3}
+    router = await started(cluster)
+    router.track(["t"])
+    await router.updated()
+    cluster.dead = set()
+    leadership = router.view.leadership("t", 0)
+    assert leadership.leader == 1
+    assert await router.wait_until(lambda: leadership.leader == 2, timeout_s=5)
+    await router.stop()
+
+
+async def test_a_node_that_cannot_help_is_not_asked_alone(cluster):
+    """One that has lost the controller refuses at once, however often it is asked."""
+    cluster.script = lambda node_id, request: (
+        ApiError(ErrorCode.NOT_CONTROLLER) if node_id == 1 and isinstance(request, InitProducerId) else NotImplemented
+    )
+    cluster.dead = {2, 3}
+    router = await started(cluster)
+    await router.updated()
+    with pytest.raises(ApiError, match="NOT_CONTROLLER"):
+        await router.ask_any(InitProducerId(), timeout_s=2)
+    cluster.dead = set()
+    answers = []
+    for _ in range(20):
+        with contextlib.suppress(ApiError):
+            answers.append(await router.ask_any(InitProducerId(), timeout_s=2))
+    # Once somebody has helped, it is asked again.
+    assert len(answers) > 10
     await router.stop()
 
 
