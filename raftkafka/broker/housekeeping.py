@@ -28,11 +28,17 @@ class Housekeeping:
     """Runs duties, each in its own rhythm, until it is stopped."""
 
     def __init__(self, duties: list[Duty]) -> None:
-        self._duties = duties
+        # A duty never runs twice at once, whoever asked for it.
+        self._duties = [(duty, asyncio.Lock()) for duty in duties]
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        self._tasks = [background.start(self._repeat(duty), name=duty.name) for duty in self._duties]
+        self._tasks = [background.start(self._repeat(duty, turn), name=duty.name) for duty, turn in self._duties]
+
+    async def run_now(self) -> None:
+        """Every duty once, in the order of the table, without waiting for its time: for who has moved the clock."""
+        for duty, turn in self._duties:
+            await self._work(duty, turn)
 
     async def stop(self) -> None:
         for task in self._tasks:
@@ -41,10 +47,14 @@ class Housekeeping:
             await asyncio.wait(self._tasks)
         self._tasks = []
 
-    @staticmethod
-    async def _repeat(duty: Duty) -> None:
+    async def _repeat(self, duty: Duty, turn: asyncio.Lock) -> None:
         while True:
             await asyncio.sleep(duty.interval_s)
+            await self._work(duty, turn)
+
+    @staticmethod
+    async def _work(duty: Duty, turn: asyncio.Lock) -> None:
+        async with turn:
             try:
                 await duty.work()
             except StorageError as error:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -58,12 +58,18 @@ class Children:
         process.kill()
         process.wait()
 
+    def stop(self, place: NodePlace) -> None:
+        """As `stop_all`, one node."""
+        _, process = self._running.pop(place.node_id)
+        _stop([process])
+
     def dead(self) -> NodePlace | None:
         """A node that has ended although nobody ended it."""
-        for place, process in self._running.values():
-            if process.poll() is not None:
-                return place
-        return None
+        return next(iter(self.all_dead()), None)
+
+    def all_dead(self) -> list[NodePlace]:
+        """Every such node."""
+        return [place for place, process in self._running.values() if process.poll() is not None]
 
     def wait_ready(self, places: Iterable[NodePlace], *, timeout_s: float) -> None:
         """Wait until every node says that it is ready.
@@ -87,15 +93,19 @@ class Children:
         """SIGTERM to all, and SIGKILL to those that need longer than a clean stop may take."""
         processes = [process for _, process in self._running.values()]
         self._running.clear()
-        for process in processes:
-            process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        for process in processes:
-            try:
-                process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        _stop(processes)
+
+
+def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.send_signal(signal.SIGTERM)
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def readiness(place: NodePlace) -> str:

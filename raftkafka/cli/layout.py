@@ -93,11 +93,16 @@ def prepare(directory: Path, places: Sequence[NodePlace]) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     secret = directory / "cluster.secret"
     if not secret.exists():
-        # Created with its final mode: there is no moment at which others could read it.
-        with open(os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(secrets.token_hex(32) + "\n")
+        write_secret(secret)
     for place in places:
         place.properties.write_text(properties_of(place, places, secret), encoding="utf-8")
+
+
+def write_secret(path: Path) -> None:
+    """A new secret for the nodes of a cluster, in a file that only its owner reads."""
+    # Created with its final mode: there is no moment at which others could read it.
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        file.write(secrets.token_hex(32) + "\n")
 
 
 def properties_of(place: NodePlace, places: Sequence[NodePlace], secret: Path) -> str:
