@@ -5,6 +5,7 @@ from __future__ import annotations
 from raftkafka.group.consumer_protocol import Subscription, encode_subscription
 from raftkafka.group.effects import Answer, Client, GroupLimits, Now, Store, Ticket
 from raftkafka.group.membership import Membership
+from raftkafka.group.records import StoredGroup
 from raftkafka.model.api.membership import JoinGroup, JoinGroupProtocol, SyncGroup, SyncGroupAssignment
 from raftkafka.model.errors import ErrorCode
 
@@ -28,6 +29,7 @@ class Driver:
         self.time_s = 1_000.0
         self.answers: dict[Ticket, object] = {}
         self.stores: list[Store] = []
+        self.logged: StoredGroup | None = None
         self.tickets = 0
         self.ids = 0
 
@@ -87,7 +89,10 @@ class Driver:
     def settle(self, error: ErrorCode = ErrorCode.NONE) -> None:
         """Everything that is on its way into the log arrives there, or does not."""
         while self.stores:
-            self.take(self.group.stored(self.stores.pop(0).purpose, error, now=self.now))
+            store = self.stores.pop(0)
+            if error is ErrorCode.NONE:
+                self.logged = store.value
+            self.take(self.group.stored(store.purpose, error, now=self.now))
 
     def beat(self, member_id: str, generation: int | None = None, instance: str | None = None) -> ErrorCode:
         generation = self.group.generation if generation is None else generation

@@ -59,6 +59,16 @@ class Members(RuleBasedStateMachine):
     def newcomer(self, which):
         self.open[self.group.join(protocols=which)] = "join"
 
+    @rule(which=st.sampled_from(PROTOCOLS))
+    def arrivals_until_a_generation_is_decided(self, which):
+        self.newcomer(which)
+        self.learn()
+        self.open[self.group.join(self.known[-1], protocols=which)] = "join"
+        for each in list(self.group.group.members):
+            if each.join is None:
+                self.open[self.group.join(each.member_id, protocols=which, instance=each.group_instance_id)] = "join"
+        self.group.advance(7)
+
     @rule(instance=st.sampled_from(INSTANCES), which=st.sampled_from(PROTOCOLS))
     def static_newcomer(self, instance, which):
         self.open[self.group.join(instance=instance, protocols=which)] = "join"
@@ -85,6 +95,14 @@ class Members(RuleBasedStateMachine):
         self.open[ticket] = f"sync|{generation}|{member_id}"
         if stale:
             assert self.group.answers[ticket].error_code is not ErrorCode.NONE
+
+    @precondition(lambda self: self.group.group.state is GroupState.COMPLETING_REBALANCE)
+    @rule(times=st.integers(1, 2))
+    def leader_assigns(self, times):
+        self.learn()
+        for _ in range(times):
+            if self.group.group.leader in self.known:
+                self.sync(self.known.index(self.group.group.leader), stale=False)
 
     @precondition(lambda self: self.known)
     @rule(index=st.integers(0, 50))
@@ -126,6 +144,12 @@ class Members(RuleBasedStateMachine):
             assert all(any(p.name == membership.protocol for p in each.protocols) for each in members)
         if membership.state is GroupState.EMPTY:
             assert not members
+        if membership.state is GroupState.STABLE and not self.group.stores:
+            logged = self.group.logged
+            assert logged.generation == membership.generation
+            assert {each.member_id: each.assignment for each in logged.members} == {
+                each.member_id: each.assignment for each in members
+            }, "the next coordinator reads what this one says"
         if self.open and not self.group.stores:
             assert membership.next_deadline_s < float("inf"), "nobody waits for ever"
         instances = [each.group_instance_id for each in members if each.group_instance_id]
