@@ -73,6 +73,15 @@ UNEXPORTED: Final = _row(
     "partitions_without_series", "gauge", "replicas beyond the first 2000, which the partition metrics leave out"
 )
 
+GROUPS: Final = _row("groups", "gauge", "consumer groups that this node coordinates", "state")
+GROUPS_LOADING: Final = _row(
+    "group_partitions_loading", "gauge", "partitions of groups that this node reads to take over"
+)
+GROUP_REBALANCES: Final = _row("group_rebalances_total", "counter", "generations of groups decided by this node")
+OFFSET_COMMITS: Final = _row(
+    "offset_commits_total", "counter", "offsets committed through this node, partition by partition"
+)
+
 OF_PARTITIONS: Final = (
     _row("partition_is_leader", "gauge", "1 where this node leads the partition", "topic", "partition"),
     _row("partition_log_start_offset", "gauge", "first offset that is kept", "topic", "partition"),
@@ -117,6 +126,10 @@ METRICS: Final = (
     UNDER_REPLICATED,
     OFFLINE_REPLICAS,
     UNEXPORTED,
+    GROUPS,
+    GROUPS_LOADING,
+    GROUP_REBALANCES,
+    OFFSET_COMMITS,
     *OF_PARTITIONS,
 )
 

@@ -200,6 +200,11 @@ def _states(statistics: BrokerStatistics) -> Iterator[Family]:
         (table.UNEXPORTED, max(0, len(partitions) - PARTITIONS_WITH_SERIES_MAX)),
     ):
         yield _gauge(metric, ((), value))
+    groups = statistics.groups
+    yield _gauge(table.GROUPS, *(((state,), count) for state, count in groups.states))
+    yield _gauge(table.GROUPS_LOADING, ((), groups.loading))
+    yield _counter(table.GROUP_REBALANCES, ((), groups.rebalances))
+    yield _counter(table.OFFSET_COMMITS, ((), groups.commits))
 
 
 def _partition_series(partitions: tuple[PartitionStatistics, ...]) -> str:

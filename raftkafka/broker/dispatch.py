@@ -12,10 +12,13 @@ from functools import partial
 from typing import Any, Final
 
 from raftkafka.broker.client_quotas import ClientQuotas, with_throttle
+from raftkafka.broker.handlers.committed_offsets import CommittedOffsetsHandler
 from raftkafka.broker.handlers.configs import ConfigsHandler
 from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.fetch import FetchHandler
+from raftkafka.broker.handlers.groups import GroupsHandler
+from raftkafka.broker.handlers.membership import MembershipHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
 from raftkafka.broker.handlers.partitions import PartitionsHandler
@@ -27,11 +30,14 @@ from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.broker_lifecycle import AlterPartition, BrokerHeartbeat, BrokerRegistration
 from raftkafka.model.api.cluster import DescribeCluster, DescribeQuorum, Metadata
+from raftkafka.model.api.committed_offsets import OffsetCommit, OffsetDelete, OffsetFetch
 from raftkafka.model.api.configs import DescribeConfigs, IncrementalAlterConfigs
 from raftkafka.model.api.delete_records import DeleteRecords
 from raftkafka.model.api.elections import ElectLeaders
 from raftkafka.model.api.features import UpdateFeatures
 from raftkafka.model.api.fetch import Fetch, FetchResponse
+from raftkafka.model.api.groups import DeleteGroups, DescribeGroups, FindCoordinator, ListGroups
+from raftkafka.model.api.membership import Heartbeat, JoinGroup, LeaveGroup, SyncGroup
 from raftkafka.model.api.offsets import ListOffsets, OffsetForLeaderEpoch
 from raftkafka.model.api.partitions import CreatePartitions
 from raftkafka.model.api.produce import Produce
@@ -69,6 +75,9 @@ class Dispatch:
         configs: ConfigsHandler,
         quotas: QuotasHandler,
         client_quotas: ClientQuotas,
+        groups: GroupsHandler,
+        membership: MembershipHandler,
+        committed_offsets: CommittedOffsetsHandler,
         probe: Probe,
         now: Callable[[], float],
     ) -> None:
@@ -102,6 +111,17 @@ class Dispatch:
             AlterPartition: controller.alter_partition,
             InitProducerId: producers.init_producer_id,
             AllocateProducerIds: controller.allocate_producer_ids,
+            FindCoordinator: groups.find_coordinator,
+            ListGroups: groups.list_groups,
+            DescribeGroups: groups.describe,
+            DeleteGroups: groups.delete,
+            JoinGroup: membership.join,
+            SyncGroup: membership.sync,
+            Heartbeat: membership.heartbeat,
+            LeaveGroup: membership.leave,
+            OffsetCommit: committed_offsets.commit,
+            OffsetFetch: committed_offsets.fetch,
+            OffsetDelete: committed_offsets.delete,
             UpdateFeatures: quorum.update_features,
             AddRaftVoter: quorum.add_voter,
             RemoveRaftVoter: quorum.remove_voter,
@@ -160,15 +180,21 @@ class Dispatch:
             self._probe.request(api, error_of(done.result()), self._now() - began)
 
 
+def _parts(response: object) -> tuple[Any, ...]:
+    for name in ("partitions", "topics", "coordinators", "groups", "members", "results", "resources"):
+        parts: tuple[Any, ...] | None = getattr(response, name, None)
+        if parts is not None:
+            return parts
+    return ()
+
+
 def error_of(response: object) -> ErrorCode:
     """The error that an answer stands for in the metrics: its own, else the first among its parts."""
     none = _NONE
     own = getattr(response, "error_code", none)
     if own is not none:
         return ErrorCode(own)
-    for part in (
-        getattr(response, "partitions", ()) or getattr(response, "topics", ()) or getattr(response, "resources", ())
-    ):
+    for part in _parts(response):
         try:
             code = part.error_code
         except AttributeError:

@@ -28,6 +28,7 @@ from raftkafka.model.ids import (
     TopicPartition,
 )
 from raftkafka.model.settings.values import FlushPolicy
+from raftkafka.model.topics import INTERNAL_TOPICS
 from raftkafka.ports.disk import File
 from raftkafka.replica.leader import LeaderState
 from raftkafka.storage.log import Appended, Log
@@ -70,6 +71,7 @@ class Partition:
     ) -> None:
         self.log = log
         self.topic = topic
+        self.is_internal = topic in INTERNAL_TOPICS
         self.topic_partition: TopicPartition = log.topic_partition
         self.counters = PartitionCounters()
         self.waiting_fetches = FetchWaiters()

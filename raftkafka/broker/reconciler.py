@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from raftkafka.broker import background
@@ -63,6 +64,7 @@ class Reconciler:
         logs: OpensPartitions,
         fetchers: Fetchers,
         live: LiveSettings,
+        role_changed: Callable[[Partition], None] = lambda _: None,
     ) -> None:
         self._node_id = node_id
         self._store = store
@@ -71,6 +73,7 @@ class Reconciler:
         self._fetchers = fetchers
         self._live = live
         self._log_settings = live.log
+        self._role_changed = role_changed
         self._dirty: dict[TopicPartition, None] = {}
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -162,12 +165,14 @@ class Reconciler:
             if partition is not None:
                 self._fetchers.forget(key)
                 partition.leave()
+                self._role_changed(partition)
             # An image of before the start may say so of a replica that this broker has been given again since, and whose
             # records are acknowledged: until the image is current, the log stays.
             return partition is None or not self._may_lead
         if partition is None or key in self._dirty or self._is_to_be_rebuilt(partition, state):
             return False
         self._take_role(image, partition, state)
+        self._role_changed(partition)
         return True
 
     def _take_role(self, image: Image, partition: Partition, state: PartitionState) -> None:
@@ -292,6 +297,7 @@ class Reconciler:
     async def _set_aside(self, partition: Partition) -> None:
         self._fetchers.forget(partition.topic_partition)
         self._replicas.remove(partition.topic_partition)
+        self._role_changed(partition)
         await self._logs.set_aside(partition)
 
     async def _delete(self, partition: Partition) -> None:
@@ -299,4 +305,5 @@ class Reconciler:
         self._replicas.remove(partition.topic_partition)
         gone = self._store.image.partition(partition.topic_partition) is None
         partition.close(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION if gone else ErrorCode.NOT_LEADER_OR_FOLLOWER)
+        self._role_changed(partition)
         await self._logs.delete(partition)

@@ -5,6 +5,7 @@ Floor 3.
 
 from __future__ import annotations
 
+from raftkafka.broker.groups.coordinator import GroupCoordinator
 from raftkafka.broker.membership import Membership
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
@@ -15,12 +16,19 @@ from raftkafka.ports.probe import BrokerStatistics, PartitionStatistics, RaftSta
 
 class StatisticsReader:
     def __init__(
-        self, *, consensus: Consensus, store: MetadataStore, replicas: ReplicaTable, membership: Membership
+        self,
+        *,
+        consensus: Consensus,
+        store: MetadataStore,
+        replicas: ReplicaTable,
+        membership: Membership,
+        groups: GroupCoordinator,
     ) -> None:
         self._consensus = consensus
         self._store = store
         self._replicas = replicas
         self._membership = membership
+        self._groups = groups
 
     def __call__(self) -> BrokerStatistics:
         consensus = self._consensus
@@ -37,6 +45,7 @@ class StatisticsReader:
                 applied_index=consensus.applied_index,
             ),
             partitions=tuple([_partition(each) for each in self._replicas]),
+            groups=self._groups.statistics(),
             waiting_requests=sum(len(each.waiting_commits) for each in self._replicas),
         )
 

@@ -11,7 +11,10 @@ from typing import Final
 NAME_MAX_CHARS: Final = 249
 _LEGAL: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")
 
-INTERNAL_TOPICS: Final = frozenset({"__consumer_offsets", "__transaction_state"})
+OFFSETS_TOPIC: Final = "__consumer_offsets"
+"""Groups and their offsets. Its partitions' leaders are the coordinators."""
+
+INTERNAL_TOPICS: Final = frozenset({OFFSETS_TOPIC, "__transaction_state"})
 
 
 def why_illegal(name: str) -> str | None:

@@ -24,10 +24,15 @@ from raftkafka.broker.controller_queue import ControllerQueue
 from raftkafka.broker.dispatch import Dispatch
 from raftkafka.broker.fetch_sessions import FetchSessions
 from raftkafka.broker.fetcher import Fetchers, LeaderFetcher
+from raftkafka.broker.groups.coordinator import GroupCoordinator
+from raftkafka.broker.groups.offsets_topic import OffsetsTopic
+from raftkafka.broker.handlers.committed_offsets import CommittedOffsetsHandler
 from raftkafka.broker.handlers.configs import ConfigsHandler
 from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.fetch import FetchHandler
+from raftkafka.broker.handlers.groups import GroupsHandler
+from raftkafka.broker.handlers.membership import MembershipHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
 from raftkafka.broker.handlers.partitions import PartitionsHandler
@@ -78,6 +83,7 @@ class Parts:
     isr: IsrProposer
     fetchers: Fetchers
     reconciler: Reconciler
+    groups: GroupCoordinator
     servers: tuple[BrokerServer, ...]
     http: HttpServer | None
     housekeeping: Housekeeping
@@ -205,6 +211,20 @@ def assemble(
             throttle=throttles.follower,
         )
     )
+    groups = GroupCoordinator(
+        store=store,
+        topic=OffsetsTopic(
+            store=store,
+            channel=channel,
+            settings=settings.groups,
+            replication_factor=settings.groups.replication_factor(len(settings.voters)),
+            timeout_s=timeout_s,
+        ),
+        settings=settings.groups,
+        clock=clock,
+        has_lease=membership.has_lease,
+        new_uuid=lambda: str(UUID(bytes=new_id())),
+    )
     reconciler = Reconciler(
         node_id=node_id,
         store=store,
@@ -212,6 +232,7 @@ def assemble(
         logs=log_dirs,
         fetchers=fetchers,
         live=live,
+        role_changed=groups.role_changed,
     )
     fetch = FetchHandler(
         replicas=replicas,
@@ -269,10 +290,15 @@ def assemble(
             window_num=settings.quota_window_num,
             window_size_s=settings.quota_window_size_s,
         ),
+        groups=GroupsHandler(coordinator=groups, store=store),
+        membership=MembershipHandler(coordinator=groups),
+        committed_offsets=CommittedOffsetsHandler(coordinator=groups, store=store),
         probe=probe,
         now=now,
     )
-    probe.watch(StatisticsReader(consensus=consensus, store=store, replicas=replicas, membership=membership))
+    probe.watch(
+        StatisticsReader(consensus=consensus, store=store, replicas=replicas, membership=membership, groups=groups)
+    )
     return Parts(
         probe=probe,
         replicas=replicas,
@@ -285,6 +311,7 @@ def assemble(
         isr=isr,
         fetchers=fetchers,
         reconciler=reconciler,
+        groups=groups,
         servers=tuple(
             BrokerServer(
                 listener=listener,
@@ -301,9 +328,16 @@ def assemble(
         if settings.http_listener is None
         else HttpServer(listener=settings.http_listener, metrics=probe.expose, ready=ready),
         housekeeping=Housekeeping(
-            _duties(
-                settings, log_dirs, isr, replicas, LogCleaner(logs=log_dirs, settings=lambda: live.log, clock=clock)
-            )
+            [
+                *_duties(
+                    settings, log_dirs, isr, replicas, LogCleaner(logs=log_dirs, settings=lambda: live.log, clock=clock)
+                ),
+                Duty(
+                    name="expiry of committed offsets",
+                    interval_s=settings.groups.offsets_retention_check_interval_ms / 1000,
+                    work=groups.expire_offsets,
+                ),
+            ]
         ),
         loop_delay=LoopDelayMeter(probe),
     )

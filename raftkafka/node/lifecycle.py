@@ -173,6 +173,7 @@ class Node:
         if parts.http is not None:
             await parts.http.stop()
         await parts.membership.stop()
+        parts.groups.stop()
         parts.fetchers.stop()
         await parts.isr.stop()
         await parts.reconciler.stop()

@@ -98,6 +98,19 @@ class RaftStatistics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupStatistics:
+    """The groups that this node coordinates. `states`: how many are in each; `loading`: partitions of them being read.
+
+    `commits` (of offsets) and `rebalances` start at 0 with the process and only rise.
+    """
+
+    states: tuple[tuple[str, int], ...] = ()
+    commits: int = 0
+    rebalances: int = 0
+    loading: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerStatistics:
     """The state of one node at one moment; `waiting_requests` are those in purgatory."""
 
@@ -107,6 +120,7 @@ class BrokerStatistics:
     raft: RaftStatistics
     partitions: tuple[PartitionStatistics, ...] = ()
     waiting_requests: int = 0
+    groups: GroupStatistics = GroupStatistics()
 
 
 ReadStatistics = Callable[[], BrokerStatistics]

@@ -57,7 +57,10 @@ class MetadataHandler:
         refused: dict[str, ErrorCode] = {}
         if request.topics is not None and request.allow_auto_topic_creation and self._auto_create_topics:
             missing = [
-                n for n in dict.fromkeys(request.topics) if n not in self._store.image.topic_ids and not why_illegal(n)
+                n
+                for n in dict.fromkeys(request.topics)
+                # Internal topics are created by those who use them, as they need them.
+                if n not in self._store.image.topic_ids and n not in INTERNAL_TOPICS and not why_illegal(n)
             ]
             if missing:
                 refused = await self._create(missing)

@@ -79,6 +79,9 @@ class ProduceHandler:
     def _append(self, partition: Partition, wanted: ProducePartition, acks: int) -> ProducePartitionResponse:
         if not self._has_lease():
             raise ApiError(ErrorCode.NOT_LEADER_OR_FOLLOWER, "this broker has lost touch with the controller")
+        if partition.is_internal:
+            # Only the coordinator knows what its groups rely on.
+            raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, f"Cannot append to internal topic {partition.topic}")
         appended = partition.append(
             wanted.records, epoch=wanted.leader_epoch, needs_isr=acks == ALL, now_ms=self._clock.now_ms()
         )

@@ -5,6 +5,7 @@ Floor 3. The answer waits until this broker's own image shows the change, so tha
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from raftkafka.broker.controller_channel import ControllerChannel
@@ -21,6 +22,7 @@ from raftkafka.model.api.topics import (
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NO_TOPIC_ID
+from raftkafka.model.topics import INTERNAL_TOPICS
 
 FORWARD_LANE: Final = "forward"
 FORWARD_TIMEOUT_MAX_S: Final = 30.0
@@ -32,6 +34,8 @@ class TopicsHandler:
         self._store = store
 
     async def create(self, context: RequestContext, request: CreateTopics) -> CreateTopicsResponse:
+        if not context.is_node and any(topic.name in INTERNAL_TOPICS for topic in request.topics):
+            return await self._create_without_internal(context, request)
         try:
             answer = await self._channel.ask(
                 request, timeout_s=patience_s(request.timeout_ms), forward=not context.is_node
@@ -48,6 +52,26 @@ class TopicsHandler:
             made = [topic.topic_id for topic in answer.topics if topic.error_code is ErrorCode.NONE]
             await self._store.wait_for(lambda image: all(each in image.topics for each in made), timeout_s=APPLY_WAIT_S)
         return answer
+
+    async def _create_without_internal(self, context: RequestContext, request: CreateTopics) -> CreateTopicsResponse:
+        """Only a broker creates internal topics; the others of the request are not concerned."""
+        allowed = tuple([topic for topic in request.topics if topic.name not in INTERNAL_TOPICS])
+        answer = CreateTopicsResponse(topics=())
+        if allowed:
+            answer = await self.create(context, replace(request, topics=allowed))
+        rest = iter(answer.topics)
+        refused = (ErrorCode.INVALID_TOPIC_EXCEPTION, "the name of an internal topic is reserved")
+        return replace(
+            answer,
+            topics=tuple(
+                [
+                    CreatedTopic(name=topic.name, error_code=refused[0], error_message=refused[1])
+                    if topic.name in INTERNAL_TOPICS
+                    else next(rest)
+                    for topic in request.topics
+                ]
+            ),
+        )
 
     async def delete(self, context: RequestContext, request: DeleteTopics) -> DeleteTopicsResponse:
         try:

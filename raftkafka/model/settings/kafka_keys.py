@@ -67,8 +67,8 @@ fetch.max.bytes fetch.purgatory.purge.interval.requests group.consumer.assignors
 group.consumer.max.heartbeat.interval.ms group.consumer.max.session.timeout.ms group.consumer.max.size
 group.consumer.migration.policy group.consumer.min.heartbeat.interval.ms group.consumer.min.session.timeout.ms
 group.consumer.session.timeout.ms group.coordinator.append.linger.ms group.coordinator.new.enable
-group.coordinator.rebalance.protocols group.coordinator.threads group.initial.rebalance.delay.ms group.max.session.timeout.ms
-group.max.size group.min.session.timeout.ms initial.broker.registration.timeout.ms inter.broker.protocol.version
+group.coordinator.rebalance.protocols group.coordinator.threads
+initial.broker.registration.timeout.ms inter.broker.protocol.version
 internal.listener kafka.metrics.polling.interval.secs kafka.metrics.reporters
 log.cleaner.io.buffer.load.factor log.cleaner.io.buffer.size
 log.cleaner.io.max.bytes.per.second
@@ -82,9 +82,9 @@ metadata.log.max.record.bytes.between.snapshots metadata.log.max.snapshot.interv
 metadata.log.segment.min.bytes metadata.log.segment.ms metadata.max.idle.interval.ms metadata.max.retention.bytes
 metadata.max.retention.ms metric.reporters metrics.num.samples metrics.recording.level metrics.sample.window.ms
 num.alter.log.dirs.threads num.quota.samples num.recovery.threads.per.data.dir num.replica.alter.log.dirs.threads
-offset.metadata.max.bytes offsets.commit.required.acks offsets.commit.timeout.ms offsets.load.buffer.size
-offsets.retention.check.interval.ms offsets.retention.minutes offsets.topic.compression.codec offsets.topic.num.partitions
-offsets.topic.replication.factor offsets.topic.segment.bytes password.encoder.cipher.algorithm password.encoder.iterations
+offsets.commit.required.acks offsets.load.buffer.size
+offsets.topic.compression.codec
+password.encoder.cipher.algorithm password.encoder.iterations
 password.encoder.key.length password.encoder.keyfactory.algorithm password.encoder.old.secret password.encoder.secret
 principal.builder.class
 producer.purgatory.purge.interval.requests queued.max.request.bytes queued.max.requests quota.consumer.default

@@ -226,6 +226,68 @@ KEYS: Final = (
         _MS,
         "time between two looks for such producers",
     ),
+    # Consumer groups
+    _row(
+        "group.min.session.timeout.ms",
+        "groups.min_session_timeout_ms",
+        _MS,
+        "shortest session that a member may ask for",
+    ),
+    _row(
+        "group.max.session.timeout.ms",
+        "groups.max_session_timeout_ms",
+        _MS,
+        "longest session that a member may ask for",
+    ),
+    _row(
+        "group.initial.rebalance.delay.ms",
+        "groups.initial_rebalance_delay_ms",
+        integer(0),
+        "how long the first rebalance of a group waits for more members",
+    ),
+    _row("group.max.size", "groups.max_size", _COUNT, "members of one group"),
+    _row(
+        "offsets.retention.minutes",
+        "groups.offsets_retention_ms",
+        duration(MINUTE_MS),
+        "how long offsets are kept that no member of the group is subscribed to",
+    ),
+    _row(
+        "offsets.retention.check.interval.ms",
+        "groups.offsets_retention_check_interval_ms",
+        _MS,
+        "time between two looks for such offsets",
+    ),
+    _row(
+        "offset.metadata.max.bytes",
+        "groups.offset_metadata_max_bytes",
+        integer(0, 32_767),
+        "what a consumer may write beside an offset",
+    ),
+    _row(
+        "offsets.commit.timeout.ms",
+        "groups.offsets_commit_timeout_ms",
+        _MS,
+        "how long a commit of offsets waits for its replicas",
+    ),
+    _row(
+        "offsets.topic.num.partitions",
+        "groups.offsets_topic_num_partitions",
+        _COUNT,
+        "partitions of `__consumer_offsets`, when it is created",
+    ),
+    _row(
+        "offsets.topic.replication.factor",
+        "groups.offsets_topic_replication_factor",
+        integer(1, 32_767),
+        "replicas of it; default: 3, or as many as there are voters where those are fewer",
+    ),
+    _row(
+        "offsets.topic.segment.bytes",
+        "groups.offsets_topic_segment_bytes",
+        integer(1 << 10),
+        "size at which a segment of it is closed",
+    ),
     # Replication
     _row("replica.lag.time.max.ms", "replica.lag_time_max_ms", _MS, "how long a follower may lag and stay in sync"),
     _row("replica.fetch.max.bytes", "replica.fetch_max_bytes", integer(0), "fetched per partition and request"),

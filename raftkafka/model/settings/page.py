@@ -79,7 +79,7 @@ def page() -> str:
             "## Kafka's other keys\n\n",
             f"`zookeeper.connect` and its relatives are accepted and explained: {ZOOKEEPER_NOTE}. ",
             f"{len(UNUSED)} more keys of Kafka's are accepted with a note in the log, because nothing here depends on them ",
-            "(`num.recovery.threads.per.data.dir`, `offsets.topic.replication.factor`, ...). With a reason of their own:\n\n",
+            "(`num.recovery.threads.per.data.dir`, `offsets.load.buffer.size`, ...). With a reason of their own:\n\n",
             "| key | what happens |\n|---|---|\n",
             *refused,
             *explained,

@@ -122,6 +122,15 @@ def _check_sizes(settings: Settings) -> Iterator[tuple[str, str]]:
 
 def _check_times(settings: Settings) -> Iterator[tuple[str, str]]:
     controller, replica = settings.controller, settings.replica
+    groups = settings.groups
+    if groups.min_session_timeout_ms > groups.max_session_timeout_ms:
+        yield (
+            "group.min.session.timeout.ms",
+            (
+                f"group.min.session.timeout.ms={groups.min_session_timeout_ms} exceeds "
+                f"group.max.session.timeout.ms={groups.max_session_timeout_ms}: no member could join a group"
+            ),
+        )
     if controller.broker_heartbeat_interval_ms * 2 > controller.broker_session_timeout_ms:
         yield (
             "broker.heartbeat.interval.ms",

@@ -138,6 +138,28 @@ class NetworkSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupSettings:
+    """Of consumer groups and of the topic in which they are kept."""
+
+    min_session_timeout_ms: int = 6_000  # group.min.session.timeout.ms
+    max_session_timeout_ms: int = 1_800_000  # group.max.session.timeout.ms
+    initial_rebalance_delay_ms: int = 3_000  # group.initial.rebalance.delay.ms
+    max_size: int = (1 << 31) - 1  # group.max.size
+    offsets_retention_ms: int = 10_080 * 60_000  # offsets.retention.minutes
+    offsets_retention_check_interval_ms: int = 600_000  # offsets.retention.check.interval.ms
+    offset_metadata_max_bytes: int = 4_096  # offset.metadata.max.bytes
+    offsets_commit_timeout_ms: int = 5_000  # offsets.commit.timeout.ms
+    offsets_topic_num_partitions: int = 50  # offsets.topic.num.partitions
+    offsets_topic_replication_factor: int | None = None  # offsets.topic.replication.factor; see replication_factor
+    offsets_topic_segment_bytes: int = 100 << 20  # offsets.topic.segment.bytes
+
+    def replication_factor(self, voters: int) -> int:
+        """Kafka's default is 3, and with it a single broker has no groups; here, fewer voters take fewer replicas."""
+        given = self.offsets_topic_replication_factor
+        return given if given is not None else min(3, max(1, voters))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that a node is told from outside."""
 
@@ -162,6 +184,7 @@ class Settings:
     quota_window_num: int = 11  # quota.window.num
     quota_window_size_s: int = 1  # quota.window.size.seconds
     log: LogSettings = LogSettings()
+    groups: GroupSettings = GroupSettings()
     replica: ReplicaSettings = ReplicaSettings()
     controller: ControllerSettings = ControllerSettings()
     network: NetworkSettings = NetworkSettings()

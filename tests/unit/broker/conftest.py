@@ -17,6 +17,8 @@ from raftkafka.broker.controller_channel import ControllerChannel
 from raftkafka.broker.controller_queue import ControllerQueue
 from raftkafka.broker.fetch_sessions import FetchSessions
 from raftkafka.broker.fetcher import Fetchers, LeaderFetcher
+from raftkafka.broker.groups.coordinator import GroupCoordinator
+from raftkafka.broker.groups.offsets_topic import OffsetsTopic
 from raftkafka.broker.handlers.fetch import FetchHandler
 from raftkafka.broker.handlers.produce import ProduceHandler
 from raftkafka.broker.live_settings import LiveSettings
@@ -263,6 +265,21 @@ class World:
         self.channel = ControllerChannel(consensus=self.consensus, controller=self.controller, peers=self.peers)
         self.logs = self.open_log_dirs()
         self.fetchers = Fetchers(self.make_fetcher)
+        uuids = iter(range(1, 1 << 30))
+        self.groups = GroupCoordinator(
+            store=self.store,
+            topic=OffsetsTopic(
+                store=self.store,
+                channel=self.channel,
+                settings=settings.groups,
+                replication_factor=settings.groups.replication_factor(len(settings.voters)),
+                timeout_s=2.0,
+            ),
+            settings=settings.groups,
+            clock=SimpleNamespace(now_ms=lambda: self.clock.now_ms()),
+            has_lease=lambda: self.lease,
+            new_uuid=lambda: f"uuid{next(uuids)}",
+        )
         self.reconciler = self.make_reconciler()
         self.produce = ProduceHandler(
             replicas=self.replicas, store=self.store, clock=self.clock, has_lease=lambda: self.lease
@@ -294,6 +311,7 @@ class World:
             logs=self.logs,
             fetchers=self.fetchers,
             live=self.live,
+            role_changed=self.groups.role_changed,
         )
 
     def make_fetcher(self, leader_id: NodeId) -> LeaderFetcher:
@@ -453,6 +471,7 @@ class World:
         return self.fetch(context, request)
 
     async def close(self) -> None:
+        self.groups.stop()
         self.fetchers.stop()
         await self.reconciler.stop()
         await self.controller.stop()

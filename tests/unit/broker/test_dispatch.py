@@ -8,9 +8,12 @@ import pytest
 
 from raftkafka.broker.client_quotas import ClientQuotas
 from raftkafka.broker.dispatch import Dispatch, error_of
+from raftkafka.broker.handlers.committed_offsets import CommittedOffsetsHandler
 from raftkafka.broker.handlers.configs import ConfigsHandler
 from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
+from raftkafka.broker.handlers.groups import GroupsHandler
+from raftkafka.broker.handlers.membership import MembershipHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
 from raftkafka.broker.handlers.partitions import PartitionsHandler
@@ -28,8 +31,6 @@ from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NodeId
 
 OF_THE_CONNECTION = {ApiKey.API_VERSIONS, ApiKey.SASL_HANDSHAKE, ApiKey.SASL_AUTHENTICATE}
-OF_GROUPS = {*map(ApiKey, range(8, 17)), ApiKey.DELETE_GROUPS, ApiKey.OFFSET_DELETE}
-"""Have a form, but nobody serves them yet."""
 CONTEXT = RequestContext(listener="PLAINTEXT", client_address="test")
 
 
@@ -70,6 +71,9 @@ async def dispatch(world) -> Dispatch:
             window_num=11,
             window_size_s=1,
         ),
+        groups=GroupsHandler(coordinator=world.groups, store=world.store),
+        membership=MembershipHandler(coordinator=world.groups),
+        committed_offsets=CommittedOffsetsHandler(coordinator=world.groups, store=world.store),
         probe=world.probe,
         now=asyncio.get_running_loop().time,
     )
@@ -77,7 +81,7 @@ async def dispatch(world) -> Dispatch:
 
 async def test_every_api_but_the_connections_own_is_served(dispatch):
     served = {request.api_key for request in dispatch._handlers}
-    assert served == set(ApiKey) - OF_THE_CONNECTION - OF_GROUPS
+    assert served == set(ApiKey) - OF_THE_CONNECTION
 
 
 async def test_anything_else_is_refused(dispatch):

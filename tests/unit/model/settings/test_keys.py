@@ -10,7 +10,16 @@ from raftkafka.model.settings.kafka_keys import EXPLAINED, UNUSED, ZOOKEEPER_KEY
 from raftkafka.model.settings.keys import BY_NAME, KEYS, Key
 from raftkafka.model.settings.values import Settings
 
-NOT_FROM_A_KEY = {"cluster_secret", "election_timeout_max_ms", "log", "replica", "controller", "network", "given"}
+NOT_FROM_A_KEY = {
+    "cluster_secret",
+    "election_timeout_max_ms",
+    "log",
+    "groups",
+    "replica",
+    "controller",
+    "network",
+    "given",
+}
 
 
 def part_of(key: Key) -> object:
@@ -25,7 +34,7 @@ def test_every_row_fills_an_existing_field(key: Key) -> None:
 
 def test_every_field_has_a_key() -> None:
     settings = Settings()
-    parts = [settings, settings.log, settings.replica, settings.controller, settings.network]
+    parts = [settings, settings.log, settings.groups, settings.replica, settings.controller, settings.network]
     wanted = {field.name for part in parts for field in fields(part)} - NOT_FROM_A_KEY
     assert {key.field for key in KEYS} == wanted
 
