@@ -184,6 +184,9 @@ async def test_dispatch_throttles_clients_and_never_nodes(office):
                 "quorum",
                 "configs",
                 "quotas",
+                "groups",
+                "membership",
+                "committed_offsets",
             ]
         )
     }
