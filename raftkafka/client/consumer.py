@@ -236,10 +236,7 @@ class Consumer(Positions):
         wanted = checked_topics(topics)
         if bool(wanted) == (pattern is not None):
             raise ValueError("subscribe to topics, or to a pattern")
-        if pattern is not None:
-            group.subscribe_pattern(pattern_of(pattern), listener)
-        else:
-            group.subscribe(wanted, listener)
+        group.subscribe(wanted if pattern is None else pattern_of(pattern), listener)
 
     async def unsubscribe(self) -> None:
         """Read nothing: leave the group (with a last commit where that is automatic), or drop what was assigned by hand."""

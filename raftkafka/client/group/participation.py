@@ -16,19 +16,17 @@ import re
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from random import Random
-from typing import Final
 
 from raftkafka.client.fetching import Fetcher
 from raftkafka.client.group.auto_commit import AutoCommit, Offsets
 from raftkafka.client.group.commits import Commits
 from raftkafka.client.group.coordinator import Coordinator
 from raftkafka.client.group.heartbeats import Heartbeats
-from raftkafka.client.group.leading import Leading
+from raftkafka.client.group.interest import Interest
 from raftkafka.client.group.listener import ConsumerRebalanceListener, tell
 from raftkafka.client.group.membership import Joined, Membership
 from raftkafka.client.group.settings import GroupSettings
 from raftkafka.client.group.starts import Starts
-from raftkafka.client.group.subscription import PatternWatch
 from raftkafka.client.routing import Router
 from raftkafka.client.types import OffsetAndMetadata, TopicPartition
 from raftkafka.group.consumer_protocol import Subscription, decode_assignment, encode_subscription
@@ -37,9 +35,6 @@ from raftkafka.model.errors import ProtocolError, RaftKafkaError
 from raftkafka.model.ids import NO_GENERATION, GenerationId, PartitionIndex
 
 _log = logging.getLogger("raftkafka.client")
-
-LOOK_AGAIN_S: Final = 1.0
-"""How often to ask for topics that are subscribed to and do not exist."""
 
 
 class Participation:
@@ -50,10 +45,8 @@ class Participation:
         self.last_poll = 0.0
         self.waiting = False
         """The application waits in a poll."""
-        self._router = router
         self._fetcher = fetcher
         self._settings = settings
-        self._random = random
         self._rack = client_rack or None
         self._loop = asyncio.get_running_loop()
         self._coordinator = Coordinator(
@@ -67,25 +60,25 @@ class Participation:
         self._heartbeats = Heartbeats(
             coordinator=self._coordinator, membership=self._membership, settings=settings, idle_s=self._idle_s
         )
-        self._leading = Leading(router=router, assignors=settings.assignors, track=self._track)
+        self._interest = Interest(
+            router=router,
+            fetcher=fetcher,
+            settings=settings,
+            random=random,
+            changed=self._membership.ask_to_rejoin,
+        )
         self.commits = Commits(coordinator=self._coordinator, group_id=settings.group_id, membership=self._membership)
         self._auto = AutoCommit(commits=self.commits, settings=settings, on_due=self._call)
         self._starts = Starts(fetcher=fetcher, commits=self.commits, timeout_s=settings.api_timeout_s)
         self._listener = ConsumerRebalanceListener()
-        self._topics: tuple[str, ...] | None = None
-        """None while nothing is subscribed to, or a pattern's topics are not known yet."""
         self._subscribed = False
-        self._group_topics: frozenset[str] = frozenset()
-        self._watch: PatternWatch | None = None
         self._held: list[TopicPartition] = []
         self._held_since: GenerationId = NO_GENERATION
         self._joining: asyncio.Task[Joined | None] | None = None
         self._joined: Joined | None = None
         self._busy = asyncio.Lock()
         self._busy_task: asyncio.Task[object] | None = None
-        self._look_timer: asyncio.TimerHandle | None = None
         self._closed = False
-        router.on_update.append(self._on_update)
 
     # What the application says
 
@@ -96,42 +89,16 @@ class Participation:
     @property
     def topics(self) -> tuple[str, ...]:
         """Those that are subscribed to; of a pattern those that match, as far as is known."""
-        return self._topics or ()
+        return self._interest.topics or ()
 
-    def subscribe(self, topics: tuple[str, ...], listener: ConsumerRebalanceListener | None) -> None:
-        self._subscribe(listener)
-        self._set_topics(topics)
-
-    def subscribe_pattern(self, pattern: re.Pattern[str], listener: ConsumerRebalanceListener | None) -> None:
-        self._subscribe(listener)
-        self._topics = None
-        self._watch = PatternWatch(
-            router=self._router,
-            pattern=pattern,
-            exclude_internal=self._settings.exclude_internal_topics,
-            max_age_s=self._settings.metadata_max_age_s,
-            timeout_s=self._settings.request_timeout_s,
-            backoff=self._settings.backoff,
-            random=self._random,
-            found=self._set_topics,
-        )
-
-    def _subscribe(self, listener: ConsumerRebalanceListener | None) -> None:
+    def subscribe(self, what: tuple[str, ...] | re.Pattern[str], listener: ConsumerRebalanceListener | None) -> None:
+        """To topics, or to all that match."""
         self._listener = listener or ConsumerRebalanceListener()
-        if not self._subscribed:
-            self._fetcher.assign(())  # what was assigned by hand
         self._subscribed = self.commits.members_only = True
-        if self._watch is not None:
-            self._watch.cancel()
-            self._watch = None
-
-    def _set_topics(self, topics: tuple[str, ...]) -> None:
-        changed = self._topics != topics
-        self._topics = topics
-        self._track(self._group_topics)
-        self._router.track(topics)
-        if changed:
-            self._membership.ask_to_rejoin(f"subscribed to {len(topics)} topics" if topics else "no topic matches")
+        if isinstance(what, re.Pattern):
+            self._interest.match(what)
+        else:
+            self._interest.select(what)
 
     def assign(self, partitions: Iterable[TopicPartition]) -> None:
         """By hand, without being a member: only what is committed is the group's."""
@@ -178,7 +145,7 @@ class Participation:
                 membership.ask_to_rejoin("put out of the group while it was joining")
         if self._joined is not None:
             await self._take_share(self._joined)
-        if membership.rejoin_reason is not None and self._joining is None and self._topics is not None:
+        if membership.rejoin_reason is not None and self._joining is None and self._interest.topics is not None:
             await self._begin_to_join(membership.rejoin_reason)
 
     async def _begin_to_join(self, reason: str) -> None:
@@ -186,10 +153,10 @@ class Participation:
         await self._give_up([each for each in self._held if each.topic not in topics or not self._settings.cooperative])
         self._membership.rejoin_reason = None
         self._membership.joining = True
-        self._leading.resign()
+        self._interest.leading.resign()
         self._heartbeats.start()
         self._auto.arm()
-        join = self._membership.join(self._protocols, self._leading.assign, reason)
+        join = self._membership.join(self._protocols, self._interest.leading.assign, reason)
         self._joining = self._loop.create_task(join)
         self._joining.add_done_callback(lambda _: self._call())
 
@@ -268,10 +235,12 @@ class Participation:
     def positions(self, partitions: Iterable[TopicPartition] | None = None) -> dict[TopicPartition, OffsetAndMetadata]:
         """The offset after the last record handed out, of these partitions or of all; without those that have none yet."""
         states = self._fetcher.states
+        chosen = states if partitions is None else [each for each in partitions if each in states]
         return {
-            each: OffsetAndMetadata(state.buffered.position, "", state.buffered.epoch)
-            for each, state in states.items()
-            if state.buffered.position >= 0 and (partitions is None or each in partitions)
+            each: OffsetAndMetadata(buffered.position, "", buffered.epoch)
+            for each in chosen
+            for buffered in (states[each].buffered,)
+            if buffered.position >= 0
         }
 
     # The end
@@ -280,9 +249,7 @@ class Participation:
         """Commit if that is automatic, tell the listener, leave."""
         async with self._in_turn():
             await self._leave(self.positions(), "unsubscribed")
-            self._topics = None
             self._subscribed = self.commits.members_only = False
-            self._fetcher.also_track = frozenset()
             self._fetcher.assign(())
 
     async def close(self, positions: Offsets) -> None:
@@ -294,15 +261,11 @@ class Participation:
                 await self._leave(positions, "the consumer is closed")
             finally:
                 self._closed = True
-                self._router.on_update.remove(self._on_update)
-                if self._look_timer is not None:
-                    self._look_timer.cancel()
+                await self._interest.stop()
                 await self._starts.stop()
 
     async def _leave(self, positions: Offsets, reason: str) -> None:
-        if self._watch is not None:
-            await self._watch.stop()
-            self._watch = None
+        await self._interest.drop()
         if self._joining is not None:
             self._joining.cancel()
             await asyncio.gather(self._joining, return_exceptions=True)
@@ -321,7 +284,6 @@ class Participation:
             await self._membership.leave(reason)
             self._membership.lost, self._membership.rejoin_reason = False, None
             self._held, self._held_since = [], NO_GENERATION
-            self._leading.resign()
 
     # Wiring
 
@@ -347,21 +309,3 @@ class Participation:
             finally:
                 self._busy_task, self.waiting = None, waited
                 self.last_poll = self._loop.time()
-
-    def _track(self, topics: frozenset[str]) -> None:
-        """The router asks for these too, those of the whole group where this member leads it."""
-        self._group_topics = topics
-        self._fetcher.also_track = topics | set(self.topics)
-
-    def _on_update(self) -> None:
-        if not self._subscribed:
-            return
-        if self._leading.topics_changed():
-            self._leading.resign()
-            self._membership.ask_to_rejoin("topics have changed")
-        if self._look_timer is None and self._leading.missing(self.topics):
-            self._look_timer = self._loop.call_later(LOOK_AGAIN_S, self._look_again)
-
-    def _look_again(self) -> None:
-        self._look_timer = None
-        self._router.request_update()

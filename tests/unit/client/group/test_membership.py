@@ -339,7 +339,7 @@ async def test_more_partitions_are_shared_soon(topic, cluster, reading):
 
 
 async def test_a_topic_that_comes_later_is_read(topic, cluster, reading, monkeypatch):
-    monkeypatch.setattr("raftkafka.client.group.participation.LOOK_AGAIN_S", 0.02)
+    monkeypatch.setattr("raftkafka.client.group.interest.LOOK_AGAIN_S", 0.02)
     topic("t", 1)
     async with reading(["t", "late"]) as one:
         await until(lambda: len(one.consumer.assignment()) == 1, one)
