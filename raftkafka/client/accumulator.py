@@ -141,6 +141,6 @@ class Accumulator:
         """The producer stops: nobody will send what is left."""
         for lane in self.lanes.values():
             lane.waiting.clear()
-            lane.in_flight = []
+            lane.flights.clear()
         for batch in list(self._incomplete):
             self.fail(batch, error)

@@ -1,25 +1,30 @@
 """Batches, and the lane that those of one partition travel in. Floor 3.
 
-Invariant: a lane's batches leave and come back in order, and at most one request of a lane is under way (see `sender` for why).
+Invariant: a lane's batches leave and come back in order. One request of a lane is under way at a time; several only where brokers
+can tell that one is missing (see `sender` for why).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import takewhile
-from typing import Final
+from typing import Final, NamedTuple
 
+from raftkafka.client.channels import Channel
 from raftkafka.client.types import UNKNOWN_OFFSET, RecordMetadata, TopicPartition
-from raftkafka.model.errors import ApiError
-from raftkafka.model.ids import NO_PRODUCER_ID, ProducerId
+from raftkafka.model.errors import ApiError, RaftKafkaError
+from raftkafka.model.ids import NO_PRODUCER_ID, LeaderEpoch, ProducerId, TopicId
 from raftkafka.record.build import encode_records
 from raftkafka.record.header import HEADER_BYTES, set_producer
 from raftkafka.record.layout import RecordFields
 from raftkafka.replica.producers import BATCHES_REMEMBERED, sequence_after
 
 PRODUCER_EPOCH_MAX: Final = (1 << 15) - 1
+
+FOLLOWING_BATCHES: Final = 3
+"""The most batches of a lane in one request where others may follow: fewer than all, so that they do."""
 
 OnDone = Callable[[int, ApiError | None], None]
 """Told once: the base offset, or why not."""
@@ -124,8 +129,42 @@ class Batch:
             self._finished.set_result(None)
 
 
+class Delivered(NamedTuple):
+    """An answer that acknowledges a flight."""
+
+    base_offset: int
+    log_append_time_ms: int
+
+
+class Failed(NamedTuple):
+    """An answer that does not, or none. `in_doubt`: the batches may have been written all the same."""
+
+    error: RaftKafkaError
+    in_doubt: bool
+    at_once: bool
+    """The answer named a new leader: no reason to wait."""
+
+    @property
+    def may_pass(self) -> bool:
+        """True when another try may succeed without a change."""
+        return not isinstance(self.error, ApiError) or self.error.code.retriable
+
+
+class Flight:
+    """The batches of one lane in one request. `outcome` is None until its answer is there, or will never come."""
+
+    __slots__ = ("batches", "channel", "leader_epoch", "outcome", "topic_id")
+
+    def __init__(self, batches: list[Batch], channel: Channel, topic_id: TopicId, leader_epoch: LeaderEpoch) -> None:
+        self.batches = batches
+        self.channel = channel
+        self.topic_id = topic_id
+        self.leader_epoch = leader_epoch
+        self.outcome: Delivered | Failed | None = None
+
+
 class Lane:
-    """The batches of one partition, oldest first; those in `in_flight` left before all that wait.
+    """The batches of one partition, oldest first; those in `flights` left before all that wait.
 
     With an idempotent producer they are numbered when they first leave, in that order. Sequences are counted per partition,
     so each lane keeps an epoch of its own and bumps it alone (KIP-360): whenever a batch is given up whose number was
@@ -135,7 +174,8 @@ class Lane:
     __slots__ = (
         "epoch",
         "failures",
-        "in_flight",
+        "flights",
+        "followable",
         "last_error",
         "next_sequence",
         "not_before",
@@ -151,7 +191,9 @@ class Lane:
     def __init__(self, topic_partition: TopicPartition) -> None:
         self.topic_partition = topic_partition
         self.waiting: deque[Batch] = deque()
-        self.in_flight: list[Batch] = []
+        self.flights: deque[Flight] = deque()
+        self.followable = False
+        """The leader has acknowledged a batch under the present numbers, and nothing has failed since: it would notice a gap."""
         self.failures = 0
         """In a row; sets the distance to the next try."""
         self.not_before = 0.0
@@ -170,10 +212,11 @@ class Lane:
     def adopt(self, producer_id: ProducerId) -> None:
         """Number batches under this id from now on."""
         self.producer_id, self.epoch, self.next_sequence = producer_id, 0, 0
+        self.followable = False
 
-    def number_in_flight(self) -> None:
+    def number(self, batches: Iterable[Batch]) -> None:
         """Number what has none yet."""
-        for batch in self.in_flight:
+        for batch in batches:
             if batch.numbers is None:
                 batch.number(self.producer_id, self.epoch, self.next_sequence)
                 self.next_sequence = sequence_after(self.next_sequence, batch.record_count)
@@ -184,6 +227,7 @@ class Lane:
             if not batch.doubtful:
                 batch.numbers = None
         self.next_sequence = 0
+        self.followable = False
         self.epoch += 1
         if self.epoch > PRODUCER_EPOCH_MAX and self.producer_id >= 0:
             self.spent_id, self.producer_id = self.producer_id, NO_PRODUCER_ID
@@ -195,8 +239,36 @@ class Lane:
             return self.not_before
         return max(self.not_before, head.created + linger_s)
 
+    def may_leave(self, batch_size: int) -> bool:
+        """Whether something may be sent: nothing is under way, or full batches may follow what is.
+
+        Less than a full batch waits for the answer, and travels with what comes until then.
+        """
+        waiting = self.waiting
+        if not waiting:
+            return False
+        if not self.flights:
+            return True
+        head = waiting[0]
+        return (
+            self.followable
+            and not head.doubtful
+            and (len(waiting) > 1 or not head.open or head.size_bytes >= batch_size)
+            and self._under_way() < BATCHES_REMEMBERED
+        )
+
+    def may_use(self, channel: Channel, topic_id: TopicId, leader_epoch: LeaderEpoch) -> bool:
+        """Whether what is under way went the same way: only on one connection to one leadership nothing overtakes."""
+        if not self.flights:
+            return True
+        last = self.flights[-1]
+        return last.channel is channel and last.topic_id == topic_id and last.leader_epoch == leader_epoch
+
+    def _under_way(self) -> int:
+        return sum([len(flight.batches) for flight in self.flights])
+
     def take(self, room_bytes: int, *, at_least_one: bool) -> list[Batch]:
-        """Move batches to `in_flight`, oldest first, as many as fit.
+        """Take batches out, oldest first, as many as fit.
 
         Doubtful ones leave together and alone, as they left before: then a broker knows all of them, or none.
         """
@@ -206,9 +278,12 @@ class Lane:
             group = list(takewhile(lambda batch: batch.doubtful, self.waiting))
             if at_least_one or sum([batch.size_bytes for batch in group]) <= room_bytes:
                 taken = [self.waiting.popleft() for _ in group]
-            self.in_flight = taken
             return taken
-        count = BATCHES_REMEMBERED if self.producer_id >= 0 else len(self.waiting)
+        count = len(self.waiting)
+        if self.followable:
+            count = min(FOLLOWING_BATCHES, BATCHES_REMEMBERED - self._under_way())
+        elif self.producer_id >= 0:
+            count = BATCHES_REMEMBERED
         while (
             self.waiting
             and len(taken) < count
@@ -217,15 +292,32 @@ class Lane:
             batch = self.waiting.popleft()
             room_bytes -= batch.size_bytes
             taken.append(batch)
-            if self.one_by_one:
-                break
-        self.in_flight = taken
+            if self.one_by_one or (self.flights and len(self.waiting) == 1 and self.waiting[0].open):
+                break  # what follows is full: the last batch may grow until the next answer
         return taken
 
-    def put_back(self) -> None:
-        """What was in flight waits again, in front of everything sent later."""
-        self.waiting.extendleft(reversed(self.in_flight))
-        self.in_flight = []
+    def put_back(self) -> Failed:
+        """All flights have ended and the first has failed: what was under way waits again, before everything sent later.
+
+        Doubtful batches come to stand first. A later flight that was acknowledged proves that those before it were
+        written, so all of these are in doubt until the broker says where they stand. Behind a flight that certainly was not
+        written nothing was either.
+        """
+        first = self.flights[0].outcome
+        assert isinstance(first, Failed)
+        flights = list(self.flights)
+        self.flights.clear()
+        written = max([at for at, flight in enumerate(flights) if isinstance(flight.outcome, Delivered)], default=-1)
+        possible = True
+        for at, flight in enumerate(flights):
+            outcome = flight.outcome
+            possible = possible and (at <= written or (isinstance(outcome, Failed) and outcome.in_doubt))
+            if possible:
+                for batch in flight.batches:
+                    batch.doubtful = True
+        self.waiting.extendleft([batch for flight in reversed(flights) for batch in reversed(flight.batches)])
+        self.followable = False
+        return first
 
     def hold_back(self, until: float, *, tried_epoch: int) -> None:
         """Not before `until` (on the event loop's clock), unless leadership moves on from `tried_epoch`."""

@@ -3,11 +3,16 @@
 Why order holds without an idempotent broker: a partition has at most one request under way, and that request carries every batch
 that was ready (a broker accepts or refuses the batches of one request together). A failed request goes back to the head of its
 lane, and nothing of that partition leaves before it is settled. With more than one under way, the first could fail (too few
-in-sync replicas, a time-out) and the second succeed; no client can mend that afterwards. Throughput does not need it: what
-arrives while one request is under way travels together in the next.
+in-sync replicas, a time-out) and the second succeed; no client can mend that afterwards.
 
 With an idempotent producer (`identity`) a batch is numbered when it first leaves and keeps its numbers over retries, so that a
-broker recognizes it: one copy. Batches of a request of which nobody knows what became leave together again, and nothing else
+broker recognizes it: one copy. Up to five batches of a partition are then under way, in several requests: a leader that knows the
+producer refuses what comes after a gap (OUT_OF_ORDER_SEQUENCE_NUMBER). One that does not know it takes any sequence, so requests
+follow each other only after a first acknowledgement under the present numbers, and only on one connection, to one leadership.
+Answers are settled in the order of sending. Once one has failed nothing more leaves, and when all are there everything from the
+failed one on goes back to the head of the lane; then one request at a time, until one is acknowledged again.
+
+Batches of which nobody knows what became leave together again, and nothing else
 with them. When such a batch is given up, the others that were with it are still sent with their numbers; a broker that
 has not got them says so, and then their outcome is unknown too: under new numbers they might be written twice.
 
@@ -30,18 +35,21 @@ from raftkafka.client.channels import Channel
 from raftkafka.client.deadlines import Deadlines
 from raftkafka.client.gate import Gate
 from raftkafka.client.identity import Identity
-from raftkafka.client.lanes import Batch, Lane
+from raftkafka.client.lanes import Batch, Delivered, Failed, Flight, Lane
 from raftkafka.client.routing import Router
 from raftkafka.client.silence import SILENCE_S, Owed
 from raftkafka.client.types import UNKNOWN_OFFSET
 from raftkafka.model.api import Response
 from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartitionResponse, ProduceResponse
 from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError, RaftKafkaError
-from raftkafka.model.ids import NO_NODE, NO_TIMESTAMP, NodeId, PartitionIndex
+from raftkafka.model.ids import NO_NODE, NO_TIMESTAMP, LeaderEpoch, NodeId, PartitionIndex, TopicId
 
 _log = logging.getLogger("raftkafka.client")
 
 _NONE: Final = ErrorCode.NONE  # to look a member up in its enum costs ten times what a global does
+
+_TAKEN: Final = Delivered(UNKNOWN_OFFSET, NO_TIMESTAMP)
+"""It was taken, and nobody says where it stands."""
 
 ANSWER_GRACE_S: Final = 0.5
 """The broker gives up after the time named in the request and says so; the client waits this much longer for it to say."""
@@ -100,14 +108,15 @@ class SenderSettings:
 
 
 class _Request:
-    """A produce request under way: all its lanes have their leader there."""
+    """A produce request under way: all its lanes have their leader there, and a flight each, in that order."""
 
-    __slots__ = ("channel", "lanes", "leader")
+    __slots__ = ("channel", "flights", "lanes", "leader")
 
-    def __init__(self, leader: NodeId, channel: Channel, lanes: list[Lane]) -> None:
+    def __init__(self, leader: NodeId, channel: Channel, lanes: list[Lane], flights: list[Flight]) -> None:
         self.leader = leader
         self.channel = channel
         self.lanes = lanes
+        self.flights = flights
 
 
 class Sender:
@@ -219,8 +228,8 @@ class Sender:
         now = self._loop.time()
         by_leader: dict[NodeId, list[Lane]] = {}
         for lane in ready:
-            if lane.in_flight or not lane.waiting:
-                continue
+            if not lane.may_leave(self._accumulator.batch_size):
+                continue  # the answer to what is under way wakes the lane
             at = lane.ready_at(
                 linger_s=self._settings.linger_s,
                 batch_size=self._accumulator.batch_size,
@@ -267,56 +276,69 @@ class Sender:
                 self._gate.wait(leader, reversed(lanes))
                 return
             chosen: list[Lane] = []
+            flights: list[Flight] = []
             room = self._settings.max_request_size
             while lanes:
-                batches = lanes[-1].take(room, at_least_one=not chosen)
+                lane = lanes[-1]
+                topic_id, epoch = self._leadership(lane)
+                if not lane.may_use(channel, topic_id, epoch):
+                    lanes.pop()  # the answers to what is under way wake it
+                    continue
+                batches = lane.take(room, at_least_one=not chosen)
                 if not batches:
                     break
                 room -= sum([batch.size_bytes for batch in batches])
+                flight = Flight(batches, channel, topic_id, epoch)
+                lane.flights.append(flight)
+                flights.append(flight)
                 chosen.append(lanes.pop())
-            self._send(leader, channel, chosen)
+            if chosen:
+                self._send(leader, channel, chosen, flights)
+                lanes[:0] = [lane for lane in chosen if lane.flights and lane.may_leave(self._accumulator.batch_size)]
 
-    def _send(self, leader: NodeId, channel: Channel, lanes: list[Lane]) -> None:
+    def _leadership(self, lane: Lane) -> tuple[TopicId, LeaderEpoch]:
+        name, partition = lane.topic_partition
+        topic = self._router.view.topic(name)
+        assert topic is not None, "a leader was found for it"
+        return topic.topic_id, topic.partitions[partition].leader_epoch
+
+    def _send(self, leader: NodeId, channel: Channel, lanes: list[Lane], flights: list[Flight]) -> None:
         settings = self._settings
-        deadline = min([lane.in_flight[0].deadline for lane in lanes])
+        deadline = min([flight.batches[0].deadline for flight in flights])
         timeout_s = max(min(settings.request_timeout_s, deadline - self._loop.time()), 0.001)
         request = Produce(
             acks=settings.acks,
             timeout_ms=max(1, int(timeout_s * 1000)),
-            partitions=tuple([self._partition(lane) for lane in lanes]),
+            partitions=tuple([self._partition(lane, flight) for lane, flight in zip(lanes, flights, strict=True)]),
         )
         try:
             if settings.acks == 0:
                 channel.send(request)
-                for lane in lanes:
-                    self._acknowledged(lane, UNKNOWN_OFFSET, NO_TIMESTAMP)
-                    self.wake(lane)
+                for lane, flight in zip(lanes, flights, strict=True):
+                    flight.outcome = _TAKEN
+                    self._settle(lane)
                 return
-            sent = _Request(leader, channel, lanes)
+            sent = _Request(leader, channel, lanes, flights)
             channel.ask(request, timeout_s=timeout_s + ANSWER_GRACE_S, on_answer=partial(self._answered, sent))
         except RaftKafkaError as error:
-            self._unanswered(channel, lanes, error)
+            self._unanswered(channel, lanes, flights, error)
             return
-        batches = lanes[0].in_flight
+        batches = flights[0].batches
         self._one_by_one = len(lanes) == 1 and len(batches) == 1 and batches[0].record_count == 1
         self._gate.sent(leader)
         self._owed.add(sent)
 
-    def _partition(self, lane: Lane) -> ProducePartition:
-        name, partition = lane.topic_partition
-        topic = self._router.view.topic(name)
-        assert topic is not None, "a leader was found for it"
-        epoch = topic.partitions[partition].leader_epoch
-        lane.tried_epoch = epoch
+    def _partition(self, lane: Lane, flight: Flight) -> ProducePartition:
+        lane.tried_epoch = flight.leader_epoch
         if self._identity is not None:
-            lane.number_in_flight()
-        encoded = [batch.encode() for batch in lane.in_flight]
-        for batch in lane.in_flight:
+            lane.number(flight.batches)
+        encoded = [batch.encode() for batch in flight.batches]
+        for batch in flight.batches:
             batch.sent = True
         return ProducePartition(
-            topic_id=topic.topic_id,
-            partition=PartitionIndex(partition),
-            leader_epoch=epoch,
+            topic_id=flight.topic_id,
+            partition=PartitionIndex(lane.topic_partition.partition),
+            leader_epoch=flight.leader_epoch,
             records=memoryview(encoded[0] if len(encoded) == 1 else b"".join(encoded)),
         )
 
@@ -329,48 +351,65 @@ class Sender:
         if isinstance(answer, ProduceResponse) and len(answer.partitions) == len(sent.lanes):
             if answer.throttle_time_ms:
                 self._gate.throttle(sent.leader, answer.throttle_time_ms / 1000)
-            for lane, partition in zip(sent.lanes, answer.partitions, strict=True):
-                self._settle(lane, partition)
+            for lane, flight, partition in zip(sent.lanes, sent.flights, answer.partitions, strict=True):
+                self._note(flight, partition)
+                self._settle(lane)
         elif isinstance(answer, ApiError):
-            for lane in sent.lanes:
-                self._refused(lane, answer)
+            for lane, flight in zip(sent.lanes, sent.flights, strict=True):
+                flight.outcome = _refusal(answer)
+                self._settle(lane)
         else:
             error = (
                 answer if isinstance(answer, RaftKafkaError) else ProtocolError("the answer does not fit the request")
             )
-            self._unanswered(sent.channel, sent.lanes, error)
+            self._unanswered(sent.channel, sent.lanes, sent.flights, error)
         self._gate.answered(sent.leader)
 
-    def _unanswered(self, channel: Channel, lanes: list[Lane], error: BaseException | None) -> None:
+    def _unanswered(self, channel: Channel, lanes: list[Lane], flights: list[Flight], error: RaftKafkaError) -> None:
         """Closed or out of time: the requests may have been carried out. Nothing more may travel on that connection."""
         _log.debug("produce without an answer: %s", error)
-        channel.abort()
+        for flight in flights:
+            flight.outcome = Failed(error, in_doubt=True, at_once=False)
+        channel.abort()  # other requests on it hear of it now
         self._router.request_update()
         for lane in lanes:
-            lane.last_error = error
-            self._retry(lane)
+            self._settle(lane)
 
-    def _settle(self, lane: Lane, answer: ProducePartitionResponse) -> None:
+    def _note(self, flight: Flight, answer: ProducePartitionResponse) -> None:
         code = answer.error_code
         if code is _NONE:
-            self._acknowledged(lane, answer.base_offset, answer.log_append_time_ms)
+            flight.outcome = Delivered(answer.base_offset, answer.log_append_time_ms)
+            return
+        knows_leader = code in LEADERSHIP_ERRORS and self._router.hint(
+            answer.topic_id, answer.partition, answer.current_leader, answer.current_leader_epoch
+        )
+        flight.outcome = _refusal(ApiError(code, answer.error_message or ""), at_once=knows_leader)
+
+    def _settle(self, lane: Lane) -> None:
+        """Act upon the answers that are there, in the order of sending."""
+        flights = lane.flights
+        while flights and isinstance(answer := flights[0].outcome, Delivered):
+            self._acknowledged(lane, flights.popleft().batches, answer)
+        if flights and any(isinstance(flight.outcome, Failed) for flight in flights):
+            lane.followable = False
+        if not flights or flights[0].outcome is None:
             if lane.waiting:
                 self.wake(lane)
-        else:
-            knows_leader = code in LEADERSHIP_ERRORS and self._router.hint(
-                answer.topic_id, answer.partition, answer.current_leader, answer.current_leader_epoch
-            )
-            self._refused(lane, ApiError(code, answer.error_message or ""), at_once=knows_leader)
+        elif None not in [flight.outcome for flight in flights]:
+            self._failed(lane, len(flights[0].batches))
 
-    def _refused(self, lane: Lane, error: ApiError, *, at_once: bool = False) -> None:
-        if error.code.retriable:
+    def _failed(self, lane: Lane, count: int) -> None:
+        """The oldest request failed, and all of the lane have ended; it carried `count` batches."""
+        failed = lane.put_back()
+        error = failed.error
+        lane.last_error = error
+        if failed.may_pass:
             _log.debug("%s: %s, trying again", lane.topic_partition, error)
-            lane.last_error = error
-            self._retry(lane, at_once=at_once, doubt=error.code not in NOTHING_WRITTEN)
+            self._retry(lane, at_once=failed.at_once)
             return
-        if len(lane.in_flight) > 1:
+        assert isinstance(error, ApiError)
+        if count > 1:
             lane.one_by_one = True
-            lane.put_back()
             self.wake(lane)
         elif self._identity is not None:
             self._refused_numbers(lane, error)
@@ -378,25 +417,22 @@ class Sender:
             self._give_up(lane, error)
 
     def _give_up(self, lane: Lane, error: ApiError) -> None:
-        for batch in lane.in_flight:
-            self._accumulator.fail(batch, self._verdict(batch, error))
-        lane.in_flight = []
+        batch = lane.waiting.popleft()
+        self._accumulator.fail(batch, self._verdict(batch, error))
         lane.one_by_one = False
         self.wake(lane)
 
     def _refused_numbers(self, lane: Lane, error: ApiError) -> None:
         """One numbered batch was refused for good: it fails, or takes new numbers when nobody can have the old ones."""
-        (batch,) = lane.in_flight
+        batch = lane.waiting[0]
         if error.code is ErrorCode.DUPLICATE_SEQUENCE_NUMBER:
             # It was written, so long ago that the broker has forgotten where.
-            self._acknowledged(lane, UNKNOWN_OFFSET, NO_TIMESTAMP)
+            self._acknowledged(lane, [lane.waiting.popleft()], _TAKEN)
             self.wake(lane)
         elif error.code in WRONG_NUMBERS and not batch.doubtful:
             _log.info("%s: %s; going on with a new producer epoch", lane.topic_partition, error)
-            lane.last_error = error
-            lane.put_back()
             lane.begin_epoch()
-            self._retry(lane, doubt=False)
+            self._retry(lane)
         else:
             lane.begin_epoch()
             self._give_up(lane, error)
@@ -410,22 +446,18 @@ class Sender:
             ErrorCode.REQUEST_TIMED_OUT, f"sent, but the outcome is unknown; sent again it was refused: {error}"
         )
 
-    def _acknowledged(self, lane: Lane, base_offset: int, log_append_time_ms: int) -> None:
-        batches, lane.in_flight = lane.in_flight, []
+    def _acknowledged(self, lane: Lane, batches: list[Batch], answer: Delivered) -> None:
         lane.failures = 0
         lane.last_error = None
         lane.one_by_one = False
+        lane.followable = self._identity is not None
+        base_offset = answer.base_offset
         for batch in batches:
-            self._accumulator.acknowledge(lane, batch, base_offset, log_append_time_ms)
+            self._accumulator.acknowledge(lane, batch, base_offset, answer.log_append_time_ms)
             if base_offset != UNKNOWN_OFFSET:
                 base_offset += batch.record_count
 
-    def _retry(self, lane: Lane, *, at_once: bool = False, doubt: bool = True) -> None:
-        """Hardly a refusal that may pass says that nothing was written: a leader may have appended and then lost its post."""
-        if doubt:
-            for batch in lane.in_flight:
-                batch.doubtful = True
-        lane.put_back()
+    def _retry(self, lane: Lane, *, at_once: bool = False) -> None:
         self._hold_back(lane, at_once=at_once)
         self._deadlines.expire(lane)
         self.wake(lane)
@@ -443,8 +475,13 @@ class Sender:
     def _on_update(self) -> None:
         """A refresh came in: lanes without a leader may have one, lanes with a new leader need not wait any longer."""
         for lane in self._accumulator.lanes.values():
-            if not lane.waiting or lane.in_flight:
+            if not lane.waiting or lane.flights:
                 continue
             if self._leader_moved(lane):
                 lane.not_before = 0.0
             self.wake(lane)
+
+
+def _refusal(error: ApiError, *, at_once: bool = False) -> Failed:
+    """Hardly a refusal that may pass says that nothing was written: a leader may have appended and then lost its post."""
+    return Failed(error, in_doubt=error.code.retriable and error.code not in NOTHING_WRITTEN, at_once=at_once)

@@ -378,10 +378,11 @@ def number_anew_at_every_try() -> contextlib.AbstractContextManager[None]:
     """A producer that takes a retry for something new."""
 
     def make(original: Any) -> Any:
-        def put_back(self: Lane) -> None:
-            for batch in self.in_flight:
-                batch.numbers = None
-            original(self)
+        def put_back(self: Lane) -> Any:
+            for flight in self.flights:
+                for batch in flight.batches:
+                    batch.numbers = None
+            return original(self)
 
         return put_back
 
