@@ -9,7 +9,20 @@ import click
 
 from raftkafka import __version__
 
-COMMANDS: Final = ("up", "broker", "topic", "produce", "consume", "group", "reassign", "cluster", "demo")
+COMMANDS: Final = (
+    "up",
+    "broker",
+    "topic",
+    "produce",
+    "consume",
+    "group",
+    "config",
+    "lint",
+    "log",
+    "reassign",
+    "cluster",
+    "demo",
+)
 """Each is a module of this package, and the command in it of the same name."""
 
 

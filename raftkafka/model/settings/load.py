@@ -90,7 +90,7 @@ class _Reading:
             return
         note = kafka_keys.note_on(name)
         if note is None:
-            raise self._error(name, f"unknown key '{name}'{_nearest(name)}")
+            raise self._error(name, f"unknown key '{name}'{nearest(name)}")
         self._note(name, f"'{name}' is ignored: {note}" if note != kafka_keys.UNUSED_NOTE else f"'{name}' {note}")
 
     def _field_values(self) -> dict[tuple[str, str], object]:
@@ -192,7 +192,14 @@ class _Reading:
         self._notes.append(place + sentence)
 
 
-def _nearest(name: str) -> str:
+def is_known(name: str) -> bool:
+    """True for every key that we or Kafka have."""
+    refused = name in kafka_keys.REFUSED
+    return name in BY_NAME or name in _SHAPING or refused or kafka_keys.note_on(name) is not None
+
+
+def nearest(name: str) -> str:
+    """What was perhaps meant, as the end of a sentence."""
     known = [*BY_NAME, *_SHAPING, *kafka_keys.UNUSED, *kafka_keys.EXPLAINED, *kafka_keys.ZOOKEEPER_KEYS]
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"; did you mean '{close[0]}'?" if close else ""

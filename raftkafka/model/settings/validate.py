@@ -46,7 +46,7 @@ def validate(settings: Settings, *, where: Where = lambda _: "") -> None:
     Raises:
         ConfigurationError: with one clear line.
     """
-    for check in (_check_listeners, _check_exposure, _check_voters, _check_sizes, _check_times):
+    for check in (_check_listeners, check_exposure, _check_voters, _check_sizes, _check_times):
         for key, problem in check(settings):
             raise ConfigurationError(f"{where(key)}{problem}")
 
@@ -75,7 +75,8 @@ def _check_listeners(settings: Settings) -> Iterator[tuple[str, str]]:
                 )
 
 
-def _check_exposure(settings: Settings) -> Iterator[tuple[str, str]]:
+def check_exposure(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Pairs of key and sentence about listeners that others can reach although nobody has to prove anything there."""
     if settings.allow_insecure_listeners:
         return
     exposed = [("listeners", listener) for listener in settings.listeners]

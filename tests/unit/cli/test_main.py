@@ -13,7 +13,7 @@ import pytest
 from raftkafka import __version__
 from raftkafka.cli.main import main
 
-COMMANDS = ["up", "broker", "topic", "produce", "consume", "reassign", "cluster", "demo"]
+COMMANDS = ["up", "broker", "topic", "produce", "consume", "config", "lint", "log", "reassign", "cluster", "demo"]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
