@@ -135,6 +135,35 @@ def test_a_topic_is_created_with_more_and_grows(run: Run, topic: str) -> None:
     run(f"{alter} 4 --replica-assignment 1,1,1,1")
 
 
+def test_topics_are_described(run: Run, topic: str) -> None:
+    run(f"kafka-topics.sh --bootstrap-server localhost:9092 --create --topic {topic} --partitions 2")
+    other = topic + "-2"
+    run(
+        f"kafka-topics.sh --bootstrap-server localhost:9092 --create --topic {other} "
+        "--config retention.ms=1000 --config cleanup.policy=compact"
+    )
+    describe = f"kafka-topics.sh --bootstrap-server localhost:9092 --describe --topic {topic}"
+    head, *partitions = run(describe).stdout.splitlines()
+    found = re.fullmatch(
+        rf"Topic: {topic}\tTopicId: ([\w-]{{22}})\tPartitionCount: 2\tReplicationFactor: 1\tConfigs: (.*)", head
+    )
+    assert found is not None
+    assert partitions == [f"\tTopic: {topic}\tPartition: {number}\tLeader: 1\tReplicas: 1\tIsr: 1" for number in (0, 1)]
+    both = run(f"{describe}.*").stdout.splitlines()
+    assert both[:3] == [head, *partitions]
+    configs = both[3].partition("\tConfigs: ")[2].split(",")
+    assert {"retention.ms=1000", "cleanup.policy=compact"} <= set(configs)
+    describe_all = "kafka-topics.sh --bootstrap-server localhost:9092 --describe"
+    assert run(f"{describe_all} --topic-id {found[1]}").stdout.splitlines() == [head, *partitions]
+    assert both[3] in run(f"{describe_all} --topics-with-overrides").stdout.splitlines()
+    assert run(f"{describe} --under-replicated-partitions").stdout == ""
+    assert run(f"{describe} --unavailable-partitions").stdout == ""
+    assert run(f"{describe} --at-min-isr-partitions").stdout.splitlines() == partitions
+    refused = run(f"{describe}-9", code=1)
+    assert refused.stdout == f"Error while executing topic command : Topic '{topic}-9' does not exist as expected\n"
+    assert run(f"{describe}-9 --if-exists").stdout == ""
+
+
 def test_a_cluster_that_does_not_answer(tmp_path: Path) -> None:
     config = tmp_path / "client.properties"
     config.write_text("default.api.timeout.ms=500\nclient.id=me\nmine=1\n")

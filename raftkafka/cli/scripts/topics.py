@@ -1,4 +1,4 @@
-"""`kafka-topics.sh`: create, list, alter, delete. Floor 5. The source of options and words is Kafka's TopicCommand."""
+"""`kafka-topics.sh`: create, list, describe, alter, delete. Floor 5. The source of options and words is Kafka's TopicCommand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from raftkafka.client.admin import Admin
     from raftkafka.model.ids import NodeId
 
-_ACTIONS: Final = ("list", "create", "alter", "delete")
+_ACTIONS: Final = ("list", "describe", "create", "alter", "delete")
+_REPORTS: Final = (
+    "under-replicated-partitions",
+    "unavailable-partitions",
+    "under-min-isr-partitions",
+    "at-min-isr-partitions",
+)
 _REPLICATION_FACTOR_MAX: Final = 32_767
 _COLLISION: Final = (
     "WARNING: Due to limitations in metric names, topics with a period ('.') or underscore ('_') could collide. "
@@ -30,17 +36,25 @@ TOOL: Final = tool(
     Option("create", "Create a new topic."),
     Option("delete", "Delete a topic."),
     Option("alter", "Alter the number of partitions and replica assignment."),
+    Option("describe", "List details for the given topics."),
     Option("topic", "The topic; a regular expression, except for --create.", "topic"),
+    Option("topic-id", "The topic-id to describe.", "topic-id"),
     Option("config", "A topic configuration override for the topic being created.", "name=value"),
     Option("delete-config", "Not supported: use kafka-configs.sh.", "name"),
     Option("partitions", "The number of partitions of the topic being created or altered.", "# of partitions"),
     Option("replication-factor", "The replication factor of each partition being created.", "replication factor"),
     Option("replica-assignment", "Brokers of each partition: 1:2,2:3 are two partitions.", "id:id,id:id,..."),
-    Option("if-exists", "When altering or deleting: do nothing where the topic does not exist."),
+    Option("under-replicated-partitions", "Only describe under-replicated partitions."),
+    Option("unavailable-partitions", "Only describe partitions whose leader is not available."),
+    Option("under-min-isr-partitions", "Only describe partitions whose isr is smaller than the configured minimum."),
+    Option("at-min-isr-partitions", "Only describe partitions whose isr is as small as the configured minimum."),
+    Option("topics-with-overrides", "Only describe topics that have overridden configs."),
+    Option("if-exists", "When altering, deleting or describing: do nothing where the topic does not exist."),
     Option("if-not-exists", "When creating: do nothing where the topic exists."),
-    Option("exclude-internal", "Exclude internal topics when listing."),
+    Option("exclude-internal", "Exclude internal topics when listing or describing."),
     Option("disable-rack-aware", "Accepted for Kafka 2.4; the brokers place replicas."),
     Option("force", "Accepted for Kafka 2.4; nothing is asked."),
+    Option("partition-size-limit-per-response", "Accepted; answers are not paged.", "number"),
 )
 
 
@@ -68,10 +82,12 @@ def main(parsed: Parsed) -> int:
 def _check(parsed: Parsed) -> None:
     """As TopicCommandOptions.checkArgs; raises UsageError."""
     if sum(map(parsed.has, _ACTIONS)) != 1:
-        raise UsageError("Command must include exactly one action: --list, --create, --alter or --delete")
+        raise UsageError("Command must include exactly one action: --list, --describe, --create, --alter or --delete")
     if not parsed.has("bootstrap-server"):
         raise UsageError("--bootstrap-server must be specified")
-    if not parsed.has("list"):
+    if parsed.has("describe") and parsed.has("if-exists") and not parsed.has("topic-id"):
+        parsed.check_required("topic")
+    if not parsed.has("list") and not parsed.has("describe"):
         parsed.check_required("topic")
     if parsed.has("alter"):
         if parsed.has("config") or parsed.has("delete-config"):
@@ -83,13 +99,17 @@ def _check(parsed: Parsed) -> None:
         ("partitions", ("alter", "create")),
         ("replication-factor", ("create",)),
         ("replica-assignment", ("alter", "create")),
-        ("if-exists", ("alter", "delete")),
+        *((report, ("describe",)) for report in _REPORTS),
+        ("topics-with-overrides", ("describe",)),
+        ("if-exists", ("alter", "delete", "describe")),
         ("if-not-exists", ("create",)),
-        ("exclude-internal", ("list",)),
+        ("exclude-internal", ("list", "describe")),
     ):
         parsed.check_apart(name, [action for action in _ACTIONS if action not in actions])
     if parsed.has("create"):
         parsed.check_apart("replica-assignment", ("partitions", "replication-factor"))
+    for report in _REPORTS:
+        parsed.check_apart(report, ("topics-with-overrides",))
 
 
 async def _act(parsed: Parsed) -> None:
@@ -100,6 +120,8 @@ async def _act(parsed: Parsed) -> None:
             await _create(admin, parsed)
         elif parsed.has("list"):
             sys.stdout.write("\n".join(await _topics(admin, parsed)) + "\n")
+        elif parsed.has("describe"):
+            await _describe(admin, parsed)
         elif parsed.has("delete"):
             if topics := await _existing(admin, parsed):
                 await admin.delete_topics(topics)
@@ -156,6 +178,40 @@ async def _alter(admin: Admin, parsed: Parsed, topics: Sequence[str]) -> None:
             for topic in described
         ]
     )
+
+
+async def _describe(admin: Admin, parsed: Parsed) -> None:
+    from raftkafka.cli.scripts.topic_description import Report, describe, topic_id_text
+    from raftkafka.client.configs import ConfigResource
+    from raftkafka.client.types import TopicPartition
+    from raftkafka.model.api.configs import ResourceType
+
+    wanted_id = parsed.text("topic-id")
+    names = await (_existing(admin, parsed) if wanted_id is None else admin.list_topics(include_internal=True))
+    topics = await admin.known_topics(names) if names else []
+    if wanted_id is not None:
+        topics = [each for each in topics if topic_id_text(each.topic_id) == wanted_id]
+        if not topics and not parsed.has("if-exists"):
+            raise UsageError(f"TopicId '{wanted_id}' does not exist as expected")
+    if not topics:
+        return
+    resources = {each.name: ConfigResource(ResourceType.TOPIC, each.name) for each in topics}
+    configs = await admin.describe_configs(resources.values())
+    cluster = await admin.describe_cluster()
+    ongoing = await admin.list_partition_reassignments(
+        [TopicPartition(topic.name, each.partition) for topic in topics for each in topic.partitions]
+    )
+    report = Report(
+        live={int(each.node_id) for each in cluster.brokers if not each.fenced},
+        under_replicated=parsed.has("under-replicated-partitions"),
+        unavailable=parsed.has("unavailable-partitions"),
+        under_min_isr=parsed.has("under-min-isr-partitions"),
+        at_min_isr=parsed.has("at-min-isr-partitions"),
+        overrides_only=parsed.has("topics-with-overrides"),
+    )
+    for topic in topics:
+        for line in describe(topic, configs[resources[topic.name]], ongoing, report):
+            sys.stdout.write(line + "\n")
 
 
 async def _topics(admin: Admin, parsed: Parsed) -> list[str]:

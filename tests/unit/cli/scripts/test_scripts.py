@@ -78,6 +78,12 @@ def test_help_and_version(name: str, capsys: pytest.CaptureFixture[str]) -> None
         ("kafka-topics.sh --alter --topic a --config b=c S", "use kafka-configs.sh"),
         ("kafka-topics.sh --alter --topic a S", 'Missing required argument "[partitions]"'),
         ("kafka-topics.sh --delete --topic a --if-not-exists S", 'Option "[if-not-exists]"'),
+        (
+            "kafka-topics.sh --describe --under-replicated-partitions --topics-with-overrides S",
+            'Option "[under-replicated-partitions]" can\'t be used with option "[topics-with-overrides]"',
+        ),
+        ("kafka-topics.sh --list --unavailable-partitions S", 'Option "[unavailable-partitions]"'),
+        ("kafka-topics.sh --describe --if-exists S", 'Missing required argument "[topic]"'),
         ("kafka-console-producer.sh --topic a", 'Missing required argument "[bootstrap-server]"'),
         ("kafka-console-producer.sh S", 'Missing required argument "[topic]"'),
         ("kafka-console-producer.sh S --topic a --batch-size x", "Cannot parse argument 'x' of option batch-size"),
