@@ -63,14 +63,14 @@ def reset_offsets(
     from raftkafka.cli.group_scope import scope_of, write_offsets
     from raftkafka.cli.session import run
 
-    reset = _reset_of(how, name)
+    reset = reset_of(how, name)
     scope = scope_of(topics)
     if not scope and not all_topics and how["from_file"] is None:
         raise click.BadParameter("name a topic, or take --all-topics", param_hint="--topic")
 
     async def move() -> dict[TopicPartition, int]:
         async with admin_of(bootstrap_server, timeout_ms) as admin:
-            wanted = await _partitions(admin, name, scope, reset, all_topics=all_topics)
+            wanted = await partitions_of(admin, name, scope, reset, all_topics=all_topics)
             return await admin.reset_consumer_group_offsets(name, wanted, reset, dry_run=not execute)
 
     moved = run(move())
@@ -94,7 +94,7 @@ def reset_offsets(
         say("nothing was changed: --execute does it")
 
 
-def _reset_of(how: Mapping[str, Any], group_id: str) -> OffsetReset:
+def reset_of(how: Mapping[str, Any], group_id: str) -> OffsetReset:
     """What the one option that says where to stands for."""
     from raftkafka.cli.group_scope import datetime_ms, duration_ms, read_offsets
     from raftkafka.client.group import resets
@@ -117,7 +117,7 @@ def _reset_of(how: Mapping[str, Any], group_id: str) -> OffsetReset:
     return makers[given[0]](how[given[0]])
 
 
-async def _partitions(
+async def partitions_of(
     admin: Admin, group_id: str, scope: Scope, reset: OffsetReset, *, all_topics: bool
 ) -> list[TopicPartition]:
     """

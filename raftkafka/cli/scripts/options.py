@@ -40,8 +40,12 @@ class Tool:
 class Parsed:
     """The options of one command line."""
 
-    def __init__(self, tool: Tool, values: Mapping[str, Sequence[str]], others: Sequence[str]) -> None:
+    def __init__(
+        self, tool: Tool, values: Mapping[str, Sequence[str]], others: Sequence[str], order: Sequence[str]
+    ) -> None:
         self.tool = tool
+        self.order = tuple(order)
+        """The names of the options as they came, repeated ones included."""
         self.others = tuple(others)
         """Words that are no option. Kafka ignores them."""
         self._values = values
@@ -95,6 +99,7 @@ def parse(tool: Tool, arguments: Sequence[str]) -> Parsed:
     known = {option.name: option for option in tool.options}
     values: dict[str, list[str]] = {}
     others: list[str] = []
+    order: list[str] = []
     words = list(reversed(arguments))
     while words:
         word = words.pop()
@@ -109,7 +114,8 @@ def parse(tool: Tool, arguments: Sequence[str]) -> Parsed:
         if option is None:
             raise UsageError(f"{name or word} is not a recognized option")
         values.setdefault(name, []).append(_value(option, value if equals else None, words, known))
-    return Parsed(tool, values, others)
+        order.append(name)
+    return Parsed(tool, values, others, order)
 
 
 def _value(option: Option, attached: str | None, words: list[str], known: Mapping[str, Option]) -> str:

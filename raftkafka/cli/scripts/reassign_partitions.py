@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from raftkafka.cli.scripts.entry import BOOTSTRAP_SERVER, COMMAND_CONFIG, ZOOKEEPER, start, tool
@@ -24,7 +24,7 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "generate": ("disable-rack-aware",),
-    "execute": ("additional", "timeout", "disable-rack-aware"),
+    "execute": ("additional", "throttle", "timeout", "disable-rack-aware"),
     "verify": ("preserve-throttles",),
     "cancel": ("preserve-throttles", "timeout"),
     "list": (),
@@ -35,6 +35,7 @@ _BEGUN_ALREADY: Final = (
     "a new partition assignment in addition to the existing one. The --additional flag can also be used to change the "
     "throttle by resubmitting the current reassignment."
 )
+_RUN_VERIFY: Final = "Warning: You must run --verify periodically, until the reassignment completes, to ensure the throttle is removed.\n"
 
 TOOL: Final = tool(
     "kafka-reassign-partitions.sh",
@@ -56,6 +57,9 @@ TOOL: Final = tool(
     Option("broker-list", 'The brokers to move to, in the form "0,1,2".', "brokerlist"),
     Option("disable-rack-aware", "Leave racks out of account."),
     Option("additional", "Begin these moves beside those that are under way."),
+    Option(
+        "throttle", "Bytes per second for what is moved between brokers; --verify takes the limit away.", "throttle"
+    ),
     Option("preserve-throttles", "Do not modify broker or topic throttles."),
     Option("timeout", "Accepted and ignored: replicas are not moved between directories.", "timeout"),
 )
@@ -113,11 +117,11 @@ async def _act(action: str, parsed: Parsed) -> None:
         if action == "generate":
             await _generate(admin, parsed)
         elif action == "execute":
-            await _execute(admin, targets, additional=parsed.has("additional"))
+            await _execute(admin, targets, additional=parsed.has("additional"), throttle=parsed.number("throttle"))
         elif action == "verify":
-            await _verify(admin, targets)
+            await _verify(admin, targets, clear=not parsed.has("preserve-throttles"))
         elif action == "cancel":
-            await _cancel(admin, targets)
+            await _cancel(admin, targets, clear=not parsed.has("preserve-throttles"))
         else:
             await _list(admin)
 
@@ -141,11 +145,14 @@ async def _generate(admin: Admin, parsed: Parsed) -> None:
     )
 
 
-async def _execute(admin: Admin, targets: Mapping[TopicPartition, Replicas], *, additional: bool) -> None:
+async def _execute(
+    admin: Admin, targets: Mapping[TopicPartition, Replicas], *, additional: bool, throttle: int | None
+) -> None:
     from raftkafka.cli.moves import as_file
     from raftkafka.model.errors import ApiError
 
-    if not additional and await admin.list_partition_reassignments():
+    ongoing = await admin.list_partition_reassignments()
+    if not additional and ongoing:
         raise _TerseError(_BEGUN_ALREADY)
     now = await _assignment(admin, targets)
     for each, replicas in targets.items():
@@ -159,15 +166,20 @@ async def _execute(admin: Admin, targets: Mapping[TopicPartition, Replicas], *, 
         f"Current partition replica assignment\n\n{as_file({each: now[each] for each in targets})}\n\n"
         "Save this to use as the --reassignment-json-file option during rollback\n"
     )
+    if throttle is not None and throttle >= 0:
+        from raftkafka.cli.scripts.throttles import moves_of, set_throttles
+
+        sys.stdout.write(_RUN_VERIFY)
+        await set_throttles(admin, moves_of(ongoing, targets, now), throttle)
+        sys.stdout.write(f"The inter-broker throttle limit was set to {throttle} B/s\n")
     try:
         await admin.alter_partition_reassignments(targets)
     except ApiError as error:
         raise _TerseError(f"Error reassigning partition(s):\n{_reason(error)}") from error
-    plural = "" if len(targets) == 1 else "s"
-    sys.stdout.write(f"Successfully started partition reassignment{plural} for {_names(sorted(targets))}\n")
+    sys.stdout.write(f"Successfully started partition reassignment{_plural(targets)} for {_names(sorted(targets))}\n")
 
 
-async def _verify(admin: Admin, targets: Mapping[TopicPartition, Replicas]) -> None:
+async def _verify(admin: Admin, targets: Mapping[TopicPartition, Replicas], *, clear: bool) -> None:
     from raftkafka.cli.moves import describe_state, state_of
 
     ongoing = await admin.list_partition_reassignments()
@@ -178,17 +190,32 @@ async def _verify(admin: Admin, targets: Mapping[TopicPartition, Replicas]) -> N
         state = state_of(partition, target, ongoing, now)
         sys.stdout.write(describe_state(partition, state, now.get(partition, ()), target) + "\n")
     sys.stdout.write("\n")
+    if clear and not ongoing:
+        await _clear_throttles(admin, targets)
 
 
-async def _cancel(admin: Admin, targets: Mapping[TopicPartition, Replicas]) -> None:
+async def _clear_throttles(admin: Admin, targets: Mapping[TopicPartition, Replicas]) -> None:
+    from raftkafka.cli.scripts.throttles import clear_throttles
+
+    brokers = sorted(int(each.node_id) for each in (await admin.describe_cluster()).brokers)
+    topics = sorted(each.name for each in await admin.known_topics({each.topic for each in targets}))
+    sys.stdout.write(f"Clearing broker-level throttles on broker{_plural(brokers)} {_ids(brokers)}\n")
+    sys.stdout.write(f"Clearing topic-level throttles on topic{_plural(topics)} {','.join(topics)}\n")
+    await clear_throttles(admin, brokers, topics)
+
+
+async def _cancel(admin: Admin, targets: Mapping[TopicPartition, Replicas], *, clear: bool) -> None:
     moving = list(await admin.list_partition_reassignments(targets))
     if moving:
         await admin.alter_partition_reassignments(dict.fromkeys(moving))
-        plural = "" if len(moving) == 1 else "s"
-        sys.stdout.write(f"Successfully cancelled partition reassignment{plural} for: {_names(sorted(moving))}\n")
+        sys.stdout.write(
+            f"Successfully cancelled partition reassignment{_plural(moving)} for: {_names(sorted(moving))}\n"
+        )
     else:
         sys.stdout.write("None of the specified partition reassignments are active.\n")
     sys.stdout.write("None of the specified partition moves are active.\n")
+    if clear:
+        await _clear_throttles(admin, targets)
 
 
 async def _list(admin: Admin) -> None:
@@ -226,6 +253,10 @@ def _reason(error: BaseException) -> str:
     from raftkafka.model.errors import ApiError
 
     return error.message if isinstance(error, ApiError) else str(error)
+
+
+def _plural(some: Collection[object]) -> str:
+    return "" if len(some) == 1 else "s"
 
 
 def _names(partitions: Iterable[TopicPartition], separator: str = ",") -> str:
