@@ -330,6 +330,107 @@ def test_a_reader_who_has_enough_is_no_failure(place: NodePlace, run: Run, topic
     assert errors.startswith(b"Unable to write to standard out, closing consumer.\nProcessed a total of ")
 
 
+# Groups and configs
+
+
+def test_a_group_reads_on_and_is_looked_after(place: NodePlace, run: Run, topic: str) -> None:
+    group = f"group-of-{topic}"
+    run(f"kafka-topics.sh --bootstrap-server localhost:9092 --create --topic {topic}")
+    run(f"kafka-console-producer.sh --bootstrap-server localhost:9092 --topic {topic}", given="a\nb\nc\nd\n")
+    consumer = (
+        f"kafka-console-consumer.sh --bootstrap-server localhost:9092 --topic {topic} --group {group} --from-beginning"
+    )
+    # What was fetched and not printed is not committed: the next member begins with it.
+    assert run(f"{consumer} --max-messages 2").stdout == "a\nb\n"
+    assert run(f"{consumer} --max-messages 1 --property print.offset=true").stdout == "Offset:2\tc\n"
+    tool = "kafka-consumer-groups.sh --bootstrap-server localhost:9092"
+    assert group in run(f"{tool} --list").stdout.splitlines()
+    described = run(f"{tool} --describe --group {group}")
+    row = described.stdout.splitlines()[2]
+    assert row.split() == [group, topic, "0", "3", "4", "1", "-", "-", "-"]
+    assert described.stderr == f"\nConsumer group '{group}' has no active members.\n"
+    assert run(f"{tool} --describe --group {group} --state").stdout.splitlines()[2].split()[-2:] == ["Empty", "0"]
+
+    reset = f"{tool} --reset-offsets --group {group} --topic {topic}"
+    planned = run(f"{reset} --shift-by -2")
+    assert planned.stdout.splitlines()[2].split() == [group, topic, "0", "1"]
+    assert planned.stderr.startswith("WARN: No action will be performed as the --execute option is missing.")
+    assert run(f"{reset} --to-earliest --execute").stdout.splitlines()[2].split() == [group, topic, "0", "0"]
+    assert run(f"{reset} --to-latest --dry-run --export").stdout == f"{topic},0,4\n"
+    assert "is not like" in run(f"{reset} --by-duration 5m", code=1).stderr
+    member = subprocess.Popen(words_of(consumer, place.address), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert member.stdout is not None
+    assert member.stdout.readline() == b"a\n"
+    refused = run(f"{reset} --to-latest --execute", code=1)
+    assert refused.stdout.startswith(f"\nError: Assignments can only be reset if the group '{group}' is inactive")
+    listed = run(f"{tool} --describe --group {group} --members --verbose").stdout.splitlines()[2].split()
+    assert (listed[0], listed[-1]) == (group, "(0)")
+    member.send_signal(signal.SIGINT)
+    _, errors = member.communicate(timeout=PATIENCE_S)
+    assert (member.returncode, errors) == (130, b"Processed a total of 4 messages\n")
+    assert run(f"{tool} --describe --group {group}").stdout.splitlines()[2].split()[3] == "4"
+
+    forgotten = run(f"{tool} --delete-offsets --group {group} --topic {topic}").stdout
+    assert forgotten.startswith(f"Request succeed for deleting offsets with topic {topic} group {group}\n")
+    deletion = f"{tool} --delete --group {group}"
+    assert run(deletion).stdout == f"Deletion of requested consumer groups ('{group}') was successful.\n"
+    assert run(deletion, code=1).stdout.startswith("\nError: Deletion of some consumer groups failed:\n")
+    missing = run(f"{tool} --describe --group {group}", code=1)
+    assert missing.stdout == f"\nError: Consumer group '{group}' does not exist.\n"
+
+
+def test_configs_and_quotas(run: Run, topic: str, tmp_path: Path) -> None:
+    run(f"kafka-topics.sh --bootstrap-server localhost:9092 --create --topic {topic}")
+    tool = "kafka-configs.sh --bootstrap-server localhost:9092"
+    altered = run(
+        f"{tool} --alter --entity-type topics --entity-name {topic} "
+        "--add-config retention.ms=5000,cleanup.policy=[compact,delete]"
+    )
+    assert altered.stdout == f"Completed updating config for topic {topic}.\n"
+    head, first, second = run(f"{tool} --describe --entity-type topics --entity-name {topic}").stdout.splitlines()
+    assert head == f"Dynamic configs for topic {topic} are:"
+    assert first.startswith(
+        "  cleanup.policy=compact,delete sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:cleanup.policy=compact,delete, "
+    )
+    assert second.startswith("  retention.ms=5000 sensitive=false synonyms={DYNAMIC_TOPIC_CONFIG:retention.ms=5000, ")
+    deletion = f"{tool} --alter --topic {topic} --delete-config retention.ms"
+    run(deletion)
+    assert run(deletion, code=1).stderr == "Invalid config(s): retention.ms\n"
+    refused = run(f"{tool} --alter --topic {topic} --add-config frob=1", code=1)
+    assert refused.stderr.startswith("Error while executing config command: INVALID_CONFIG")
+    everything = run(f"{tool} --describe --topic {topic} --all").stdout.splitlines()
+    assert everything[0] == f"All configs for topic {topic} are:"
+    assert len(everything) > 10
+
+    file = tmp_path / "broker.properties"
+    file.write_text("log.cleaner.delete.retention.ms=77777\n")
+    key = "log.cleaner.delete.retention.ms"
+    assert run(f"{tool} --alter --broker 1 --add-config-file {file}").stdout == (
+        "Completed updating config for broker 1.\n"
+    )
+    assert run(f"{tool} --alter --broker-defaults --add-config {key}=88888").stdout == (
+        "Completed updating default config for brokers in the cluster.\n"
+    )
+    brokers = run(f"{tool} --describe --entity-type brokers").stdout.splitlines()
+    assert brokers[0] == "Dynamic configs for broker 1 are:"
+    assert brokers[1].startswith(
+        f"  {key}=77777 sensitive=false synonyms={{DYNAMIC_BROKER_CONFIG:{key}=77777, "
+        f"DYNAMIC_DEFAULT_BROKER_CONFIG:{key}=88888"
+    )
+    assert brokers[2] == "Default configs for brokers in the cluster are:"
+    run(f"{tool} --alter --entity-type brokers --entity-name 1 --delete-config {key}")
+    run(f"{tool} --alter --entity-type brokers --entity-default --delete-config {key}")
+
+    quota = "--entity-type users --entity-name u --entity-type clients --entity-default"
+    run(f"{tool} --alter {quota} --add-config producer_byte_rate=123456789,consumer_byte_rate=1024")
+    assert run(f"{tool} --describe --entity-type users --entity-type clients").stdout == (
+        "Quota configs for user-principal 'u', the default client-id are "
+        "consumer_byte_rate=1024.0, producer_byte_rate=1.23456789E8\n"
+    )
+    assert run(f"{tool} --describe --entity-type users").stdout == ""
+    run(f"{tool} --alter {quota} --delete-config producer_byte_rate,consumer_byte_rate")
+
+
 # Records, leaders, replicas
 
 
@@ -390,8 +491,9 @@ def test_replicas_are_reassigned(run: Run, topic: str, tmp_path: Path) -> None:
     assert run(f"{tool} --verify --reassignment-json-file {moves}").stdout == (
         "Status of partition reassignment:\n"
         f"Reassignment of partition {topic}-0 is completed.\nReassignment of partition {topic}-1 is completed.\n\n"
+        f"Clearing broker-level throttles on broker 1\nClearing topic-level throttles on topic {topic}\n"
     )
-    assert run(f"{tool} --cancel --reassignment-json-file {moves}").stdout == (
+    assert run(f"{tool} --cancel --reassignment-json-file {moves} --preserve-throttles").stdout == (
         "None of the specified partition reassignments are active.\nNone of the specified partition moves are active.\n"
     )
     assert run(f"{tool} --list").stdout == "No partition reassignments found.\n"
@@ -415,16 +517,26 @@ async def test_replicas_move_and_are_verified(cluster: Cluster, tmp_path: Path) 
     tool = "kafka-reassign-partitions.sh --bootstrap-server localhost:9092"
 
     async def run(action: str) -> str:
-        line = f"{tool} --{action} --reassignment-json-file {moves}"
+        line = f"{tool} --reassignment-json-file {moves} --{action}"
         return (await asyncio.to_thread(run_line, line, cluster.bootstrap)).stdout
 
-    assert (await run("execute")).endswith("Successfully started partition reassignment for t-0\n")
+    assert (await run("execute --throttle 50000000")).endswith(
+        "Warning: You must run --verify periodically, until the reassignment completes, to ensure the throttle is removed.\n"
+        "The inter-broker throttle limit was set to 50000000 B/s\n"
+        "Successfully started partition reassignment for t-0\n"
+    )
+    configs = "kafka-configs.sh --bootstrap-server localhost:9092 --describe"
+    shown = await asyncio.to_thread(run_line, f"{configs} --broker {other}", cluster.bootstrap)
+    assert "  follower.replication.throttled.rate=50000000 " in shown.stdout
 
     async def completed() -> bool:
         return "Reassignment of partition t-0 is completed." in await run("verify")
 
     await eventually(completed, "the partition has moved")
     assert [int(node) for node in (await cluster.topic("t")).partitions[0].replica_nodes] == target
+    for entity in (f"--broker {other}", "--topic t"):
+        shown = await asyncio.to_thread(run_line, f"{configs} {entity}", cluster.bootstrap)
+        assert "throttled" not in shown.stdout
 
 
 # Nodes

@@ -13,8 +13,10 @@ import pytest
 
 from raftkafka import __version__
 from raftkafka.cli.scripts import (
+    configs,
     console_consumer,
     console_producer,
+    consumer_groups,
     delete_records,
     leader_election,
     reassign_partitions,
@@ -29,7 +31,16 @@ Main = Callable[[Parsed], int]
 
 SCRIPTS: dict[str, tuple[Tool, Main]] = {
     module.TOOL.name: (module.TOOL, module.main)
-    for module in (topics, console_producer, console_consumer, reassign_partitions, leader_election, delete_records)
+    for module in (
+        topics,
+        console_producer,
+        console_consumer,
+        consumer_groups,
+        configs,
+        reassign_partitions,
+        leader_election,
+        delete_records,
+    )
 }
 S = ("--bootstrap-server", "localhost:1")
 
@@ -100,6 +111,7 @@ def test_help_and_version(name: str, capsys: pytest.CaptureFixture[str]) -> None
         ("kafka-console-consumer.sh S --topic a --partition 0 --group g", "cannot be specified together"),
         ("kafka-console-consumer.sh S --topic a --group g --consumer-property group.id=h", "do not match"),
         ("kafka-console-consumer.sh S --topic a --isolation-level some", "isolation-level is"),
+        ("kafka-reassign-partitions.sh S --list --throttle 5", 'Option "[throttle]" can\'t be used with action'),
         ("kafka-console-consumer.sh S --topic a --formatter com.acme.F", "com.acme.F cannot be had"),
         ("kafka-console-consumer.sh S --topic a --value-deserializer com.acme.Avro", "com.acme.Avro"),
         (
@@ -118,6 +130,40 @@ def test_help_and_version(name: str, capsys: pytest.CaptureFixture[str]) -> None
         (
             "kafka-leader-election.sh S --election-type preferred --all-topic-partitions --partition 1",
             "Option partition is only allowed if topic is used",
+        ),
+        ("kafka-configs.sh S --entity-type topics", "Command must include exactly one action: --describe, --alter"),
+        ("kafka-configs.sh --describe --entity-type topics", "--bootstrap-server must be specified"),
+        ("kafka-configs.sh S --describe", "At least one entity type must be specified"),
+        ("kafka-configs.sh S --describe --entity-type ips", "Invalid entity type ips, the entity type must be one of"),
+        ("kafka-configs.sh S --describe --entity-type topics --entity-type users", "may be specified together"),
+        ("kafka-configs.sh S --describe --entity-type users --entity-type users", "Duplicate entity type(s)"),
+        ("kafka-configs.sh S --describe --topic a --entity-type users", "in conjunction with specific entity flags"),
+        ("kafka-configs.sh S --describe --entity-type users --entity-name a --entity-name b", "More entity names"),
+        ("kafka-configs.sh S --describe --broker a", "must be a valid integer broker id, but it is: a"),
+        ("kafka-configs.sh S --describe --entity-type topics --entity-default", "no default entity of topics"),
+        ("kafka-configs.sh S --alter --entity-type topics --add-config a=b", "An entity name or default entity"),
+        ("kafka-configs.sh S --alter --topic a", "At least one of --add-config"),
+        ("kafka-configs.sh S --alter --topic a --add-config b", 'must be in the format "key=val"'),
+        ("kafka-configs.sh S --alter --topic a --add-config b!=c", "Invalid character found for config key: b!"),
+        ("kafka-configs.sh S --alter --user a --add-config SCRAM-SHA-256=x --describe", "exactly one action"),
+        ("kafka-configs.sh S --alter --user a --add-config SCRAM-SHA-256=x", "SCRAM credentials are not supported yet"),
+        ("kafka-consumer-groups.sh S", "Command must include exactly one action"),
+        ("kafka-consumer-groups.sh --list", 'Missing required argument "[bootstrap-server]"'),
+        ("kafka-consumer-groups.sh S --describe", "takes one of these options: [all-groups], [group]"),
+        ("kafka-consumer-groups.sh S --describe --group g --all-groups", 'Option "[group]" can\'t be used'),
+        ("kafka-consumer-groups.sh S --describe --group g --members --state", "takes at most one of these options"),
+        ("kafka-consumer-groups.sh S --describe --group g --state=Empty", "does not take a value for [state]"),
+        ("kafka-consumer-groups.sh S --delete --group g --topic t", "does not support topic-specific offset deletion"),
+        ("kafka-consumer-groups.sh S --delete-offsets --group g", 'Missing required argument "[topic]"'),
+        ("kafka-consumer-groups.sh S --reset-offsets --group g --topic t", "requires one of these options"),
+        ("kafka-consumer-groups.sh S --reset-offsets --group g --to-latest", "One of the reset scopes"),
+        (
+            "kafka-consumer-groups.sh S --reset-offsets --group g --topic t --to-latest --to-earliest",
+            "requires one of these options",
+        ),
+        (
+            "kafka-consumer-groups.sh S --reset-offsets --group g --topic t --to-latest --dry-run --execute",
+            "only accepts one of [execute] and [dry-run]",
         ),
         ("kafka-delete-records.sh S", 'Missing required argument "[offset-json-file]"'),
         ("kafka-delete-records.sh S --offset-json-file /nowhere/x", "/nowhere/x: No such file"),
@@ -205,7 +251,16 @@ def test_the_server_script_names_what_is_wrong_with_an_override(
 
 
 @pytest.mark.parametrize(
-    "module", ["topics", "console_producer", "console_consumer", "reassign_partitions", "server_start"]
+    "module",
+    [
+        "topics",
+        "configs",
+        "consumer_groups",
+        "console_producer",
+        "console_consumer",
+        "reassign_partitions",
+        "server_start",
+    ],
 )
 def test_scripts_import_nothing_heavy(module: str) -> None:
     """What --help needs: neither the client nor the event loop nor the node."""
