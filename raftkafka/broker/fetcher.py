@@ -5,7 +5,9 @@ carries out, and reports in the next request how far the log and its disk have c
 epochs, never to the high watermark (KIP-101).
 
 Questions are incremental (KIP-227): only partitions that were touched since the last one are looked at, and all of them every
-`LOOK_AT_ALL_S`, so that thousands of idle partitions cost next to nothing.
+`LOOK_AT_ALL_S`, so that thousands of idle partitions cost next to nothing. A session grows by `ROWS_MAX` partitions a question,
+and a question that waits is called back by the next one of its session: neither a thousand new partitions nor one after the
+other costs a question that names them all.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from math import ceil
 from typing import Final
 
@@ -26,13 +29,19 @@ from raftkafka.model.ids import BrokerEpoch, NodeId, TimestampMs, TopicPartition
 from raftkafka.model.settings.values import FlushPolicy, ReplicaSettings
 from raftkafka.ports.peer import Peers, PeerUnavailableError
 from raftkafka.replica import follower
-from raftkafka.replica.fetch_session import AskingSession
+from raftkafka.replica.fetch_session import AskingSession, next_epoch
 
 _log = logging.getLogger("raftkafka.fetcher")
 
+ROWS_MAX: Final = 500
+"""Partitions named in one question, as long as the leader keeps a session: some milliseconds' work on either side."""
+
+CALL_BACK_S: Final = 1.0
+"""How long a question that was called back may take; then something is wrong with its connection."""
+
 LANES: Final = 8
-"""A changed set of partitions is asked for on another connection, because the answers of one come in order and the
-request before may be parked at the leader for `replica.fetch.wait.max.ms`."""
+"""Without a session a changed set of partitions is asked for on another connection, because the answers of one come in order
+and the request before may be parked at the leader for `replica.fetch.wait.max.ms`."""
 
 NEW_LEADER_PAUSE_S: Final = 0.02
 
@@ -75,6 +84,8 @@ class LeaderFetcher:
         """Partitions that the next question has to look at; it looks at all of them when the last such look is too old."""
         self._looked_at = float("-inf")
         self._rows: list[FetchPartition] = []
+        self._has_more = False
+        """Whether there were more partitions to name than one question may."""
         self._changed = asyncio.Event()
         self._lane = 0
         self._task: asyncio.Task[None] | None = None
@@ -115,18 +126,23 @@ class LeaderFetcher:
             if not self._session.rows:
                 await self._sleep(self._until_due(backoff_s))
                 continue
-            question = self._question(wait=not unsynced)
+            # The leader has yet to hear that what we hold is synced, or of further partitions, or to give us a session, in
+            # which a question can be called back: such a question must not be parked.
+            begins = self._session.is_whole and not self._session.refused
+            question = self._question(wait=not (unsynced or self._has_more or begins))
             rows = self._session.rows
-            answer = await self._ask(question)
-            if answer is None:
+            answers = await self._ask(question)
+            if not answers:
                 await self._sleep(backoff_s)
                 continue
-            if not self._session.answered(answer):
-                _log.debug("node %d: %s, asking whole", self._leader_id, answer.error_code.name)
-                continue
-            appended = self._take(rows, answer)
+            appended = 0
+            for answer in answers:
+                if not self._session.answered(answer):
+                    _log.debug("node %d: %s, asking whole", self._leader_id, answer.error_code.name)
+                    break
+                appended += self._take(rows, answer)
             # A large answer says that more is waiting: then the next fetch goes out at once and the sync runs beside it.
-            if appended < self._settings.fetch_max_bytes // 2 and (appended or unsynced):
+            if appended < self._settings.fetch_max_bytes // 2 and (appended or unsynced) and not self._has_more:
                 await self._synced()
 
     async def _sleep(self, seconds: float) -> None:
@@ -152,8 +168,13 @@ class LeaderFetcher:
             for key in self._partitions:
                 self._touched[key] = None
         touched, self._touched = self._touched, {}
-        self._rows = []
+        self._rows, self._has_more = [], False
+        rows_max = len(touched) if session.refused else ROWS_MAX
+        left: dict[TopicPartition, None] = {}
         for key in touched:
+            if len(self._rows) >= rows_max:
+                left[key] = None
+                continue
             partition = self._partitions.get(key)
             if partition is None or partition.offline is not None or key in self._pausing:
                 session.forget(key)
@@ -176,7 +197,11 @@ class LeaderFetcher:
                 changed = self._position(partition)
                 session.ask(key, changed)
                 self._rows.append(changed)
-        return bool(self._touched)
+        unsynced = bool(self._touched)
+        if left:
+            self._has_more = True
+            self._touched = {**left, **self._touched}
+        return unsynced
 
     def _held_up_s(self, partition: Partition) -> float:
         """Seconds that the throttle holds this replica up; members of the ISR are never held up (KIP-73)."""
@@ -192,7 +217,6 @@ class LeaderFetcher:
         return max(0.0, min([longest_s, *(until - now for until in self._pausing.values())]))
 
     def _question(self, *, wait: bool) -> Fetch:
-        """`wait` False: the leader has yet to hear that what we hold is synced, so this question must not be parked."""
         settings = self._settings
         wait_ms = settings.fetch_wait_max_ms if wait else 0
         if self._pausing:
@@ -210,42 +234,64 @@ class LeaderFetcher:
             forgotten=self._session.take_forgotten(),
         )
 
-    async def _ask(self, question: Fetch) -> FetchResponse | None:
-        """The leader's answer; None when there is none, or when the set of partitions has changed meanwhile."""
+    async def _ask(self, question: Fetch) -> list[FetchResponse]:
+        """The leader's answers; none when there is none.
+
+        When the set of partitions changes meanwhile, what waits at the leader is called back, which is a question with an
+        answer, too. Without a session it is given up."""
         settings = self._settings
-        lane = f"fetch-{self._lane % LANES}"
-        fetch = asyncio.ensure_future(
-            self._peers.request(
-                self._leader_id,
-                question,
-                timeout_s=settings.fetch_wait_max_ms / 1000 + settings.lag_time_max_ms / 2000,
-                lane=lane,
-            )
-        )
-        # Retrieved in any case: when this loop is cancelled in the turn in which the question failed, nobody asks for it.
-        fetch.add_done_callback(lambda task: task.cancelled() or task.exception())
+        timeout_s = settings.fetch_wait_max_ms / 1000 + settings.lag_time_max_ms / 2000
+        asked = [self._send(question, timeout_s)]
         changed = asyncio.ensure_future(self._changed.wait())
         try:
-            await asyncio.wait({fetch, changed}, return_when=asyncio.FIRST_COMPLETED)
-            if not fetch.done():
+            await asyncio.wait({asked[0], changed}, return_when=asyncio.FIRST_COMPLETED)
+            if not asked[0].done() and not (self._session.is_whole and question.max_wait_ms):
+                if question.max_wait_ms:
+                    asked.append(self._send(self._call_back(question), timeout_s))
+                await asyncio.wait(asked, timeout=CALL_BACK_S)
+            if not all(each.done() for each in asked):
                 self._lane += 1
                 self._session.lost()
-                return None
-            answer = fetch.result()
+                return []
+            answers = [each.result() for each in asked]
         except (PeerUnavailableError, ApiError) as error:
             _log.debug("fetch from node %d: %s", self._leader_id, error)
             self._session.lost()
-            return None
+            return []
         finally:
             changed.cancel()
-            if not fetch.done():
-                fetch.cancel()
-        assert isinstance(answer, FetchResponse)
-        if answer.error_code not in _ASK_WHOLE and answer.error_code is not ErrorCode.NONE:
-            _log.info("node %d refuses our fetch: %s", self._leader_id, answer.error_code.name)
-            self._session.lost()
-            return None
-        return answer
+            for each in asked:
+                each.cancel()
+        for answer in answers:
+            if answer.error_code not in _ASK_WHOLE and answer.error_code is not ErrorCode.NONE:
+                _log.info("node %d refuses our fetch: %s", self._leader_id, answer.error_code.name)
+                self._session.lost()
+                return []
+        return answers
+
+    def _send(self, question: Fetch, timeout_s: float) -> asyncio.Task[FetchResponse]:
+        async def ask() -> FetchResponse:
+            answer = await self._peers.request(
+                self._leader_id, question, timeout_s=timeout_s, lane=f"fetch-{self._lane % LANES}"
+            )
+            assert isinstance(answer, FetchResponse)
+            return answer
+
+        task = asyncio.ensure_future(ask())
+        # Retrieved in any case: when this loop is cancelled in the turn in which the question failed, nobody asks for it.
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        return task
+
+    def _call_back(self, question: Fetch) -> Fetch:
+        """The next question of the session, about nothing: the one that waits is answered before it."""
+        return replace(
+            question,
+            max_wait_ms=0,
+            max_bytes=0,
+            session_epoch=next_epoch(question.session_epoch),
+            partitions=(),
+            forgotten=(),
+        )
 
     def _position(self, partition: Partition) -> FetchPartition:
         log = partition.log
@@ -271,6 +317,8 @@ class LeaderFetcher:
             # Removed, or moved to another leader, while the answer was under way.
             if partition is None or wanted is None or partition.is_leader or partition.offline is not None:
                 continue
+            if key in self._pausing:
+                continue  # refused by the answer before, and again by the one to the question that called it back
             self._touched[key] = None
             try:
                 count = self._take_partition(partition, wanted, response)

@@ -25,12 +25,13 @@ def next_epoch(epoch: int) -> int:
 
 class AskingSession:
     """One per leader. Call `ask` and `forget` for what has changed, `take_forgotten` and the ids for the request, then
-    `answered` or `lost`."""
+    `answered` or `lost`. `refused`: the leader's last answer gave no session, so every request is whole."""
 
-    __slots__ = ("_forgotten", "epoch", "rows", "session_id")
+    __slots__ = ("_forgotten", "epoch", "refused", "rows", "session_id")
 
     def __init__(self) -> None:
         self.session_id = NO_SESSION
+        self.refused = False
         self.epoch = INITIAL_EPOCH
         self.rows: dict[TopicPartition, FetchPartition] = {}
         self._forgotten: dict[TopicPartition, None] = {}
@@ -62,7 +63,8 @@ class AskingSession:
         if answer.error_code is not ErrorCode.NONE:
             self.lost(gone=answer.error_code is ErrorCode.FETCH_SESSION_ID_NOT_FOUND)
             return False
-        if answer.session_id == NO_SESSION:
+        self.refused = answer.session_id == NO_SESSION
+        if self.refused:
             self.lost(gone=True)
         else:
             self.session_id = answer.session_id

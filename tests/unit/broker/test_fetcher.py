@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
+from raftkafka.broker import fetcher
 from raftkafka.model.api.fetch import EpochEndOffset, Fetch, FetchPartitionResponse, FetchResponse
 from raftkafka.model.errors import CorruptionError, DiskFullError, ErrorCode, StorageError, SyncFailedError
 from raftkafka.model.ids import NodeId
@@ -30,6 +32,8 @@ class Leader:
         world.peers.answer = self.answer
         self.session: dict[tuple, object] | None = None
         """With a dict, the rows of the follower's session."""
+        self.deaf = False
+        """Whether a question that waits is left waiting when the next one comes."""
 
     async def answer(self, node: int, request: Fetch) -> FetchResponse:
         assert node == 2
@@ -57,9 +61,11 @@ class Leader:
             del self.session[gone.topic_id]
         self.session.update({each.topic_id: each for each in request.partitions})
         deadline = asyncio.get_running_loop().time() + request.max_wait_ms / 1000
+        number = len(self.asked)
         while True:
             rows = [row for each in self.session.values() if (row := self.row(each)).records or row.error_code]
-            if rows or asyncio.get_running_loop().time() >= deadline:
+            called_back = len(self.asked) > number and not self.deaf
+            if rows or called_back or asyncio.get_running_loop().time() >= deadline:
                 return FetchResponse(partitions=tuple(rows), session_id=9)
             await asyncio.sleep(0.001)
 
@@ -402,6 +408,70 @@ async def test_who_pauses_or_goes_offline_leaves_the_session_and_who_pauses_come
     await world.until(lambda: topic in leader.session)
     orders.take_offline(StorageError("EIO"))
     await world.until(lambda: topic not in leader.session)
+
+
+async def test_a_question_that_waits_is_called_back_for_a_new_partition_and_the_session_goes_on(world, leader, orders):
+    leader.session = {}
+    await world.until(lambda: leader.asked[-1].session_epoch > 2 and leader.asked[-1].max_wait_ms == 500)
+    before, began = len(leader.asked), asyncio.get_running_loop().time()
+    other = await following(world, "other")
+    leader.append(other, epoch=0)
+    await world.until(lambda: other.log.log_end_offset == 1)
+    assert asyncio.get_running_loop().time() - began < 0.1
+    since = leader.asked[before - 1 :]
+    assert all(later.session_epoch == earlier.session_epoch + 1 for earlier, later in pairwise(since))
+    assert {row.topic_id for each in since for row in each.partitions} == {other.topic_partition.topic_id}
+    assert (since[1].max_wait_ms, since[1].partitions, len(set(leader.lanes[before - 1 :]))) == (0, (), 1)
+
+
+async def test_what_answer_and_call_back_bring_twice_is_appended_once(world, leader, orders):
+    leader.session = {}
+    await world.until(lambda: leader.asked[-1].session_epoch > 2 and leader.asked[-1].max_wait_ms == 500)
+    leader.append(orders, epoch=0)
+    leader.append(orders, epoch=0)
+    await following(world, "other")
+    await world.until(lambda: orders.log.flushed_offset == 2)
+    await world.until(lambda: leader.session[orders.topic_partition.topic_id].flushed_offset == 2)
+    assert orders.offline is None
+
+
+async def test_a_leader_that_calls_nothing_back_is_asked_on_another_connection(world, leader, orders):
+    leader.session = {}
+    await world.until(lambda: leader.asked[-1].session_epoch > 2 and leader.asked[-1].max_wait_ms == 500)
+    leader.deaf = True
+    world.peers.answer = lambda node, request: asyncio.get_running_loop().create_future()
+    asked = len(world.peers.asked)
+    await world.until(lambda: len(world.peers.asked) > asked, timeout_s=1)
+    lane = world.peers.asked[-1][2]
+    other = await following(world, "other")
+    await asyncio.sleep(fetcher.CALL_BACK_S / 2)
+    world.peers.answer = leader.answer
+    leader.append(other, epoch=0)
+    await world.until(lambda: other.log.log_end_offset == 1, timeout_s=2 * fetcher.CALL_BACK_S)
+    assert leader.lanes[-1] != lane
+
+
+async def test_a_session_grows_step_by_step(world, leader, monkeypatch):
+    monkeypatch.setattr(fetcher, "ROWS_MAX", 2)
+    world.start_brokers(1, 2)
+    leader.session = {}
+    keys = [world.create(f"topic-{number}", 2, 1) for number in range(5)]
+    world.run()
+    topics = {key.topic_id for key in keys}
+    await world.until(lambda: leader.session.keys() == topics)
+    assert max(len(each.partitions) for each in leader.asked) == 2
+    assert sum(each.session_epoch == 0 for each in leader.asked) == 1
+    assert all(each.max_wait_ms == 0 for each in leader.asked if len(each.partitions) == 2)
+    await world.until(lambda: leader.asked[-1].max_wait_ms == 500)
+
+
+async def test_without_a_session_every_question_names_all(world, leader, monkeypatch):
+    monkeypatch.setattr(fetcher, "ROWS_MAX", 2)
+    world.start_brokers(1, 2)
+    keys = [world.create(f"topic-{number}", 2, 1) for number in range(5)]
+    world.run()
+    await world.until(lambda: leader.asked and leader.asked[-1].max_wait_ms == 500)
+    assert {row.topic_id for row in leader.asked[-1].partitions} == {key.topic_id for key in keys}
 
 
 @pytest.mark.parametrize("code", [ErrorCode.FETCH_SESSION_ID_NOT_FOUND, ErrorCode.INVALID_FETCH_SESSION_EPOCH])

@@ -69,4 +69,6 @@ def test_a_leader_without_room_is_asked_whole_each_time():
     session = AskingSession()
     session.ask(KEYS[0], row(KEYS[0]))
     assert session.answered(FetchResponse(partitions=(), session_id=NO_SESSION))
-    assert (session.is_whole, session.rows) == (True, {})
+    assert (session.is_whole, session.rows, session.refused) == (True, {}, True)
+    assert session.answered(FetchResponse(partitions=(), session_id=7))
+    assert (session.is_whole, session.refused) == (False, False)
