@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterable
 
 from raftkafka.broker.controller_channel import ControllerChannel
 from raftkafka.broker.metadata_store import MetadataStore
-from raftkafka.metadata.image import Broker, Image, Partition, Topic
+from raftkafka.broker.topic_descriptions import TopicDescriptions
+from raftkafka.metadata.changes import Changes
+from raftkafka.metadata.image import Broker, Image
 from raftkafka.model.api.cluster import (
     BrokerEndpoint,
     DescribeCluster,
@@ -19,7 +21,6 @@ from raftkafka.model.api.cluster import (
     DescribeQuorumResponse,
     Metadata,
     MetadataResponse,
-    PartitionMetadata,
     QuorumReplica,
     TopicMetadata,
 )
@@ -51,6 +52,8 @@ class MetadataHandler:
         self._auto_create_topics = auto_create_topics
         self._is_current = is_current
         self._timeout_s = timeout_s
+        self._descriptions = TopicDescriptions()
+        store.subscribe(self._on_change)
 
     async def metadata(self, context: RequestContext, request: Metadata) -> MetadataResponse:
         self._check_joined()
@@ -70,7 +73,7 @@ class MetadataHandler:
             brokers=tuple(_endpoints(image)),
             cluster_id=image.cluster_id,
             controller_id=self._controller_id(),
-            topics=tuple(self._topic(image, name, refused) for name in names),
+            topics=await self._topics(image, names, refused),
         )
 
     async def _create(self, names: list[str]) -> dict[str, ErrorCode]:
@@ -89,13 +92,20 @@ class MetadataHandler:
         )
         return refused
 
-    def _topic(self, image: Image, name: str, refused: dict[str, ErrorCode]) -> TopicMetadata:
-        topic = image.topic_by_name(name)
-        if topic is not None:
-            return _describe(image, topic)
-        if why_illegal(name):
-            return TopicMetadata(name=name, error_code=ErrorCode.INVALID_TOPIC_EXCEPTION)
-        return TopicMetadata(name=name, error_code=refused.get(name, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+    async def _topics(
+        self, image: Image, names: Iterable[str], refused: dict[str, ErrorCode]
+    ) -> tuple[TopicMetadata, ...]:
+        found = {name: image.topic_by_name(name) for name in names}
+        there = [topic for topic in found.values() if topic is not None]
+        described = iter(await self._descriptions.describe(image, there))
+        for topic in there:
+            if topic.topic_id not in self._store.image.topics:
+                self._descriptions.forget(topic.topic_id)  # deleted meanwhile
+        return tuple([_unknown(name, refused) if topic is None else next(described) for name, topic in found.items()])
+
+    def _on_change(self, image: Image, changes: Changes) -> None:
+        for topic_id in changes.topics_deleted:
+            self._descriptions.forget(topic_id)
 
     def _check_joined(self) -> None:
         """A node that has not applied its own registration yet would show an image of before its start, or an empty one.
@@ -151,6 +161,12 @@ class MetadataHandler:
         )
 
 
+def _unknown(name: str, refused: dict[str, ErrorCode]) -> TopicMetadata:
+    if why_illegal(name):
+        return TopicMetadata(name=name, error_code=ErrorCode.INVALID_TOPIC_EXCEPTION)
+    return TopicMetadata(name=name, error_code=refused.get(name, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+
+
 def _replicas(states: Iterable[VoterState]) -> tuple[QuorumReplica, ...]:
     return tuple(
         [
@@ -167,29 +183,3 @@ def _endpoints(image: Image) -> list[BrokerEndpoint]:
 def _endpoint(broker: Broker) -> BrokerEndpoint:
     advertised = broker.listeners[0]
     return BrokerEndpoint(node_id=broker.node_id, host=advertised.host, port=advertised.port, rack=broker.rack)
-
-
-def _describe(image: Image, topic: Topic) -> TopicMetadata:
-    return TopicMetadata(
-        name=topic.name,
-        topic_id=topic.topic_id,
-        is_internal=topic.name in INTERNAL_TOPICS,
-        partitions=tuple(_describe_partition(image, partition) for partition in topic.partitions),
-    )
-
-
-def _describe_partition(image: Image, partition: Partition) -> PartitionMetadata:
-    return PartitionMetadata(
-        partition=partition.index,
-        error_code=ErrorCode.LEADER_NOT_AVAILABLE if partition.leader == NO_NODE else ErrorCode.NONE,
-        leader_id=partition.leader,
-        leader_epoch=partition.leader_epoch,
-        replica_nodes=partition.replicas,
-        isr_nodes=partition.isr,
-        offline_replicas=tuple(each for each in partition.replicas if _offline(image, each)),
-    )
-
-
-def _offline(image: Image, node_id: NodeId) -> bool:
-    broker = image.brokers.get(node_id)
-    return broker is None or broker.fenced

@@ -17,7 +17,7 @@ HOMES: Final[Mapping[int, tuple[str, str]]] = {
     ApiKey.PRODUCE: ("produce", "PRODUCE"),
     ApiKey.FETCH: ("fetch", "FETCH"),
     ApiKey.LIST_OFFSETS: ("offsets", "LIST_OFFSETS"),
-    ApiKey.METADATA: ("cluster", "METADATA"),
+    ApiKey.METADATA: ("metadata", "METADATA"),
     ApiKey.OFFSET_COMMIT: ("committed_offsets", "OFFSET_COMMIT"),
     ApiKey.OFFSET_FETCH: ("committed_offsets", "OFFSET_FETCH"),
     ApiKey.FIND_COORDINATOR: ("groups", "FIND_COORDINATOR"),

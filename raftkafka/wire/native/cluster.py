@@ -1,4 +1,4 @@
-"""Metadata (3), ApiVersions (18), DescribeQuorum (55), DescribeCluster (60). Floor 2."""
+"""ApiVersions (18), DescribeQuorum (55), DescribeCluster (60). Floor 2."""
 
 from __future__ import annotations
 
@@ -8,17 +8,12 @@ from raftkafka.model.api.cluster import (
     ApiVersionRange,
     ApiVersions,
     ApiVersionsResponse,
-    BrokerEndpoint,
     DescribeCluster,
     DescribeClusterResponse,
     DescribedBroker,
     DescribeQuorum,
     DescribeQuorumResponse,
-    Metadata,
-    MetadataResponse,
-    PartitionMetadata,
     QuorumReplica,
-    TopicMetadata,
 )
 from raftkafka.wire.native.fields import (
     BOOL,
@@ -29,7 +24,6 @@ from raftkafka.wire.native.fields import (
     OFFSET,
     PORT,
     STRING,
-    UUID,
     Shape,
     array,
     integer,
@@ -38,37 +32,6 @@ from raftkafka.wire.native.fields import (
 from raftkafka.wire.native.rows import without_records
 
 _TERM: Final = integer("term", 0, (1 << 63) - 1)
-
-_BROKER_ENDPOINT: Final = Shape(BrokerEndpoint, node_id=ID, host=STRING, port=PORT, rack=nullable(STRING))
-_PARTITION_METADATA: Final = Shape(
-    PartitionMetadata,
-    partition=COUNT,
-    error_code=ERROR,
-    leader_id=ID,
-    leader_epoch=ID,
-    replica_nodes=array(ID),
-    isr_nodes=array(ID),
-    offline_replicas=array(ID),
-)
-_TOPIC_METADATA: Final = Shape(
-    TopicMetadata,
-    name=STRING,
-    topic_id=UUID,
-    error_code=ERROR,
-    is_internal=BOOL,
-    partitions=array(_PARTITION_METADATA.field),
-)
-METADATA: Final = without_records(
-    Shape(Metadata, topics=nullable(array(STRING)), allow_auto_topic_creation=BOOL),
-    Shape(
-        MetadataResponse,
-        brokers=array(_BROKER_ENDPOINT.field),
-        cluster_id=STRING,
-        controller_id=ID,
-        topics=array(_TOPIC_METADATA.field),
-        throttle_time_ms=COUNT,
-    ),
-)
 
 _API_VERSION_RANGE: Final = Shape(ApiVersionRange, api_key=INT16, min_version=INT16, max_version=INT16)
 API_VERSIONS: Final = without_records(
