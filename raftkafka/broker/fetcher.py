@@ -317,8 +317,6 @@ class LeaderFetcher:
             # Removed, or moved to another leader, while the answer was under way.
             if partition is None or wanted is None or partition.is_leader or partition.offline is not None:
                 continue
-            if key in self._pausing:
-                continue  # refused by the answer before, and again by the one to the question that called it back
             self._touched[key] = None
             try:
                 count = self._take_partition(partition, wanted, response)
@@ -405,6 +403,8 @@ class LeaderFetcher:
     def _pause(self, partition: Partition, code: ErrorCode) -> None:
         _log.debug("%s: fetch answered %s", partition, code.name)
         key = partition.topic_partition
+        # It is named again when the pause is over: what is not named the leader takes for a repetition of what it has refused.
+        self._session.forget(key)
         refusals = self._refusals[key] = self._refusals.get(key, 0) + 1
         pause_s = self._settings.fetch_backoff_ms / 1000
         if code in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.UNKNOWN_LEADER_EPOCH):

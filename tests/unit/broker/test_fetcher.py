@@ -424,6 +424,25 @@ async def test_a_question_that_waits_is_called_back_for_a_new_partition_and_the_
     assert (since[1].max_wait_ms, since[1].partitions, len(set(leader.lanes[before - 1 :]))) == (0, (), 1)
 
 
+async def test_who_was_refused_is_named_again_however_late_the_loop_comes_to_it(world, leader, orders):
+    """A row that the leader has refused and that is not named again is followed without the leader ever counting it."""
+    leader.session = {}
+    other = await following(world, "other")
+    topic = orders.topic_partition.topic_id
+    await world.until(lambda: leader.session.keys() == {topic, other.topic_partition.topic_id})
+    world.disk.gate.clear()
+    leader.rows[topic] = lambda wanted: {"error_code": ErrorCode.NOT_LEADER_OR_FOLLOWER}
+    leader.append(other, epoch=0)
+    await world.until(lambda: other.log.log_end_offset == 1)
+    del leader.rows[topic]
+    before = len(leader.asked)
+    await asyncio.sleep(1)  # the sync takes longer than the pause
+    assert len(leader.asked) == before
+    world.disk.gate.set()
+    named = lambda: {row.topic_id for each in leader.asked[before:] for row in each.partitions}  # noqa: E731
+    await world.until(lambda: topic in named(), timeout_s=1)
+
+
 async def test_what_answer_and_call_back_bring_twice_is_appended_once(world, leader, orders):
     leader.session = {}
     await world.until(lambda: leader.asked[-1].session_epoch > 2 and leader.asked[-1].max_wait_ms == 500)
