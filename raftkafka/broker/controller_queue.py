@@ -101,11 +101,15 @@ class ControllerQueue:
 
     def _decide(self, batch: list[_Waiting]) -> tuple[list[Command], list[tuple[_Waiting, Decision]]]:
         working = self._store.image
+        undone: tuple[Command, ...] = ()
         # Only the broker epoch of a registration depends on the index; the true one is read back after apply.
         tentative = RaftIndex(self._store.applied_index + 1)
         commands: list[Command] = []
         decided: list[tuple[_Waiting, Decision]] = []
         for waiting in batch:
+            if undone:
+                # Only for who comes behind it: fencing a broker, which changes thousands of partitions, mostly comes alone.
+                working, undone = apply_all(working, tentative, undone).image, ()
             try:
                 decision = waiting.decide(working)
             except ApiError as refused:
@@ -117,7 +121,7 @@ class ControllerQueue:
                 _answer(waiting, ApiError(ErrorCode.UNSUPPORTED_VERSION, text))
                 continue
             if decision.commands:
-                working = apply_all(working, tentative, decision.commands).image
+                undone = tuple(decision.commands)
                 commands.extend(decision.commands)
             decided.append((waiting, decision))
         return commands, decided

@@ -299,10 +299,11 @@ def _withdraw(draft: Draft, node_id: NodeId, log_of: Callable[[TopicPartition], 
     """A broker that is not active any more leaves every ISR and every leadership: a scan, O(partitions)."""
     for topic_id, topic in draft.topics.items():
         rules = Rules.of(topic.configs, draft.defaults)
+        leaving = election.Leaving(node_id, rules, draft.active)
         for partition in draft.partitions(topic_id):
             if log_of is None:
                 if node_id in partition.isr:
-                    _set(draft, topic, partition, election.without(partition, node_id, Log.INTACT, rules, draft.active))
+                    _set(draft, topic, partition, leaving.without(partition))
             elif node_id in partition.replicas:
                 log = log_of(TopicPartition(topic_id, partition.index))
                 _set(draft, topic, partition, election.without(partition, node_id, log, rules, draft.active))

@@ -73,6 +73,22 @@ async def test_a_decision_sees_what_was_decided_before_it_in_the_same_entry(lead
     assert len(decode(leading.consensus.proposed[0])) == 1
 
 
+async def test_a_decision_is_worked_out_in_advance_only_for_who_comes_behind_it(leading, monkeypatch):
+    """To fence a broker changes thousands of partitions: once, where nobody waits to see it."""
+    worked_out = []
+    real = controller_queue.apply_all
+
+    def counted(image, index, commands):
+        worked_out.append(len(commands))
+        return real(image, index, commands)
+
+    monkeypatch.setattr(controller_queue, "apply_all", counted)
+    (alone,) = await submit(leading, create(1))
+    assert (alone.is_fenced, worked_out) == (False, [])
+    await submit(leading, create(2), create(2), create(3), create(4))
+    assert worked_out == [1, 1]
+
+
 async def test_a_refusal_alone_proposes_nothing(leading):
     await submit(leading, create(1))
     (refused,) = await submit(leading, create(1))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 
 from raftkafka.metadata.election import (
+    Leaving,
     Log,
     Rules,
     changed,
@@ -18,7 +21,7 @@ from raftkafka.metadata.election import (
     without,
 )
 from raftkafka.metadata.image import Defaults, Partition
-from raftkafka.model.ids import NO_NODE, NodeId, PartitionIndex
+from raftkafka.model.ids import NO_NODE, LeaderEpoch, NodeId, PartitionEpoch, PartitionIndex
 
 ONE, TWO, THREE = (Rules(min_insync_replicas=each) for each in (1, 2, 3))
 UNCLEAN = Rules(min_insync_replicas=2, unclean=True)
@@ -140,6 +143,30 @@ def test_who_was_in_neither_does_not_become_eligible():
 def test_a_follower_that_leaves_moves_no_leader():
     after = without(partition(isr=(1, 2), leader=1), NodeId(2), Log.INTACT, ONE, active(1, 3))
     assert (state(after), after.leader_epoch, after.partition_epoch) == ((1, (1,), ()), 0, 1)
+
+
+@hypothesis.given(data=st.data())
+def test_leaving_many_partitions_is_leaving_each_of_them(data):
+    nodes = st.integers(1, 4)
+    some = st.lists(nodes, unique=True, max_size=3)
+    rules = data.draw(st.sampled_from([ONE, TWO, THREE, UNCLEAN]))
+    others = active(*data.draw(st.sets(st.integers(2, 4))))
+    leaving = Leaving(NodeId(1), rules, others)
+    for number in range(data.draw(st.integers(1, 30))):
+        replicas = data.draw(st.lists(nodes, unique=True, min_size=1))
+        isr = [each for each in replicas if each in data.draw(some)]
+        before = Partition(
+            index=PartitionIndex(number),
+            replicas=tuple(replicas),
+            isr=tuple(isr),
+            leader=NodeId(isr[0]) if isr else NO_NODE,
+            leader_epoch=LeaderEpoch(number),
+            partition_epoch=PartitionEpoch(2 * number),
+            elr=tuple(each for each in replicas if each not in isr and each in data.draw(some)),
+            last_known_leader=NodeId(data.draw(nodes)),
+            emptied=tuple(each for each in replicas if each not in isr and each in data.draw(some)),
+        )
+        assert leaving.without(before) == without(before, NodeId(1), Log.INTACT, rules, others)
 
 
 def test_the_last_member_of_an_isr_is_eligible_when_it_is_back():
