@@ -1,8 +1,10 @@
 """Makes the partitions of this node what the image says: open, lead, follow, delete.
 
 Floor 3. The image is what should be, the replica table is what is. Roles of logs that are open change in the same loop
-turn in which Raft applied the change: fail-over waits for nothing. Whatever needs the disk (opening, deleting) is marked
-dirty and carried out by one worker, so that a burst of changes costs one look per partition.
+turn in which Raft applied the change: fail-over waits for nothing. Of thousands that change at once, some change in each
+turn, as if the others had been committed a little later; those that this node leads come first, because others wait for
+them. Whatever needs the disk (opening, deleting) is marked dirty and carried out by one worker, so that a burst of changes
+costs one look per partition.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol
 
 from raftkafka.broker import background
@@ -30,6 +33,8 @@ _log = logging.getLogger("raftkafka.reconciler")
 LOGS_PER_TURN = 8
 """Logs opened or deleted in one turn of the loop, at some milliseconds each."""
 
+ROLES_PER_TURN = 256
+"""Roles taken in one turn of the loop, a few milliseconds' work."""
 
 RETRY_MIN_S = 0.5
 RETRY_MAX_S = 30.0
@@ -74,7 +79,11 @@ class Reconciler:
         self._live = live
         self._log_settings = live.log
         self._role_changed = role_changed
+        self._changed: dict[TopicPartition, None] = {}
+        """Partitions whose role has yet to be looked at, in order."""
+        self._turn: asyncio.Handle | None = None
         self._dirty: dict[TopicPartition, None] = {}
+        """Partitions whose log is to be opened or deleted, in order."""
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._strays_wanted = False
@@ -105,8 +114,9 @@ class Reconciler:
                     waits = held is None or state.leader == self._node_id or held.offline is not None
                 else:
                     waits = held is not None
-                if waits and not self._reconcile_open(image, key):
-                    self._dirty[key] = None
+                if waits:
+                    self._changed[key] = None
+            self._begin_turns()
         self._work.set()
 
     def offline(self) -> tuple[OfflineReplica, ...]:
@@ -123,6 +133,7 @@ class Reconciler:
         return self._may_lead
 
     async def stop(self) -> None:
+        self._changed.clear()
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -134,16 +145,36 @@ class Reconciler:
         if changes.configs or self._log_settings is not self._live.log:
             self._configure(image, changes)
         keys = sorted(changes.partitions)
-        if changes.topics_deleted:
-            # Deletions first: a topic that was created again under its name wants the directory of the old one.
-            keys.sort(key=lambda each: image.partition(each) is not None)
-        for key in keys:
-            if not self._reconcile_open(image, key):
-                self._dirty[key] = None
         if keys:
-            _log.info("%d partitions changed; %d logs are to be opened or deleted", len(keys), len(self._dirty))
-        if self._dirty:
-            self._work.set()
+            _log.info("%d partitions changed", len(keys))
+        if len(keys) > ROLES_PER_TURN or changes.topics_deleted:
+            keys.sort(key=lambda each: self._rank(image, each))
+        self._changed.update(dict.fromkeys(keys))
+        self._begin_turns()
+
+    def _rank(self, image: Image, key: TopicPartition) -> int:
+        """Deletions first: a topic that was created again under its name wants the directory of the old one."""
+        state = image.partition(key)
+        if state is None:
+            return 0
+        return 1 if state.leader == self._node_id else 2
+
+    def _begin_turns(self) -> None:
+        if self._turn is None:
+            self._take_roles()
+
+    def _take_roles(self) -> None:
+        """Look at the next of those that changed, each as the image shows it by now."""
+        image = self._store.image
+        try:
+            for key in list(islice(self._changed, ROLES_PER_TURN)):
+                del self._changed[key]
+                if not self._reconcile_open(image, key):
+                    self._dirty[key] = None
+        finally:
+            self._turn = asyncio.get_running_loop().call_soon(self._take_roles) if self._changed else None
+            if self._dirty:
+                self._work.set()
 
     def _configure(self, image: Image, changes: Changes) -> None:
         """Let the logs that are open go by the configs as they are now."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from raftkafka.broker import reconciler
 from raftkafka.broker.reconciler import LOGS_PER_TURN, RETRY_MAX_S, RETRY_MIN_S
 from raftkafka.metadata.commands import LoseReplica
 from raftkafka.model.api.broker_lifecycle import OfflineReplica
@@ -129,6 +130,51 @@ async def test_a_role_changes_in_the_turn_in_which_it_is_applied(world, logs):
     world.set_leader(partition.topic_partition, 1)
     assert partition.is_leader
     assert partition.leader_epoch == 2
+
+
+async def test_of_many_roles_some_change_in_each_turn_and_its_own_leaderships_first(world, logs, monkeypatch):
+    monkeypatch.setattr(reconciler, "ROLES_PER_TURN", 3)
+    world.start_brokers(3)
+    world.run()
+    keys = [world.create(f"led-{number}", 2, 1, 3) for number in range(4)]
+    keys += [world.create(f"followed-{number}", 2, 3, 1) for number in range(4)]
+    await world.until(lambda: all(world.replicas.get(key) is not None for key in keys))
+    held = [world.replicas.get(key) for key in keys]
+    world.fence(2)
+    assert [world.store.image.partition(key).leader for key in keys] == [1] * 4 + [3] * 4
+    assert [each.is_leader for each in held] == [True] * 3 + [False] * 5
+    turns = 0
+    while {each.leader_id for each in held} != {1, 3}:
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns == 2
+    assert [each.is_leader for each in held] == [True] * 4 + [False] * 4
+
+
+async def test_a_change_that_comes_between_turns_is_the_one_that_is_looked_at(world, logs, monkeypatch):
+    monkeypatch.setattr(reconciler, "ROLES_PER_TURN", 3)
+    world.run()
+    keys = [world.create(f"led-{number}", 2, 1) for number in range(8)]
+    await world.until(lambda: all(world.replicas.get(key) is not None for key in keys))
+    world.fence(2)
+    waits = [key for key in keys if not world.replicas.get(key).is_leader]
+    assert len(waits) == 5
+    world.delete(waits[-1])
+    assert not world.replicas.get(waits[0]).is_leader
+    await world.until(lambda: len(world.replicas) == 7)
+    assert all(world.replicas.get(key).is_leader for key in keys if key != waits[-1])
+
+
+async def test_once_it_is_stopped_no_further_roles_are_taken(world, logs, monkeypatch):
+    monkeypatch.setattr(reconciler, "ROLES_PER_TURN", 3)
+    world.run()
+    keys = [world.create(f"led-{number}", 2, 1) for number in range(8)]
+    await world.until(lambda: all(world.replicas.get(key) is not None for key in keys))
+    world.fence(2)
+    await world.reconciler.stop()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert sum(world.replicas.get(key).is_leader for key in keys) == 3
 
 
 async def test_a_deleted_topic_is_gone_from_table_and_disk(world, logs):
