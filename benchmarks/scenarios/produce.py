@@ -11,6 +11,7 @@ import os
 import time
 
 from benchmarks import pages
+from benchmarks.codecs import CODECS, using
 from benchmarks.figures import Figure
 from benchmarks.nodes import NodeProcess, all_ready, bootstrap, cluster
 from benchmarks.scenarios.plan import Plan
@@ -30,6 +31,8 @@ async def run(plan: Plan) -> list[Figure]:
             await all_ready(nodes)
             figures += await _bulk(plan, nodes, f"1 node, {policy}", promised=policy == "os")
             figures.append(await _sustained(plan, nodes, f"1 node, {policy}"))
+            if policy == "os":
+                figures += await _by_codec(plan, nodes)
     replicated = {"default_replication_factor": 3, "min_insync_replicas": 2}
     for policy in ("os", "group"):
         with cluster(3, parent=plan.directory, log_flush_policy=policy, **replicated) as nodes:
@@ -71,6 +74,39 @@ async def _sustained(plan: Plan, nodes: list[NodeProcess], where: str) -> Figure
     async with Producer(bootstrap(nodes)) as producer:
         figure.runs.append(records * 1024 / 1e6 / await produce(producer, "sustained", 1024, records))
     return figure
+
+
+async def _by_codec(plan: Plan, nodes: list[NodeProcess]) -> list[Figure]:
+    """What the codec of the client makes of it, many values at once and a call per record."""
+    figures = []
+    for codec in CODECS:
+        bulk = Figure(name=f"produce 100 B, {codec} codec", unit="records/s")
+        bulk.target = {"Python": 1_000_000, "compiled": 5_000_000}[codec]
+        single = Figure(name=f"produce 100 B, {codec} codec, a send for each", unit="records/s")
+        with using(codec):
+            async with Producer(bootstrap(nodes)) as producer:
+                await produce(producer, "warm-up", 100, 10_000)
+                for number in range(plan.runs):
+                    records = plan.number(2_000_000)
+                    pages.prepare(plan.directory, records * 112)
+                    bulk.runs.append(records / await produce(producer, f"{codec}-{number}", 100, records))
+                    records = plan.number(300_000)
+                    single.runs.append(records / await _send_each(producer, f"{codec}-each-{number}", records))
+        figures += [bulk, single]
+    return figures
+
+
+async def _send_each(producer: Producer, topic: str, records: int) -> float:
+    await producer.partitions_for(topic)
+    value, step = os.urandom(100), 1_000
+    began = time.perf_counter()
+    for _ in range(max(1, records // step)):
+        await producer.ready()
+        for _ in range(step):
+            last = producer.send(topic, value)
+        await asyncio.sleep(0)  # let it leave
+    await last
+    return time.perf_counter() - began
 
 
 async def produce(producer: Producer, topic: str, value_bytes: int, records: int) -> float:

@@ -14,6 +14,7 @@ from typing import Final
 
 from crc32c import crc32c
 
+from raftkafka.record.compiled import lay_out_records, lay_out_values
 from raftkafka.record.compression import compress
 from raftkafka.record.header import CRC_START, HEADER, HEADER_BYTES, LENGTH_OVERHEAD, MAGIC, NO_COMPRESSION
 from raftkafka.record.layout import Headers, RecordFields, lay_out, lay_out_equal, lay_out_one_by_one
@@ -60,8 +61,11 @@ def encode_values(
     count = len(values)
     if not count:
         raise ValueError("a batch holds at least one record")
-    sizes = set(map(len, values))
-    if len(sizes) == 1 and count <= TWO_BYTE_DELTAS:
+    compiled = lay_out_values(values)
+    sizes = set() if compiled is not None else set(map(len, values))
+    if compiled is not None:
+        out = compiled
+    elif len(sizes) == 1 and count <= TWO_BYTE_DELTAS:
         out = lay_out_equal(values, sizes.pop())
     else:
         out = lay_out(None, values, None)
@@ -89,6 +93,10 @@ def encode_records(
     if not count:
         raise ValueError("a batch holds at least one record")
     producer = (producer_id, producer_epoch, base_sequence)
+    compiled = lay_out_records(records)
+    if compiled is not None:
+        out, base, last = compiled
+        return _seal(out, count, (base, last), base_offset, producer, compression=compression)
     if count <= _FEW:
         base, last = records[0][2], max([record[2] for record in records])
         out = lay_out_one_by_one(records, base)

@@ -16,6 +16,7 @@ from typing import NamedTuple, cast
 
 from raftkafka.model.errors import CorruptionError
 from raftkafka.record.columns import Columns, Headers
+from raftkafka.record.compiled import read_records, read_values
 from raftkafka.record.compression import UNFOLDED_BYTES_MAX, decompress
 from raftkafka.record.header import (
     HEADER_BYTES,
@@ -50,7 +51,9 @@ def decode_values(
         ApiError: UNSUPPORTED_COMPRESSION_TYPE, or RECORD_LIST_TOO_LARGE when it unfolds to more than `max_bytes`.
     """
     header = _whole(buffer, position, check_crc)
-    return list(_columns(buffer, position, header, max_bytes).values)
+    section = _section(buffer, position, header, max_bytes)
+    values = read_values(*section, header.records_count, header.last_offset_delta)
+    return list(_columns(*section, header).values) if values is None else values
 
 
 def decode_pairs(
@@ -58,7 +61,7 @@ def decode_pairs(
 ) -> list[tuple[int, bytes | None, bytes | None]]:
     """`(offset, key, value)` of the records of the batch at `position`; raises as `decode_values` does."""
     header = _whole(buffer, position, check_crc)
-    columns = _columns(buffer, position, header, max_bytes)
+    columns = _columns(*_section(buffer, position, header, max_bytes), header)
     keys = repeat(None) if columns.keys is None else columns.keys
     return list(zip(columns.offsets, keys, columns.values, strict=False))
 
@@ -68,7 +71,19 @@ def decode_records(
 ) -> list[Record]:
     """The records of the batch at `position`; raises as `decode_values` does."""
     header = _whole(buffer, position, check_crc)
-    columns = _columns(buffer, position, header, max_bytes)
+    section = _section(buffer, position, header, max_bytes)
+    records = read_records(
+        *section,
+        header.records_count,
+        header.last_offset_delta,
+        header.base_offset,
+        header.base_timestamp,
+        header.max_timestamp if header.attributes & LOG_APPEND_TIME else None,
+        Record,
+    )
+    if records is not None:
+        return records
+    columns = _columns(*section, header)
     if header.attributes & LOG_APPEND_TIME:
         times: Sequence[int] | repeat[int] = repeat(header.max_timestamp)
     elif columns.time_deltas is None:
@@ -94,16 +109,19 @@ def _whole(buffer: Buffer, position: int, check_crc: bool) -> BatchHeader:
     return header
 
 
-def _columns(buffer: Buffer, position: int, header: BatchHeader, max_bytes: int) -> Columns:
+def _section(buffer: Buffer, position: int, header: BatchHeader, max_bytes: int) -> tuple[bytes | memoryview, int, int]:
+    """Where the plain records stand: a buffer, from where and to where in it."""
     start, end = position + HEADER_BYTES, position + header.batch_size
     if header.compression != NO_COMPRESSION:
         section = decompress(header.compression, bytes(memoryview(buffer)[start:end]), max_bytes=max_bytes)
-        start, end = 0, len(section)
-    elif isinstance(buffer, bytes):
-        section = buffer
-    else:
-        section = bytes(memoryview(buffer)[start:end])
-        start, end = 0, len(section)
+        return section, 0, len(section)
+    if isinstance(buffer, bytes):
+        return buffer, start, end
+    return memoryview(buffer)[start:end], 0, end - start
+
+
+def _columns(section: bytes | memoryview, start: int, end: int, header: BatchHeader) -> Columns:
+    section = bytes(section)
     count = header.records_count
     if count > (end - start) // 7:  # a record takes at least seven bytes
         raise CorruptionError(f"{count} records in {end - start} bytes")
