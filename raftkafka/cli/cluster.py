@@ -3,18 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
 
 from raftkafka.cli.admin import admin_of
 from raftkafka.cli.options import bootstrap_option, json_option, timeout_option
-from raftkafka.cli.output import as_json, line, table
+from raftkafka.cli.output import as_json, line, say, sentence, table
 
 if TYPE_CHECKING:
+    from raftkafka.client.admin import Admin
     from raftkafka.client.types import TopicPartition
     from raftkafka.model.api.cluster import DescribeClusterResponse, DescribeQuorumResponse, QuorumReplica
     from raftkafka.model.api.elections import ElectedPartition
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Status:
+    """What `rk cluster status` tells; the last three count partitions."""
+
+    cluster: DescribeClusterResponse
+    quorum: DescribeQuorumResponse
+    partitions: int
+    leaderless: int
+    under_replicated: int
 
 
 @click.group(no_args_is_help=True)
@@ -23,24 +36,75 @@ def cluster() -> None:
 
 
 @cluster.command()
+@click.option(
+    "--watch", metavar="SECONDS", type=click.FloatRange(min=0.1), help="Again and again, until Ctrl-C; so far apart."
+)
 @bootstrap_option
 @timeout_option
 @json_option
-def status(bootstrap_server: str, timeout_ms: int, json: bool) -> None:
-    """Show brokers, the controller, and the Raft voters with their term."""
+def status(watch: float | None, bootstrap_server: str, timeout_ms: int, json: bool) -> int:
+    """Show brokers, the controller, the Raft voters with their term, and how many partitions are in need.
+
+    With --watch, a cluster that does not answer is said to be so, and asked again.
+    """
+    import asyncio
+
     from raftkafka.cli.session import run
 
-    async def ask() -> tuple[DescribeClusterResponse, DescribeQuorumResponse]:
+    async def show() -> None:
         async with admin_of(bootstrap_server, timeout_ms) as admin:
-            return await admin.describe_cluster(), await admin.describe_quorum()
+            _show(await _ask(admin), json=json, again=False)
 
-    described, quorum = run(ask())
+    async def follow(seconds: float) -> None:
+        from raftkafka.client.admin import Admin
+        from raftkafka.model.errors import ApiError
+
+        async with Admin(bootstrap_server, client_id="rk-admin", default_api_timeout_ms=timeout_ms) as admin:
+            while True:
+                try:
+                    _show(await _ask(admin), json=json, again=True)
+                except ApiError as error:
+                    say(sentence(error))
+                await asyncio.sleep(seconds)
+
+    try:
+        run(show() if watch is None else follow(watch))
+    except KeyboardInterrupt:
+        if watch is None:
+            raise
+    return 0
+
+
+async def _ask(admin: Admin) -> _Status:
+    cluster, quorum = await admin.describe_cluster(), await admin.describe_quorum()
+    topics = await admin.known_topics(await admin.list_topics(include_internal=True))
+    partitions = [each for topic in topics for each in topic.partitions]
+    return _Status(
+        cluster=cluster,
+        quorum=quorum,
+        partitions=len(partitions),
+        leaderless=sum(each.leader_id < 0 for each in partitions),
+        under_replicated=sum(len(each.isr_nodes) < len(each.replica_nodes) for each in partitions),
+    )
+
+
+def _show(status: _Status, *, json: bool, again: bool) -> None:
+    import sys
+
+    described, quorum = status.cluster, status.quorum
     if json:
-        as_json(_document(described, quorum))
+        as_json(_document(status))
+        sys.stdout.flush()
         return
+    if again and sys.stdout.isatty():
+        sys.stdout.write("\x1b[H\x1b[2J")
     line(
         f"cluster {described.cluster_id}, controller {quorum.leader_id}, Raft term {quorum.term}, "
         f"commit index {quorum.commit_index}, feature level {described.feature_level}"
+    )
+    line(
+        f"partitions {status.partitions}, without a leader {status.leaderless}, "
+        f"under-replicated {status.under_replicated}"
     )
     line("")
     table(
@@ -60,6 +124,7 @@ def status(bootstrap_server: str, timeout_ms: int, json: bool) -> None:
     if quorum.observers:
         line("")
         table(("OBSERVER", "LOG END", "BEHIND", "STATE"), [_quorum_row(quorum, each) for each in quorum.observers])
+    sys.stdout.flush()
 
 
 @cluster.command()
@@ -187,7 +252,8 @@ def elect_leaders(
     )
 
 
-def _document(cluster: DescribeClusterResponse, quorum: DescribeQuorumResponse) -> dict[str, object]:
+def _document(status: _Status) -> dict[str, object]:
+    cluster, quorum = status.cluster, status.quorum
     return {
         "cluster_id": cluster.cluster_id,
         "controller": quorum.leader_id,
@@ -206,6 +272,11 @@ def _document(cluster: DescribeClusterResponse, quorum: DescribeQuorumResponse) 
         ],
         "voters": [_quorum_document(each) for each in quorum.voters],
         "observers": [_quorum_document(each) for each in quorum.observers],
+        "partitions": {
+            "total": status.partitions,
+            "leaderless": status.leaderless,
+            "under_replicated": status.under_replicated,
+        },
     }
 
 

@@ -22,6 +22,8 @@ COMMANDS: Final = (
     "reassign",
     "cluster",
     "demo",
+    "completion",
+    "man",
 )
 """Each is a module of this package, and the command in it of the same name."""
 

@@ -6,6 +6,7 @@ is needed: `rk topic list` must not pay for what only a broker needs, and Ctrl-C
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +35,10 @@ def _invoke(arguments: list[str]) -> int:
 
     from raftkafka.cli.commands import root
 
+    if asked := os.environ.get("_RK_COMPLETE"):
+        from click.shell_completion import shell_complete
+
+        return shell_complete(root, {}, "rk", "_RK_COMPLETE", asked)
     try:
         # Not `root()`: click would turn a closed pipe into exit code 1 before anybody here could see it.
         with root.make_context("rk", arguments) as context:

@@ -140,7 +140,22 @@ def test_cluster_status(rk: Rk) -> None:
     assert status["controller"] == 1
     assert [broker["fenced"] for broker in status["brokers"]] == [False]
     assert [voter["node_id"] for voter in status["voters"]] == [1]
+    assert status["partitions"]["leaderless"] == status["partitions"]["under_replicated"] == 0
     assert "controller 1" in rk("cluster", "status").stdout
+
+
+def test_the_cluster_is_watched_until_ctrl_c(places: list[NodePlace], rk: Rk, topic: str) -> None:
+    watching = subprocess.Popen(
+        command(places, "cluster", "status", "--watch", "0.1", "--json"), stdout=subprocess.PIPE, cwd=ROOT
+    )
+    assert watching.stdout is not None
+    before = json.loads(watching.stdout.readline())["partitions"]["total"]
+    rk("topic", "create", topic, "--partitions", "3")
+    while json.loads(watching.stdout.readline())["partitions"]["total"] < before + 3:
+        pass  # bounded by the test's own timeout
+    watching.send_signal(signal.SIGINT)
+    watching.communicate(timeout=30)
+    assert watching.returncode == 0
 
 
 def test_metrics_and_health(places: list[NodePlace], rk: Rk, topic: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from raftkafka import __version__
+from raftkafka.cli.commands import COMMANDS
 from raftkafka.cli.main import main
-
-COMMANDS = ["up", "broker", "topic", "produce", "consume", "config", "lint", "log", "reassign", "cluster", "demo"]
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,6 +65,58 @@ def test_wrong_usage_is_one_line_and_code_2(
     assert captured.err.startswith("rk: ")
     assert captured.err.count("\n") == 1
     assert words in captured.err
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_script_of_a_shell(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    assert "_RK_COMPLETE" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [("rk top", "plain,topic"), ("rk topic cr", "plain,create"), ("rk topic create --part", "plain,--partitions")],
+)
+def test_completions(
+    words: str, found: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_RK_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    assert main([]) == 0
+    assert capsys.readouterr().out.splitlines() == [found]
+
+
+def test_the_manual_page_names_every_command_and_option(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["man"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith(".TH RK 1 ")
+    plain = text.replace(r"\-", "-")
+    for command in COMMANDS:
+        assert f'\n.SS "rk {command} ' in plain, command
+    for words in (".B --replication-factor N", "rk topic create [OPTIONS] TOPIC", "RK_BOOTSTRAP_SERVER"):
+        assert words in plain
+    assert "--help" not in plain.partition(".SH EXIT STATUS")[0]
+    assert "--with-parent" not in plain, "hidden options are not told"
+    # Every line is a request that is meant, or text: none begins with a dot by chance.
+    requests = {line.split()[0] for line in text.splitlines() if line.startswith((".", "'"))}
+    assert requests == {".TH", ".SH", ".SS", ".TP", ".B", ".I", ".PP"}
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="there is no man on this machine")
+def test_man_reads_the_manual_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["man"])
+    page = tmp_path / "rk.1"
+    page.write_text(capsys.readouterr().out)
+    done = subprocess.run(
+        ["man", "-E", "UTF-8", "-l", str(page)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        env={**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8"},
+    )
+    assert "--bootstrap-server HOST:PORT,..." in done.stdout.replace("\u2010", "-").replace("\u2212", "-")
 
 
 @pytest.mark.parametrize("group", [["topic"], ["cluster"], ["reassign"], []])
