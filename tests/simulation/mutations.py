@@ -314,8 +314,33 @@ def call_the_unknown_refused() -> contextlib.AbstractContextManager[None]:
 
 
 def let_waits_pile_up() -> contextlib.AbstractContextManager[None]:
-    """Fetches that were answered stay on the partition's list."""
-    return _replaced(FetchWaiters, "leave", lambda _: lambda self, watcher: None)
+    """Who has heard of a partition stays on its list, and joins it again for the next news."""
+
+    class Again:
+        def __init__(self, watcher: Any) -> None:
+            self.watcher = watcher
+
+        def news(self, *, urgent: bool) -> None:
+            self.watcher.news(urgent=urgent)
+
+    def join(self: FetchWaiters, watcher: Any, *, follower: bool) -> None:
+        (self._followers if follower else self._consumers)[Again(watcher)] = None
+
+    def tell_all(self: FetchWaiters) -> None:
+        for watcher in [*self._followers, *self._consumers]:
+            watcher.news(urgent=True)
+
+    @contextlib.contextmanager
+    def all_four() -> Iterator[None]:
+        with (
+            _replaced(FetchWaiters, "join", lambda _: join),
+            _replaced(FetchWaiters, "leave", lambda _: lambda self, watcher: None),
+            _replaced(FetchWaiters, "log_end_moved", lambda _: tell_all),
+            _replaced(FetchWaiters, "watermark_moved", lambda _: tell_all),
+        ):
+            yield
+
+    return all_four()
 
 
 def accept_duplicates() -> contextlib.AbstractContextManager[None]:
