@@ -271,13 +271,13 @@ class Controller:
     async def _unfence(self, broker: Broker) -> None:
         await self._submit(lambda image: brokers.decide_unfence(image, broker.node_id, broker.epoch))
 
-    async def _fence(self, broker: Broker, reason: str) -> bool:
+    async def _fence(self, broker: Broker, reason: str, *, silent: bool) -> bool:
         """Fence this registration of a broker, not one that came after it; True when nothing is left to do."""
         node_id = broker.node_id
         _log.warning("fencing broker %d: %s", node_id, reason)
         led = sum(1 for _ in self._store.image.led_by(node_id))
         try:
-            await self._submit(lambda image: brokers.decide_fence(image, node_id, broker.epoch))
+            await self._submit(lambda image: brokers.decide_fence(image, node_id, broker.epoch, silent=silent))
         except ApiError as error:
             _log.warning("broker %d could not be fenced: %s", node_id, error)
             return False
@@ -311,7 +311,7 @@ class Controller:
                     return
                 answers = await self._peers.probe(node_id, timeout_s=self._probe_timeout_s)
                 if not answers and self.active:
-                    if await self._fence(broker, "its connection was closed and it does not answer"):
+                    if await self._fence(broker, "its connection was closed and it does not answer", silent=False):
                         return
                     # Nothing is known of the outcome: look again.
                     self._suspected[node_id] = PROBES
@@ -385,7 +385,7 @@ class Controller:
 
     async def _fence_silent(self, broker: Broker) -> None:
         try:
-            await self._fence(broker, "no heartbeat within broker.session.timeout.ms")
+            await self._fence(broker, "no heartbeat within broker.session.timeout.ms", silent=True)
         finally:
             self._fencing.discard(broker.node_id)
 

@@ -21,7 +21,7 @@ from raftkafka.metadata.decide import Decision
 from raftkafka.metadata.image import Image
 from raftkafka.model.api import Response
 from raftkafka.model.errors import ApiError, ErrorCode, RaftKafkaError
-from raftkafka.model.ids import RaftIndex
+from raftkafka.model.ids import RaftIndex, TimestampMs
 from raftkafka.ports.consensus import Consensus, NotLeaderError, OutcomeUnknownError
 from raftkafka.ports.probe import Probe
 
@@ -40,11 +40,20 @@ class _Waiting:
 class ControllerQueue:
     """Runs decisions while this node leads Raft."""
 
-    def __init__(self, *, consensus: Consensus, store: MetadataStore, probe: Probe, timeout_s: float) -> None:
+    def __init__(
+        self,
+        *,
+        consensus: Consensus,
+        store: MetadataStore,
+        probe: Probe,
+        timeout_s: float,
+        now_ms: Callable[[], TimestampMs] | None = None,
+    ) -> None:
         self._consensus = consensus
         self._store = store
         self._probe = probe
         self._timeout_s = timeout_s
+        self._now_ms = now_ms
         self._waiting: deque[_Waiting] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -135,7 +144,8 @@ class ControllerQueue:
         """
         loop = asyncio.get_running_loop()
         proposed = False
-        for entry in encode_entries(commands):
+        time_ms = None if self._now_ms is None else self._now_ms()
+        for entry in encode_entries(commands, time_ms=time_ms):
             began = loop.time()
             try:
                 await self._consensus.propose(entry, timeout_s=self._timeout_s)

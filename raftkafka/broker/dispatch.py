@@ -37,6 +37,7 @@ from raftkafka.model.api.elections import ElectLeaders
 from raftkafka.model.api.features import UpdateFeatures
 from raftkafka.model.api.fetch import Fetch, FetchResponse
 from raftkafka.model.api.groups import DeleteGroups, DescribeGroups, FindCoordinator, ListGroups
+from raftkafka.model.api.history import DescribePartitionHistory
 from raftkafka.model.api.membership import Heartbeat, JoinGroup, LeaveGroup, SyncGroup
 from raftkafka.model.api.offsets import ListOffsets, OffsetForLeaderEpoch
 from raftkafka.model.api.partitions import CreatePartitions
@@ -94,6 +95,7 @@ class Dispatch:
             OffsetForLeaderEpoch: offsets.offset_for_leader_epoch,
             DeleteRecords: delete_records,
             Metadata: metadata.metadata,
+            DescribePartitionHistory: metadata.describe_history,
             DescribeCluster: metadata.describe_cluster,
             DescribeQuorum: metadata.describe_quorum,
             CreateTopics: topics.create,

@@ -19,6 +19,7 @@ COMMANDS: Final = (
     "config",
     "lint",
     "log",
+    "why",
     "reassign",
     "cluster",
     "demo",

@@ -39,6 +39,7 @@ from raftkafka.model.api.configs import (
 )
 from raftkafka.model.api.elections import ElectedPartition, ElectionType, ElectLeadersResponse
 from raftkafka.model.api.features import FeatureUpdate, UpdateFeatures, UpdateFeaturesResponse
+from raftkafka.model.api.history import DescribePartitionHistory, DescribePartitionHistoryResponse
 from raftkafka.model.api.offsets import ListOffsetsPartitionResponse
 from raftkafka.model.api.partitions import CreatePartitions, CreatePartitionsResponse, NewPartitions
 from raftkafka.model.api.quorum import (
@@ -73,7 +74,7 @@ from raftkafka.model.api.topics import (
     TopicToDelete,
 )
 from raftkafka.model.errors import ApiError, ErrorCode, RaftKafkaError
-from raftkafka.model.ids import NodeId, Offset, TimestampMs
+from raftkafka.model.ids import NodeId, Offset, PartitionIndex, TimestampMs
 
 _Response = TypeVar("_Response")
 _RETRY_S: Final = 0.05
@@ -291,6 +292,13 @@ class Admin(GroupAdministration):
         """Those of these topics that exist."""
         response = await self._read(Metadata(topics=tuple(sorted(names))), MetadataResponse)
         return [topic for topic in response.topics if topic.error_code is ErrorCode.NONE]
+
+    async def describe_partition_history(self, partition: TopicPartition) -> DescribePartitionHistoryResponse:
+        """Who led the partition when, and why that changed, as far as it is remembered. Raises ApiError."""
+        request = DescribePartitionHistory(topic=partition.topic, partition=PartitionIndex(partition.partition))
+        response = await self._read(request, DescribePartitionHistoryResponse)
+        _raise(response.error_code, response.error_message)
+        return response
 
     async def describe_client_quotas(
         self, components: Iterable[QuotaFilter] = (), *, strict: bool = False

@@ -29,6 +29,7 @@ from raftkafka.metadata.commands import (
     FenceBroker,
     InitializeCluster,
     LoseReplica,
+    NoteTime,
     ReassignPartition,
     RegisterBroker,
     SetDefaults,
@@ -74,10 +75,20 @@ def apply(image: Image, index: RaftIndex, command: Command) -> Applied:
 def apply_all(image: Image, index: RaftIndex, commands: Iterable[Command]) -> Applied:
     """Apply the commands of the entry at `index` in order; a refused one leaves the others as they are."""
     draft = Draft(image)
-    errors = tuple([_APPLIERS[type(command)](draft, index, command) for command in commands])
+    errors = tuple([_applied(draft, index, command) for command in commands])
     after, changes = draft.freeze()
     error = next((error for error in errors if error is not ErrorCode.NONE), ErrorCode.NONE)
     return Applied(image=after, error=error, errors=errors, changes=changes)
+
+
+def _applied(draft: Draft, index: RaftIndex, command: Command) -> ErrorCode:
+    draft.begin(command)
+    return _APPLIERS[type(command)](draft, index, command)
+
+
+def _note_time(draft: Draft, _: RaftIndex, command: NoteTime) -> ErrorCode:
+    draft.time_ms = max(draft.time_ms, command.time_ms)
+    return ErrorCode.NONE
 
 
 def _initialize(draft: Draft, _: RaftIndex, command: InitializeCluster) -> ErrorCode:
@@ -314,6 +325,7 @@ def _set(draft: Draft, topic: Topic, before: Partition, after: Partition) -> Non
 
 
 _APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorCode]]] = {
+    NoteTime: _note_time,
     InitializeCluster: _initialize,
     SetFeatureLevel: _set_feature_level,
     RegisterBroker: _register,

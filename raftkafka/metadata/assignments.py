@@ -12,15 +12,31 @@ from raftkafka.metadata import election, reassignment
 from raftkafka.metadata.commands import AddPartitions, ElectUncleanLeader, ReassignPartition
 from raftkafka.metadata.draft import Draft
 from raftkafka.metadata.election import Rules
-from raftkafka.metadata.image import Partition
+from raftkafka.metadata.history import event_of, is_worth_remembering, remembered
+from raftkafka.metadata.image import Event, Partition
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import NO_NODE, NodeId, PartitionIndex, RaftIndex, TopicId
 
 
 def put(draft: Draft, topic_id: TopicId, before: Partition, after: Partition) -> None:
     """Replace `before` by `after` and what follows from it; nothing where they are the same object."""
-    if after is not before:
-        draft.set_partition(topic_id, reassignment.settled(before, after, draft.active))
+    if after is before:
+        return
+    after = reassignment.settled(before, after, draft.active)
+    if is_worth_remembering(before, after):
+        # Nobody but this draft has the new value yet. To make another one takes as long as the election did, for each of the
+        # thousands of partitions that a dead broker has led.
+        object.__setattr__(after, "history", _history(draft, before, after))
+    draft.set_partition(topic_id, after)
+
+
+def _history(draft: Draft, before: Partition | None, after: Partition) -> tuple[Event, ...]:
+    # Of the thousands of partitions that one command concerns many become alike: they share the event.
+    alike = (after.leader, after.leader_epoch, after.isr)
+    event = draft.events.get(alike)
+    if event is None:
+        event = draft.events[alike] = event_of(before, after, command=draft.command, time_ms=draft.time_ms)
+    return remembered(() if before is None else before.history, event, draft.events_max)
 
 
 def why_not_assigned(draft: Draft, replicas: tuple[NodeId, ...]) -> ErrorCode:
@@ -35,7 +51,7 @@ def new_partition(draft: Draft, rules: Rules, index: PartitionIndex, replicas: t
     active = tuple([each for each in replicas if each in draft.active])
     few = len(active) < rules.least(replicas)
     leader = active[0] if active else NO_NODE
-    return Partition(
+    made = Partition(
         index=index,
         replicas=replicas,
         isr=active,
@@ -43,6 +59,7 @@ def new_partition(draft: Draft, rules: Rules, index: PartitionIndex, replicas: t
         elr=tuple([each for each in replicas if each not in active]) if few else (),
         last_known_leader=leader,
     )
+    return replace(made, history=_history(draft, None, made))
 
 
 def reassign(draft: Draft, _: RaftIndex, command: ReassignPartition) -> ErrorCode:

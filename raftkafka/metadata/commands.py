@@ -27,6 +27,7 @@ from raftkafka.model.ids import (
     PartitionEpoch,
     PartitionIndex,
     ProducerId,
+    TimestampMs,
     TopicId,
 )
 
@@ -71,10 +72,14 @@ class RegisterBroker:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FenceBroker:
-    """A broker is not to be reckoned with any more: it leads nothing and is in no ISR, though perhaps still eligible."""
+    """A broker is not to be reckoned with any more: it leads nothing and is in no ISR, though perhaps still eligible.
+
+    `silent`: its heartbeats stopped; else its connection was closed and it answered nobody.
+    """
 
     node_id: NodeId
     epoch: BrokerEpoch
+    silent: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,8 +225,19 @@ class SetFeatureLevel:
     replaces: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoteTime:
+    """When this entry was proposed, in milliseconds since the epoch, UTC: for what is remembered of the commands behind it.
+
+    Wall clocks differ and go back; the time of the image does not.
+    """
+
+    time_ms: TimestampMs
+
+
 Command = (
-    InitializeCluster
+    NoteTime
+    | InitializeCluster
     | SetFeatureLevel
     | RegisterBroker
     | FenceBroker
@@ -259,22 +275,24 @@ def encode(commands: Iterable[Command]) -> bytes:
     return cbor.encode([_packed(command) for command in commands])
 
 
-def encode_entries(commands: Iterable[Command]) -> Iterator[bytes]:
-    """The same in as many Raft entries as ENTRY_BYTES_MAX and ENTRY_COMMANDS_MAX ask for, in order.
+def encode_entries(commands: Iterable[Command], *, time_ms: TimestampMs | None = None) -> Iterator[bytes]:
+    """The same in as many Raft entries as ENTRY_BYTES_MAX and ENTRY_COMMANDS_MAX ask for, in order, each with the time in front.
 
     Each command by itself leaves the image sound, so it does not matter where a list is cut. No command that `decide` lets
     pass is larger than an entry.
     """
-    entry: list[bytes] = []
-    size = 0
+    front = [] if time_ms is None else [cbor.encode(_packed(NoteTime(time_ms=time_ms)))]
+    empty = sum(map(len, front))
+    entry, size = [*front], empty
     for command in commands:
         item = cbor.encode(_packed(command))
-        if entry and (size + len(item) + _ARRAY_HEADER_BYTES > ENTRY_BYTES_MAX or len(entry) >= ENTRY_COMMANDS_MAX):
+        full = size + len(item) + _ARRAY_HEADER_BYTES > ENTRY_BYTES_MAX or len(entry) >= ENTRY_COMMANDS_MAX
+        if full and len(entry) > len(front):
             yield _joined(entry)
-            entry, size = [], 0
+            entry, size = [*front], empty
         entry.append(item)
         size += len(item)
-    if entry:
+    if len(entry) > len(front):
         yield _joined(entry)
 
 
@@ -447,13 +465,14 @@ _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     SetFeatureLevel: (21, 1),
     AlterTopicConfigs: (30, 1),
     AlterBrokerConfigs: (31, 1),
+    NoteTime: (33, 1),
     AlterClientQuotas: (32, 1),
 }
 
 _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     InitializeCluster: lambda each: (each.cluster_id, each.feature_level),
     RegisterBroker: _pack_register,
-    FenceBroker: lambda each: (each.node_id, each.epoch),
+    FenceBroker: lambda each: (each.node_id, each.epoch, each.silent),
     UnfenceBroker: lambda each: (each.node_id, each.epoch),
     BeginControlledShutdown: lambda each: (each.node_id, each.epoch),
     CreateTopic: lambda each: (each.name, each.topic_id, each.partitions, dict(each.configs)),
@@ -463,6 +482,7 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     SetFeatureLevel: lambda each: (each.level, each.replaces),
     SetDefaults: lambda each: (each.min_insync_replicas, each.unclean_leader_election),
     AlterTopicConfigs: lambda each: (each.topic_id, dict(each.configs)),
+    NoteTime: lambda each: (each.time_ms,),
     AlterBrokerConfigs: lambda each: (each.node_id, dict(each.configs)),
     AlterClientQuotas: lambda each: (each.user, each.client_id, dict(each.quotas)),
     AllocateProducerIdBlock: lambda each: (each.node_id, each.epoch, each.start, each.count),
@@ -474,7 +494,7 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
 _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
     (1, 1): lambda cluster_id, level: InitializeCluster(cluster_id=_str(cluster_id), feature_level=_int(level)),
     (2, 1): _unpack_register,
-    (3, 1): lambda node, epoch: FenceBroker(node_id=_int(node), epoch=_int(epoch)),
+    (3, 1): lambda node, epoch, silent: FenceBroker(node_id=_int(node), epoch=_int(epoch), silent=_bool(silent)),
     (4, 1): lambda node, epoch: UnfenceBroker(node_id=_int(node), epoch=_int(epoch)),
     (5, 1): lambda node, epoch: BeginControlledShutdown(node_id=_int(node), epoch=_int(epoch)),
     (6, 1): _unpack_create,
@@ -498,6 +518,7 @@ _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
         client_id=_name(client_id),
         quotas={_str(key): None if value is None else _typed(float, value) for key, value in quotas.items()},
     ),
+    (33, 1): lambda time_ms: NoteTime(time_ms=_int(time_ms)),
     (20, 1): lambda node, epoch, start, count: AllocateProducerIdBlock(
         node_id=_int(node), epoch=_int(epoch), start=_int(start), count=_int(count)
     ),

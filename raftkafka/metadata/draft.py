@@ -11,8 +11,10 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from raftkafka.metadata.changes import Changes
-from raftkafka.metadata.image import Broker, Image, Partition, QuotaEntity, Topic
-from raftkafka.model.ids import NodeId, PartitionIndex, TopicId, TopicPartition
+from raftkafka.metadata.commands import Command
+from raftkafka.metadata.history import room_for
+from raftkafka.metadata.image import Broker, Event, Image, Partition, QuotaEntity, Topic
+from raftkafka.model.ids import LeaderEpoch, NodeId, PartitionIndex, TopicId, TopicPartition
 
 
 class Draft:
@@ -26,6 +28,11 @@ class Draft:
         self.configured_defaults = base.configured_defaults
         self.broker_configs = base.broker_configs
         self.client_quotas = base.client_quotas
+        self.time_ms = base.time_ms
+        self.command: Command | None = None
+        """The one that is being applied, and what it has made of partitions so far."""
+        self.events: dict[tuple[NodeId, LeaderEpoch, tuple[NodeId, ...]], Event] = {}
+        self._room: int | None = None
         self.brokers = base.brokers
         self.topics = base.topics
         self.topic_ids = base.topic_ids
@@ -60,6 +67,19 @@ class Draft:
         else:
             self.active.discard(broker.node_id)
         self._touched_brokers.add(broker.node_id)
+
+    def begin(self, command: Command) -> None:
+        """This command is applied from now on."""
+        self.command = command
+        if self.events:
+            self.events = {}
+
+    @property
+    def events_max(self) -> int:
+        """How many events each partition may have; of the base image, so that it is looked at once."""
+        if self._room is None:
+            self._room = room_for(sum(len(topic.partitions) for topic in self._base.topics.values()))
+        return self._room
 
     def set_partition(self, topic_id: TopicId, partition: Partition) -> None:
         """Replace a partition of an existing topic."""
@@ -140,6 +160,7 @@ class Draft:
             configured_defaults=self.configured_defaults,
             broker_configs=self.broker_configs,
             client_quotas=self.client_quotas,
+            time_ms=self.time_ms,
             next_producer_id=self.next_producer_id,
         )
         return image, changes

@@ -30,6 +30,7 @@ from raftkafka.model.ids import (
     PartitionEpoch,
     PartitionIndex,
     ProducerId,
+    TimestampMs,
     TopicId,
     TopicPartition,
 )
@@ -91,6 +92,17 @@ class Broker:
         return next((each for each in self.listeners if each.name == listener), None)
 
 
+class Event(NamedTuple):
+    """Something happened to a partition, `cause` is a `model.api.history.PartitionCause`; the last three are so from then on."""
+
+    time_ms: TimestampMs
+    cause: int
+    node_id: NodeId
+    leader: NodeId
+    leader_epoch: LeaderEpoch
+    isr: tuple[NodeId, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
     """`leader` is NO_NODE while nobody may lead. `elr` are the eligible leader replicas of KIP-966, see `election`; `emptied`
@@ -107,6 +119,8 @@ class Partition:
     elr: tuple[NodeId, ...] = ()
     last_known_leader: NodeId = NO_NODE
     emptied: tuple[NodeId, ...] = ()
+    history: tuple[Event, ...] = field(default=(), compare=False)
+    """The last events, oldest first, see `history`; for people, nothing is decided by it."""
 
     @property
     def preferred_leader(self) -> NodeId:
@@ -143,6 +157,8 @@ class Image:
     configured_defaults: Defaults = Defaults()
     broker_configs: Mapping[NodeId, Mapping[str, str]] = field(default_factory=lambda: _NO_CONFIGS)
     """Dynamic configs of brokers; those under ALL_BROKERS hold for every broker that has no own one."""
+    time_ms: TimestampMs = TimestampMs(0)
+    """When the last entry was proposed that said so, by the controller's clock; it never goes back."""
     client_quotas: Mapping[QuotaEntity, Mapping[str, float]] = field(default_factory=lambda: _NO_QUOTAS)
     next_producer_id: ProducerId = ProducerId(0)
     """No id from here on has been given to anybody."""

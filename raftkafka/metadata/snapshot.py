@@ -1,7 +1,7 @@
 """The image as bytes, whole: what a Raft snapshot carries.
 
 Floor 1, pure. The round trip is exact. `[version, cluster id, feature level, defaults, configured
-defaults, broker configs, client quotas, [broker...], next producer id, [topic...]]` in CBOR; a version that is not known stops the node, as an unknown command does.
+defaults, broker configs, client quotas, time, [broker...], next producer id, [topic...]]` in CBOR; a version that is not known stops the node, as an unknown command does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from raftkafka.metadata.commands import UnknownCommandError
-from raftkafka.metadata.image import Broker, Defaults, Image, Partition, QuotaEntity, Topic
+from raftkafka.metadata.image import Broker, Defaults, Event, Image, Partition, QuotaEntity, Topic
 from raftkafka.model import cbor
 from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
 from raftkafka.model.errors import CorruptionError, ProtocolError
@@ -22,7 +22,7 @@ VERSION: Final = 1
 SNAPSHOT_BYTES_MAX: Final = 256 << 20
 
 
-PARTITIONS_PER_PIECE: Final = 500
+PARTITIONS_PER_PIECE: Final = 200
 """Packed and encoded in about a millisecond."""
 
 
@@ -33,7 +33,7 @@ def encode(image: Image) -> bytes:
 
 def pieces(image: Image) -> Iterator[bytes]:
     """The bytes of `encode`, a piece at a time: whoever shares an event loop gives it back in between."""
-    yield _array_header(10) + b"".join(
+    yield _array_header(11) + b"".join(
         map(
             cbor.encode,
             (
@@ -44,6 +44,7 @@ def pieces(image: Image) -> Iterator[bytes]:
                 _packed_defaults(image.configured_defaults),
                 [(node_id, dict(configs)) for node_id, configs in image.broker_configs.items()],
                 [(*entity, dict(quotas)) for entity, quotas in image.client_quotas.items()],
+                image.time_ms,
             ),
         )
     )
@@ -80,7 +81,9 @@ def decode(data: bytes | memoryview) -> Image:
         version, *fields = cbor.decode(data, size_max=SNAPSHOT_BYTES_MAX)
         if version != VERSION:
             raise UnknownCommandError(f"metadata snapshot version {version} is unknown here: upgrade this node")
-        cluster_id, feature_level, defaults, configured_defaults, broker_configs, client_quotas, *lists = fields
+        cluster_id, feature_level, defaults, configured_defaults, broker_configs, client_quotas, time_ms, *lists = (
+            fields
+        )
         packed_brokers, next_producer_id, packed_topics = lists
         brokers = [_broker(*each) for each in packed_brokers]
         topics = [_topic(*each) for each in packed_topics]
@@ -99,6 +102,7 @@ def decode(data: bytes | memoryview) -> Image:
         configured_defaults=configured,
         broker_configs=MappingProxyType(configs),
         client_quotas=MappingProxyType(quotas),
+        time_ms=time_ms,
         next_producer_id=next_producer_id,
     )
 
@@ -155,11 +159,13 @@ def _packed_partition(partition: Partition) -> tuple[object, ...]:
         partition.elr,
         partition.last_known_leader,
         partition.emptied,
+        partition.history,
     )
 
 
 def _partition(index: int, *fields: Any) -> Partition:
-    replicas, isr, leader, leader_epoch, partition_epoch, adding, removing, elr, last_known_leader, emptied = fields
+    replicas, isr, leader, leader_epoch, partition_epoch, adding, removing, elr, *rest = fields
+    last_known_leader, emptied, history = rest
     return Partition(
         index=PartitionIndex(index),
         replicas=tuple(replicas),
@@ -172,7 +178,13 @@ def _partition(index: int, *fields: Any) -> Partition:
         elr=tuple(elr),
         last_known_leader=last_known_leader,
         emptied=tuple(emptied),
+        history=tuple([_event(each) for each in history]),
     )
+
+
+def _event(fields: Any) -> Event:
+    time_ms, cause, node_id, leader, leader_epoch, isr = fields
+    return Event(time_ms, cause, node_id, leader, leader_epoch, tuple(isr))
 
 
 def _topic(name: Any, topic_id: Any, configs: Any, partitions: Any) -> Topic:

@@ -163,7 +163,7 @@ def assemble(
     controller = Controller(
         settings=settings,
         consensus=consensus,
-        queue=ControllerQueue(consensus=consensus, store=store, probe=probe, timeout_s=timeout_s),
+        queue=ControllerQueue(consensus=consensus, store=store, probe=probe, timeout_s=timeout_s, now_ms=clock.now_ms),
         store=store,
         peers=peers,
         probe=probe,

@@ -24,6 +24,11 @@ from raftkafka.model.api.cluster import (
     QuorumReplica,
     TopicMetadata,
 )
+from raftkafka.model.api.history import (
+    DescribePartitionHistory,
+    DescribePartitionHistoryResponse,
+    PartitionEvent,
+)
 from raftkafka.model.api.topics import CreateTopics, CreateTopicsResponse, NewTopic
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
@@ -139,6 +144,41 @@ class MetadataHandler:
             ),
         )
 
+    def describe_history(
+        self, context: RequestContext, request: DescribePartitionHistory
+    ) -> DescribePartitionHistoryResponse:
+        image = self._store.image
+        topic = image.topic_by_name(request.topic)
+        partition = None if topic is None else topic.partition(request.partition)
+        if topic is None or partition is None:
+            what = "topic" if topic is None else f"partition {request.partition} of topic"
+            return DescribePartitionHistoryResponse(
+                error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+                error_message=f"The {what} '{request.topic}' does not exist.",
+            )
+        return DescribePartitionHistoryResponse(
+            topic_id=topic.topic_id,
+            leader=partition.leader,
+            leader_epoch=partition.leader_epoch,
+            replicas=partition.replicas,
+            isr=partition.isr,
+            elr=partition.elr,
+            adding=partition.adding,
+            removing=partition.removing,
+            fenced=tuple(each for each in partition.replicas if _is_out(image, each)),
+            events=tuple(
+                PartitionEvent(
+                    time_ms=each.time_ms,
+                    cause=each.cause,
+                    node_id=each.node_id,
+                    leader=each.leader,
+                    leader_epoch=each.leader_epoch,
+                    isr=each.isr,
+                )
+                for each in partition.history
+            ),
+        )
+
     async def describe_quorum(self, context: RequestContext, request: DescribeQuorum) -> DescribeQuorumResponse:
         """Only the leader knows how far the others are, so it is asked; a node asks for nobody but clients."""
         if not self._consensus.is_leader and not context.is_node:
@@ -183,3 +223,8 @@ def _endpoints(image: Image) -> list[BrokerEndpoint]:
 def _endpoint(broker: Broker) -> BrokerEndpoint:
     advertised = broker.listeners[0]
     return BrokerEndpoint(node_id=broker.node_id, host=advertised.host, port=advertised.port, rack=broker.rack)
+
+
+def _is_out(image: Image, node_id: NodeId) -> bool:
+    broker = image.brokers.get(node_id)
+    return broker is None or broker.fenced

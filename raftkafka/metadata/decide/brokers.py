@@ -86,12 +86,12 @@ def decide_register(image: Image, request: BrokerRegistration, *, alive: bool) -
     return Decision(commands=(command,), respond=lambda after: _registered(after, request))
 
 
-def decide_fence(image: Image, node_id: NodeId, epoch: BrokerEpoch) -> Decision:
+def decide_fence(image: Image, node_id: NodeId, epoch: BrokerEpoch, *, silent: bool = True) -> Decision:
     """Fence the registration `epoch` of a broker that has not been heard of; a later one, or a fenced one, stays as it is."""
     broker = image.brokers.get(node_id)
     commands: tuple[FenceBroker, ...] = ()
     if broker is not None and broker.epoch == epoch and not broker.fenced:
-        commands = (FenceBroker(node_id=node_id, epoch=epoch),)
+        commands = (FenceBroker(node_id=node_id, epoch=epoch, silent=silent),)
     return Decision(commands=commands, respond=lambda after: heartbeat_response(after, node_id, epoch))
 
 

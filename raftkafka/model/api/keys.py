@@ -1,4 +1,4 @@
-"""API keys of the native protocol: Kafka's numbers wherever Kafka has the API."""
+"""API keys of the native protocol: Kafka's numbers wherever Kafka has the API, from 10001 on where it has none."""
 
 from __future__ import annotations
 
@@ -48,3 +48,4 @@ class ApiKey(IntEnum):
     ALLOCATE_PRODUCER_IDS = 67
     ADD_RAFT_VOTER = 80
     REMOVE_RAFT_VOTER = 81
+    DESCRIBE_PARTITION_HISTORY = 10_001

@@ -48,6 +48,7 @@ from raftkafka.model.api.groups import (
     ListGroups,
     ListGroupsResponse,
 )
+from raftkafka.model.api.history import DescribePartitionHistory, DescribePartitionHistoryResponse
 from raftkafka.model.api.membership import (
     Heartbeat,
     HeartbeatResponse,
@@ -112,6 +113,7 @@ Request = (
     | DescribeConfigs
     | IncrementalAlterConfigs
     | DescribeClientQuotas
+    | DescribePartitionHistory
     | AlterClientQuotas
     | CreatePartitions
     | AlterPartitionReassignments
@@ -154,6 +156,7 @@ Response = (
     | DescribeConfigsResponse
     | IncrementalAlterConfigsResponse
     | DescribeClientQuotasResponse
+    | DescribePartitionHistoryResponse
     | AlterClientQuotasResponse
     | CreatePartitionsResponse
     | AlterPartitionReassignmentsResponse

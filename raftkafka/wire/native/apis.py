@@ -54,6 +54,7 @@ HOMES: Final[Mapping[int, tuple[str, str]]] = {
     ApiKey.ALLOCATE_PRODUCER_IDS: ("producers", "ALLOCATE_PRODUCER_IDS"),
     ApiKey.ADD_RAFT_VOTER: ("quorum", "ADD_RAFT_VOTER"),
     ApiKey.REMOVE_RAFT_VOTER: ("quorum", "REMOVE_RAFT_VOTER"),
+    ApiKey.DESCRIBE_PARTITION_HISTORY: ("history", "DESCRIBE_PARTITION_HISTORY"),
 }
 """The module of this package in which an API is described, and its name there."""
 

@@ -22,6 +22,7 @@ from raftkafka.metadata.commands import (
     FenceBroker,
     InitializeCluster,
     LoseReplica,
+    NoteTime,
     ReassignPartition,
     RegisterBroker,
     SetDefaults,
@@ -38,6 +39,7 @@ from raftkafka.model.ids import (
     PartitionIndex,
     ProducerId,
     RaftIndex,
+    TimestampMs,
     TopicId,
 )
 from tests.unit.metadata.soundness import check
@@ -219,7 +221,8 @@ commands = st.one_of(
             max_size=2,
         ).map(tuple),
     ),
-    st.builds(FenceBroker, node_id=_nodes, epoch=_epochs),
+    st.builds(FenceBroker, node_id=_nodes, epoch=_epochs, silent=st.booleans()),
+    st.builds(NoteTime, time_ms=st.integers(-1, 9).map(TimestampMs)),
     st.builds(UnfenceBroker, node_id=_nodes, epoch=_epochs),
     st.builds(BeginControlledShutdown, node_id=_nodes, epoch=_epochs),
     st.builds(
