@@ -83,7 +83,8 @@ class GroupShard:
             max_size=settings.max_size,
         )
         self._groups: dict[GroupId, Group] = {}
-        self._timers: dict[GroupId, asyncio.TimerHandle] = {}
+        self._timers: dict[GroupId, tuple[float, asyncio.Handle]] = {}
+        """When each goes off, since uvloop's do not all know: what is due already is no timer of its own."""
         self._waiting: dict[Ticket, asyncio.Future[Any]] = {}
         self._tickets = 0
         self._closed = False
@@ -108,7 +109,7 @@ class GroupShard:
         self._closed = True
         if self._loading is not None:
             self._loading.cancel()
-        for timer in self._timers.values():
+        for _, timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
         for group in self._groups.values():
@@ -395,22 +396,23 @@ class GroupShard:
     def _forget(self, group: Group) -> None:
         del self._groups[group.group_id]
         self._rebalances_of_forgotten += group.membership.rebalances
-        timer = self._timers.pop(group.group_id, None)
-        if timer is not None:
-            timer.cancel()
+        armed = self._timers.pop(group.group_id, None)
+        if armed is not None:
+            armed[1].cancel()
 
     def _arm(self, group: Group) -> None:
         if self._closed or self._groups.get(group.group_id) is not group:
             return
         due_s = group.membership.next_deadline_s
-        timer = self._timers.get(group.group_id)
-        if timer is not None:
-            if timer.when() <= due_s:
+        armed = self._timers.get(group.group_id)
+        if armed is not None:
+            at_s, timer = armed
+            if at_s <= due_s:
                 return
             timer.cancel()
             del self._timers[group.group_id]
         if due_s < float("inf"):
-            self._timers[group.group_id] = self._loop.call_at(due_s, self._time_is_up, group)
+            self._timers[group.group_id] = due_s, self._loop.call_at(due_s, self._time_is_up, group)
 
     def _time_is_up(self, group: Group) -> None:
         self._timers.pop(group.group_id, None)
