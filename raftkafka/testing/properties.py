@@ -54,6 +54,9 @@ def node_properties(
         "broker.session.timeout.ms": str(SESSION_TIMEOUT_MS),
         "broker.heartbeat.interval.ms": str(SESSION_TIMEOUT_MS // 6),
         "replica.lag.time.max.ms": str(SESSION_TIMEOUT_MS),
+        # Kafka waits 3 s for further members of a new group, and makes 50 partitions for the offsets of all.
+        "group.initial.rebalance.delay.ms": "0",
+        "offsets.topic.num.partitions": "3",
     }
     if nodes > 1:
         found["controller.listener"] = f"CONTROLLER://{HOST}:{own.raft.inside.number}"
