@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -414,3 +415,29 @@ async def test_it_asks_the_leader_again_when_the_preference_is_old(cluster):
         asked, near = len(fetches(cluster, 1)), len(fetches(cluster, 3))
         await until(consumer, lambda: len(fetches(cluster, 1)) > asked + 1)
         assert len(fetches(cluster, 3)) > near + 2
+
+
+async def test_who_is_throttled_asks_that_broker_for_nothing_meanwhile(cluster):
+    (part,) = cluster.add_topic("t", 1)
+    fill(part, b"one")
+    loop = asyncio.get_running_loop()
+    asked = []
+
+    def script(node, request):
+        if not isinstance(request, Fetch):
+            return NotImplemented
+        asked.append(loop.time())
+
+        async def answer():
+            response = await cluster.fetch(node, request)
+            return replace(response, throttle_time_ms=250) if len(asked) == 1 else response
+
+        return answer()
+
+    cluster.script = script
+    async with consumer_of(cluster, auto_offset_reset="earliest") as consumer:
+        consumer.assign([T0])
+        assert await collect(consumer, 1) == [b"one"]
+        fill(part, b"two")
+        assert await collect(consumer, 1) == [b"two"]
+    assert asked[1] - asked[0] >= 0.24

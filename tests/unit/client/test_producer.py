@@ -538,3 +538,29 @@ async def test_the_request_size_counts_packed_for_many_values(cluster):
         with pytest.raises(ApiError, match="exceeds max_request_size") as refused:
             await producer.send_and_wait("t", bytes(500_000))
     assert refused.value.code is ErrorCode.MESSAGE_TOO_LARGE
+
+
+async def test_who_is_throttled_sends_nothing_to_that_broker_meanwhile(cluster):
+    cluster.add_topic("t", 1)
+    cluster.add_topic("other", 2)
+    loop = asyncio.get_running_loop()
+    sent = []
+
+    def script(node, request):
+        if not isinstance(request, Produce):
+            return NotImplemented
+        sent.append((node, loop.time()))
+        parts = tuple(cluster.produce(node, part) for part in request.partitions)
+        return ProduceResponse(partitions=parts, throttle_time_ms=250 if len(sent) == 1 else 0)
+
+    cluster.script = script
+    async with producer_of(cluster) as producer:
+        await producer.send_and_wait("t", b"one")
+        later = producer.send("t", b"two")
+        await producer.send_and_wait("other", b"elsewhere")
+        assert [node for node, _ in sent] == [1, 2]
+        assert not later.done()
+        await later
+    assert sent[2][0] == 1
+    assert sent[2][1] - sent[0][1] >= 0.24
+    assert cluster.topics["t"][0].values() == [b"one", b"two"]

@@ -11,7 +11,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from raftkafka.metadata.commands import DeleteTopic
+from raftkafka.metadata.commands import AlterBrokerConfigs, AlterTopicConfigs, DeleteTopic
+from raftkafka.metadata.image import ALL_BROKERS
 from raftkafka.model.ids import NO_NODE
 from tests.unit.metadata.conftest import Cluster
 from tests.unit.metadata.soundness import check
@@ -19,11 +20,19 @@ from tests.unit.metadata.soundness import check
 NODES = st.integers(1, 3)
 
 
+def rules(least, unclean):
+    """Both configs that eligibility goes by; None takes one away."""
+    return {
+        "min.insync.replicas": None if least is None else str(least),
+        "unclean.leader.election.enable": None if unclean is None else str(unclean).lower(),
+    }
+
+
 class Eligibility(RuleBasedStateMachine):
     @initialize(controllers=st.integers(1, 3), leaders=st.integers(1, 3), unclean=st.booleans())
     def begin(self, controllers, leaders, unclean):
         self.cluster = Cluster()
-        self.least, self.unclean = controllers, unclean
+        self.unclean_by = {"topic": None, "all brokers": None, "file": unclean}
         self.leaders_least = leaders
         self.disks = {1: 1, 2: 2, 3: 3}
         self.cluster.defaults(min_insync_replicas=controllers, unclean=unclean)
@@ -34,6 +43,11 @@ class Eligibility(RuleBasedStateMachine):
         self.committed = 0
         self.has = dict.fromkeys(self.disks, 0)
         self.learn()
+
+    @property
+    def unclean(self):
+        """The topic goes before the default of all brokers, that before the controller's file."""
+        return next(each for each in self.unclean_by.values() if each is not None)
 
     def learn(self):
         self.view, self.proposed = self.partition, set()
@@ -139,9 +153,26 @@ class Eligibility(RuleBasedStateMachine):
 
     # What the operator does
 
+    @rule(least=st.integers(1, 3))
+    def the_leader_hears_of_another_least_isr(self, least):
+        self.leaders_least = least
+
+    @rule(least=st.none() | st.integers(1, 3), unclean=st.none() | st.booleans())
+    def the_topic_is_configured(self, least, unclean):
+        self.unclean_by["topic"] = unclean
+        topic_id = self.cluster.image.topic_ids["a"]
+        command = AlterTopicConfigs(topic_id=topic_id, configs=rules(least, unclean))
+        self.carry_out(lambda: self.cluster.apply(command))
+
+    @rule(least=st.none() | st.integers(1, 3), unclean=st.none() | st.booleans())
+    def all_brokers_are_configured(self, least, unclean):
+        self.unclean_by["all brokers"] = unclean
+        command = AlterBrokerConfigs(node_id=ALL_BROKERS, configs=rules(least, unclean))
+        self.carry_out(lambda: self.cluster.apply(command))
+
     @rule(least=st.integers(1, 3), unclean=st.booleans())
     def the_defaults_change(self, least, unclean):
-        self.least, self.unclean = least, unclean
+        self.unclean_by["file"] = unclean
         self.carry_out(lambda: self.cluster.defaults(min_insync_replicas=least, unclean=unclean))
 
     @precondition(lambda self: not self.eligible)
@@ -150,6 +181,7 @@ class Eligibility(RuleBasedStateMachine):
         topic_id = self.cluster.image.topic_by_name("a").topic_id
         self.cluster.apply(DeleteTopic(topic_id=topic_id))
         self.cluster.create("a", (1, 2, 3))
+        self.unclean_by["topic"] = None
         self.truncate(0)
         self.learn()
 
