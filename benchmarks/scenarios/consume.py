@@ -37,6 +37,7 @@ async def run(plan: Plan) -> list[Figure]:
             raw.remarks["node_cpu_s_per_gb"] = round((nodes[0].cpu_s() - before_s) / (large * 1024 / 1e9), 2)
             large_values.runs.append(await _read(servers, "large", large, _values) * 1024 / 1e6)
         figures = [raw, large_values]
+        await _read(servers, "small", small, _raw)  # the first reader finds cold pages
         for codec in CODECS:
             with using(codec):
                 figures += await _by_codec(plan, servers, small, codec, limit)

@@ -204,6 +204,7 @@ class _Session:
             await self._send_one_by_one(producer, group)
 
     async def _send_group(self, producer: Producer, group: Sequence[bytes]) -> None:
+        await producer.ready()  # lines wait as long as it takes; the first that times out ends the command
         future = await producer.send_batch(self._topic, group, partition=self._partition)
 
         def done(future: asyncio.Future[BatchMetadata]) -> None:

@@ -24,7 +24,15 @@ from raftkafka.client.partitioner import Partitioner, StickyChoice, partition_by
 from raftkafka.client.route import Route
 from raftkafka.client.routing import Router
 from raftkafka.client.sender import Sender, SenderSettings
-from raftkafka.client.types import BatchMetadata, Headers, NotRunningError, RecordMetadata, TopicPartition, WallClock
+from raftkafka.client.types import (
+    BatchMetadata,
+    BufferFullError,
+    Headers,
+    NotRunningError,
+    RecordMetadata,
+    TopicPartition,
+    WallClock,
+)
 from raftkafka.client.unrouted import Unrouted
 from raftkafka.model.errors import ApiError, ConfigurationError, ErrorCode
 from raftkafka.ports.clock import Clock
@@ -243,7 +251,7 @@ class Producer:
         timestamp_ms: int | None = None,
         headers: Headers = (),
     ) -> RecordMetadata:
-        """`send`, waiting for room before and for the acknowledgement after."""
+        """`send`, waiting for room before (at most `max_block_ms`, else BufferFullError) and for the acknowledgement after."""
         record = checked_record(key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
         size_bytes = estimated_size(record[0], record[1], record[3])
         route = self._routes.get(topic)
@@ -270,6 +278,7 @@ class Producer:
         gives ends when all of it is acknowledged, or with the first failure (then some of it may have been written).
 
         Raises:
+            BufferFullError: for one batch of it there was no room in `max_block_ms`; those before it are sent.
             ApiError: MESSAGE_TOO_LARGE (one value beyond `max_request_size`), or the topic cannot be had in `max_block_ms`.
             ValueError: no values.
         """
@@ -305,9 +314,10 @@ class Producer:
         return bulk.future
 
     async def ready(self) -> None:
-        """Wait until half of `buffer_memory` is free."""
-        await self._reserve_when_free(self._buffer_memory // 2)
+        """Wait until half of `buffer_memory` is free, however long that takes: what is in it times out by itself."""
+        await self._accumulator.reserve_when_free(self._buffer_memory // 2)
         self._accumulator.release(self._buffer_memory // 2)
+        self._check_running()
 
     async def flush(self) -> None:
         """Send everything taken so far without lingering, and wait until it is acknowledged or has failed."""
@@ -349,7 +359,15 @@ class Producer:
             )
 
     async def _reserve_when_free(self, size_bytes: int) -> None:
-        await self._accumulator.reserve_when_free(size_bytes)
+        if not self._accumulator.reserve_now(size_bytes):
+            try:
+                async with asyncio.timeout(self._max_block_s):
+                    await self._accumulator.reserve_when_free(size_bytes)
+            except TimeoutError:
+                raise BufferFullError(
+                    f"no room for {size_bytes} bytes within max_block_ms, {self._max_block_s * 1000:.0f}: "
+                    f"{self._accumulator.used_bytes} of {self._buffer_memory} bytes wait to be acknowledged"
+                ) from None
         if not self._running:
             self._accumulator.release(size_bytes)
             self._check_running()

@@ -295,6 +295,28 @@ async def test_the_buffer_is_bounded_and_ready_waits_for_room(cluster):
     assert cluster.topics["t"][0].end == taken + 1
 
 
+async def test_nobody_waits_for_room_longer_than_max_block_ms(cluster):
+    cluster.add_topic("t", 1)
+    gate = asyncio.Event()
+
+    async def held(node, request):
+        await gate.wait()
+        return ProduceResponse(partitions=tuple(cluster.produce(node, part) for part in request.partitions))
+
+    cluster.script = lambda node, request: held(node, request) if isinstance(request, Produce) else NotImplemented
+    async with producer_of(cluster, buffer_memory=1_000, batch_size=500, max_block_ms=30) as producer:
+        await producer.partitions_for("t")
+        first = producer.send("t", bytes(800))
+        with pytest.raises(BufferFullError, match=r"no room for 836 bytes within max_block_ms, 30: 897 of 1000"):
+            await producer.send_and_wait("t", bytes(800))
+        with pytest.raises(BufferFullError, match="within max_block_ms"):
+            await producer.send_batch("t", [bytes(100)] * 10)
+        gate.set()
+        assert (await first).offset == 0
+        assert (await producer.send_and_wait("t", b"again")).offset == 1
+        assert producer._accumulator.used_bytes == 0
+
+
 async def test_a_batch_waits_for_room_and_reports_its_offsets(cluster):
     cluster.add_topic("t", 1)
     values = [b"%06d" % number for number in range(5_000)]
