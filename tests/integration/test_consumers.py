@@ -313,6 +313,19 @@ def rk(cluster: Cluster, *arguments: str, code: int = 0) -> subprocess.Completed
     return done
 
 
+def watch(cluster: Cluster) -> list[str]:
+    """What `rk group describe g --watch` shows in two rounds, before Ctrl-C ends it without a complaint."""
+    arguments = ["group", "describe", "g", "--watch", "0.2", "--bootstrap-server", cluster.bootstrap]
+    with subprocess.Popen(
+        [sys.executable, "-m", "raftkafka.cli.main", *arguments], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().rstrip("\n") for _ in range(6)]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    return lines
+
+
 async def test_C10_rk_group_rewinds_a_group_that_is_empty_and_no_other(single: Cluster, tmp_path: Path) -> None:
     await single.create_topic("t", partitions=2)
     async with Producer(single.bootstrap) as producer:
@@ -357,6 +370,9 @@ async def test_C10_rk_group_rewinds_a_group_that_is_empty_and_no_other(single: C
     head, row, _ = (await call("group", "describe", "g")).stdout.splitlines()
     assert head.split()[:6] == ["GROUP", "TOPIC", "PARTITION", "CURRENT-OFFSET", "LOG-END-OFFSET", "LAG"]
     assert row.split()[:6] == ["g", "t", "0", "10", "10", "0"]
+    watched = await asyncio.to_thread(watch, single)
+    assert watched[0] == watched[3] == head
+    assert watched[1] == row
     assert (await call("group", "list")).stdout.splitlines()[1].split() == ["g", "Empty", "consumer"]
     await call("group", "delete-offsets", "g", "--topic", "t:0")
     assert await offsets() == {1: 10}

@@ -218,10 +218,9 @@ class Membership:
             group_id=self._settings.group_id, members=(LeavingMember(member_id=identity.member_id, reason=reason),)
         )
         try:
-            await self._coordinator.ask(
-                request, LeaveGroupResponse, lambda answer: answer.error_code, timeout_s=LEAVE_TIMEOUT_S
-            )
-        except RaftKafkaError as error:
+            async with asyncio.timeout(LEAVE_TIMEOUT_S):
+                await self._coordinator.ask(request, LeaveGroupResponse, lambda answer: answer.error_code)
+        except (RaftKafkaError, TimeoutError) as error:
             # The session will end by itself.
             _log.debug("group %s: left without an answer: %s", self._settings.group_id, error)
 

@@ -31,7 +31,7 @@ from raftkafka.client.routing import Router
 from raftkafka.client.types import OffsetAndMetadata, TopicPartition
 from raftkafka.group.consumer_protocol import Subscription, decode_assignment, encode_subscription
 from raftkafka.model.api.membership import JoinGroupProtocol
-from raftkafka.model.errors import ProtocolError, RaftKafkaError
+from raftkafka.model.errors import ProtocolError
 from raftkafka.model.ids import NO_GENERATION, GenerationId, PartitionIndex
 
 _log = logging.getLogger("raftkafka.client")
@@ -137,12 +137,10 @@ class Participation:
             task, self._joining = self._joining, None
             membership.joining = False
             try:
-                self._joined = task.result()
-            except RaftKafkaError:
-                membership.ask_to_rejoin("the last try failed")
-                raise
-            if self._joined is None:
-                membership.ask_to_rejoin("put out of the group while it was joining")
+                self._joined = task.result()  # or what an assignor of the application's own raised
+            finally:
+                if self._joined is None:
+                    membership.ask_to_rejoin("the last try to join came to nothing")
         if self._joined is not None:
             await self._take_share(self._joined)
         if membership.rejoin_reason is not None and self._joining is None and self._interest.topics is not None:

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 
 from raftkafka.client import ApiError, ConsumerRebalanceListener, FencedInstanceIdError, TopicPartition
+from raftkafka.client.group.assignors.range import RangeAssignor
 from raftkafka.model.api.groups import FindCoordinator
 from raftkafka.model.api.membership import Heartbeat, JoinGroup, LeaveGroup, SyncGroup
 from raftkafka.model.errors import ConfigurationError, ErrorCode
@@ -292,6 +293,39 @@ async def test_what_no_further_try_can_change_is_raised(topic, member_of, coordi
             await consumer.poll(5_000)
         await consumer.poll(200)
         assert consumer.assignment() == [T[0]]
+
+
+async def test_an_assignor_that_fails_is_heard_of_and_the_next_poll_tries_again(topic, member_of):
+    topic("t", 1, records=1)
+
+    class Moody(RangeAssignor):
+        failures = 1
+
+        def assign(self, partitions, members):
+            if Moody.failures:
+                Moody.failures -= 1
+                raise ZeroDivisionError("no members, it thought")
+            return super().assign(partitions, members)
+
+    async with member_of(partition_assignment_strategy=[Moody()]) as consumer:
+        consumer.subscribe(["t"])
+        with pytest.raises(ZeroDivisionError):
+            await consumer.poll(5_000)
+        assert list(await consumer.poll(5_000)) == [T[0]]
+
+
+async def test_closing_takes_no_longer_than_leaving_may_when_nobody_answers(topic, cluster, member_of, monkeypatch):
+    monkeypatch.setattr("raftkafka.client.group.membership.LEAVE_TIMEOUT_S", 0.05)
+    topic("t", 1)
+    async with member_of(enable_auto_commit=False) as consumer:
+        consumer.subscribe(["t"])
+        async with asyncio.timeout(10):
+            while not consumer.assignment():
+                await consumer.poll(10)
+        for node in (1, 2, 3):
+            cluster.kill(node)
+        async with asyncio.timeout(5):
+            await consumer.stop()
 
 
 # Static members
