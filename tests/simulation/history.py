@@ -61,6 +61,36 @@ class Watermark(NamedTuple):
     high_watermark: int
 
 
+class Assigned(NamedTuple):
+    """A member of the group was given these partitions by its coordinator."""
+
+    at: float
+    generation: int
+    member: str
+    partitions: tuple[int, ...]
+
+
+class CommittedTo(NamedTuple):
+    """A member was told that its commit, sent at `sent_at`, is done."""
+
+    sent_at: float
+    at: float
+    generation: int
+    member: str
+    partition: int
+    offset: int
+
+
+class FoundCommitted(NamedTuple):
+    """A member that owns the partition in this generation asked at `asked_at` how far the group has come, and heard this."""
+
+    asked_at: float
+    generation: int
+    member: str
+    partition: int
+    offset: int
+
+
 class Led(NamedTuple):
     """A node took the leadership of a partition."""
 
@@ -185,6 +215,9 @@ class History:
     unacknowledged: list[Unacknowledged] = field(default_factory=list)
     reads: list[Read] = field(default_factory=list)
     watermarks: list[Watermark] = field(default_factory=list)
+    assigned: list[Assigned] = field(default_factory=list)
+    committed_to: list[CommittedTo] = field(default_factory=list)
+    found_committed: list[FoundCommitted] = field(default_factory=list)
     led: list[Led] = field(default_factory=list)
     applied: list[Applied] = field(default_factory=list)
     restored: list[Restored] = field(default_factory=list)

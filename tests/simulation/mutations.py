@@ -13,6 +13,8 @@ from typing import Any
 
 from raftkafka.adapters.raft.core import RaftCore
 from raftkafka.broker.fetcher import LeaderFetcher
+from raftkafka.broker.groups.log import GroupLog
+from raftkafka.broker.groups.shard import GroupShard
 from raftkafka.broker.handlers import fetch
 from raftkafka.broker.handlers.produce import PendingProduce
 from raftkafka.broker.membership import Membership
@@ -20,6 +22,7 @@ from raftkafka.broker.partition import Partition
 from raftkafka.broker.purgatory import FetchWaiters
 from raftkafka.client.lanes import Lane
 from raftkafka.client.sender import Sender
+from raftkafka.group.membership import Membership as GroupMembership
 from raftkafka.metadata import apply, election
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import NO_NODE
@@ -414,6 +417,43 @@ def number_anew_at_every_try() -> contextlib.AbstractContextManager[None]:
     return _replaced(Lane, "put_back", make)
 
 
+def serve_groups_before_they_are_read() -> contextlib.AbstractContextManager[None]:
+    """A new coordinator reads what it knows to be committed, and does not wait for the rest of its log."""
+    return _replaced(GroupLog, "when_committed", lambda _: lambda self, settle: settle(ErrorCode.NONE))
+
+
+def acknowledge_commits_before_they_are_replicated() -> contextlib.AbstractContextManager[None]:
+    """The coordinator's own copy of an offset is enough."""
+
+    def make(original: Any) -> Any:
+        def append(self: GroupLog, records: Any, settle: Any) -> None:
+            refused: list[ErrorCode] = []
+            original(self, records, refused.append)
+            settle(refused[0] if refused else ErrorCode.NONE)
+
+        return append
+
+    return _replaced(GroupLog, "append", make)
+
+
+def take_commits_of_any_generation() -> contextlib.AbstractContextManager[None]:
+    """Whoever knows a group's name commits."""
+    return _replaced(GroupMembership, "may_commit", lambda _: lambda self, *given, **named: ErrorCode.NONE)
+
+
+def assign_before_it_is_stored() -> contextlib.AbstractContextManager[None]:
+    """Members are told of an assignment that the next coordinator may never hear of."""
+
+    def make(original: Any) -> Any:
+        def store(self: GroupShard, group: Any, store: Any) -> None:
+            self._perform(group, group.membership.stored(store.purpose, ErrorCode.NONE, now=self._now()))
+            original(self, group, store)
+
+        return store
+
+    return _replaced(GroupShard, "_store", make)
+
+
 MUTATIONS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
     each.__name__: each
     for each in (
@@ -443,5 +483,9 @@ MUTATIONS: dict[str, Callable[[], contextlib.AbstractContextManager[None]]] = {
         forget_producers_at_a_restart,
         number_anew_at_every_try,
         answer_repetitions_at_once,
+        serve_groups_before_they_are_read,
+        acknowledge_commits_before_they_are_replicated,
+        take_commits_of_any_generation,
+        assign_before_it_is_stored,
     )
 }

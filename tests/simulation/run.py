@@ -11,13 +11,16 @@ from random import Random
 from raftkafka.model.settings.values import (
     ControllerSettings,
     FlushPolicy,
+    GroupSettings,
     LogSettings,
     ReplicaSelector,
     ReplicaSettings,
 )
+from raftkafka.model.topics import OFFSETS_TOPIC
 from tests.simulation import observers
 from tests.simulation.checkers.catalogue import violations
 from tests.simulation.faults import UNSYNCED_WRITES_VANISH, Faults
+from tests.simulation.groups import Group
 from tests.simulation.moves import Moves
 from tests.simulation.workload import CHURNED, PARTITIONS, TOPIC, Workload
 from tests.simulation.world import World
@@ -69,6 +72,13 @@ def make_world(seed: int, *, readable: bool = False) -> World:
             snapshot_min_entries=random.choice([20, 200, 20_000]),
             leader_imbalance_check_interval_s=random.choice([1, 5, 300]),
         ),
+        groups=GroupSettings(
+            min_session_timeout_ms=500,
+            initial_rebalance_delay_ms=300,
+            offsets_topic_num_partitions=1,
+            offsets_topic_segment_bytes=4 << 10,
+            offsets_commit_timeout_ms=2_000,
+        ),
         observers=random.choice([0, 0, 1]),
         replica_selector=random.choice([ReplicaSelector.LEADER, ReplicaSelector.RACK_AWARE]),
     )
@@ -99,6 +109,10 @@ async def scenario(
     await world.as_client(workload.create_topic())
     if Random(world.seed ^ 0xC0DE).random() < 0.4:
         await world.as_client(workload.create_compacted_topic())
+    group = Group(world, Random(world.seed ^ 0x6209), topic=TOPIC, partitions=PARTITIONS)
+    if not world.seed % 3:
+        history.compacted.add(OFFSETS_TOPIC)
+        group.start()
     churn, replacing = random.random() < 0.5, random.random() < 0.6
     workload.start(churn=churn, replace_voters=replacing and len(world.nodes) > 3)
     moves = Moves(
@@ -118,7 +132,7 @@ async def scenario(
     striking.cancel()
     storm.heal()
     await moves.stop()
-    await _heal(world, workload)
+    await _heal(world, workload, group)
     supervising.cancel()
     if history.stranded:
         world.tell("a partition is stranded on a damaged disk")
@@ -129,7 +143,7 @@ async def scenario(
                 history.replicas.append(replica)
 
 
-async def _heal(world: World, workload: Workload) -> None:
+async def _heal(world: World, workload: Workload, group: Group) -> None:
     """I17, and the last look of the clients."""
     history = world.history
     deadline = world.loop.now + HEAL_S
@@ -146,6 +160,9 @@ async def _heal(world: World, workload: Workload) -> None:
         return
     world.tell("healed; the producers end")
     await world.as_client(workload.stop())
+    if OFFSETS_TOPIC in history.compacted and not await world.as_client(group.stop(timeout_s=20)):
+        history.not_healed = "the group does not come together again"
+        return
     if not await world.until(lambda: not _unsettled(world), timeout_s=10):
         history.not_healed = f"replicas do not come to rest: {_unsettled(world)}"
         return

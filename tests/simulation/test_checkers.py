@@ -11,8 +11,11 @@ from tests.simulation.checkers.catalogue import CHECKERS, violations
 from tests.simulation.history import (
     Acknowledged,
     Applied,
+    Assigned,
+    CommittedTo,
     Counted,
     Damaged,
+    FoundCommitted,
     History,
     Keyed,
     Led,
@@ -59,6 +62,19 @@ def sound() -> History:
         for node, skipped in (("node1", 0), ("node2", 1), ("node3", 1))
     ]
     history.reads = [Read(1.3, "s1", STATES, 0, b"1"), Read(1.4, "s1", STATES, 2, b"3"), *history.reads]
+    # A group: m1 has both partitions, then shares them with m2, who goes on where m1 was told it had come to.
+    history.assigned = [
+        Assigned(1.0, 1, "m1", (0, 1)),
+        Assigned(2.0, 2, "m1", (0,)),
+        Assigned(2.1, 2, "m2", (1,)),
+        Assigned(2.2, 2, "m2", (1,)),
+    ]
+    history.committed_to = [
+        CommittedTo(1.1, 1.2, 1, "m1", 1, 5),
+        CommittedTo(1.3, 1.4, 1, "m1", 1, 7),
+        CommittedTo(2.3, 2.4, 2, "m2", 1, 8),
+    ]
+    history.found_committed = [FoundCommitted(1.0, 1, "m1", 1, 0), FoundCommitted(2.2, 2, "m2", 1, 7)]
     history.led = [Led(0.5, "node1", ID, 0), Led(2.0, "node2", ID, 1)]
     history.applied = [
         Applied(0.1, "node1", 1, 5, b"x"),
@@ -213,6 +229,30 @@ def leave_an_acknowledged_one_out(history: History) -> None:
     history.acknowledged.append(Acknowledged(1.2, HERE, 3, b"i0-%06d" % 2))
 
 
+def go_back_to_an_older_commit(history: History) -> None:
+    history.found_committed[1] = FoundCommitted(2.2, 2, "m2", 1, 5)
+
+
+def lose_a_commit_of_this_generation(history: History) -> None:
+    history.found_committed.append(FoundCommitted(2.5, 2, "m2", 1, 7))
+
+
+def take_a_commit_of_an_older_generation(history: History) -> None:
+    history.committed_to.append(CommittedTo(2.5, 2.6, 1, "m1", 0, 9))
+
+
+def commit_less_than_before(history: History) -> None:
+    history.committed_to.append(CommittedTo(2.5, 2.6, 2, "m2", 1, 6))
+
+
+def assign_a_partition_twice(history: History) -> None:
+    history.assigned.append(Assigned(2.5, 2, "m3", (0,)))
+
+
+def assign_something_else_in_the_same_generation(history: History) -> None:
+    history.assigned.append(Assigned(2.5, 2, "m2", ()))
+
+
 PLANTED: list[tuple[str, Callable[[History], None]]] = [
     ("I1", lose_everywhere),
     ("I2", lead_twice),
@@ -229,6 +269,12 @@ PLANTED: list[tuple[str, Callable[[History], None]]] = [
     ("I8", reorder_records),
     ("I8", tell_another_offset),
     ("I8", leave_an_acknowledged_one_out),
+    ("I11", go_back_to_an_older_commit),
+    ("I11", lose_a_commit_of_this_generation),
+    ("I11", take_a_commit_of_an_older_generation),
+    ("I11", commit_less_than_before),
+    ("I12", assign_a_partition_twice),
+    ("I12", assign_something_else_in_the_same_generation),
     ("I13", pass_the_end),
     ("I13", move_the_start_back),
     ("I14", compact_too_much),
@@ -273,13 +319,15 @@ def test_a_disk_that_lost_what_it_had_excuses_its_own_node_alone() -> None:
     assert list(CHECKERS["I4"](history)) != []
 
 
-@pytest.mark.parametrize("invariant", ["I1", "I4", "I6", "I7"])
+@pytest.mark.parametrize("invariant", ["I1", "I4", "I6", "I7", "I11", "I12"])
 def test_too_many_lost_disks_excuse_lost_records(invariant: str) -> None:
     history = sound()
     lack_what_is_committed(history)
     lose_everywhere(history)
     history.watermarks.append(Watermark(1.5, "c1", HERE, 1))
     take_back_what_was_read(history)
+    go_back_to_an_older_commit(history)
+    assign_a_partition_twice(history)
     history.lossy = {"node1", "node2"}
     assert list(CHECKERS[invariant](history)) == []
 

@@ -24,6 +24,7 @@ from raftkafka.model.ids import NodeId, TimestampMs
 from raftkafka.model.settings.values import (
     ControllerSettings,
     FlushPolicy,
+    GroupSettings,
     Listener,
     LogSettings,
     NetworkSettings,
@@ -108,6 +109,7 @@ class World:
         replica: ReplicaSettings | None = None,
         controller: ControllerSettings | None = None,
         replica_selector: ReplicaSelector = ReplicaSelector.LEADER,
+        groups: GroupSettings | None = None,
     ) -> None:
         self.seed = seed
         self.random = Random(seed)
@@ -131,6 +133,7 @@ class World:
                 node_id=voter.node_id,
                 rack=f"rack{voter.node_id}",
                 replica_selector=replica_selector,
+                groups=groups or GroupSettings(),
                 log_dirs=(Path("/data"),),
                 metadata_log_dir=Path("/metadata"),
                 listeners=(Listener(name="PLAINTEXT", host=voter.host, port=9092),),
