@@ -384,6 +384,8 @@ class Membership:
         member.client_id, member.client_host = client.client_id, client.client_host
         if self.leader == old:
             self.leader = new
+        # It has an id that it answers to: what it waits for ends with the rebalance, and its session counts from there.
+        member.is_new = False
         self._heard(member, now)
         self._update(member, request, ticket)
         instance = request.group_instance_id

@@ -365,6 +365,16 @@ def test_a_static_member_that_waits_is_fenced_by_its_successor(group):
     assert group.answers[second].error_code is E.NONE
 
 
+def test_a_static_member_that_came_back_early_is_waited_for_as_long_as_the_rebalance_takes(group):
+    group.formed(1, rebalance_timeout_ms=100_000, session_timeout_ms=90_000)
+    group.join(instance="i", rebalance_timeout_ms=100_000)
+    back = group.join(instance="i", rebalance_timeout_ms=100_000)
+    group.advance(50)
+    assert back not in group.answers, "a session of ten seconds does not run while it waits"
+    group.advance(60)
+    assert group.answers[back].error_code is E.NONE
+
+
 def test_a_static_member_is_missed_only_when_its_session_ends(group):
     first = group.join(instance="i", session_timeout_ms=100_000, rebalance_timeout_ms=6_000)
     other, _ = group.enter(rebalance_timeout_ms=6_000)
