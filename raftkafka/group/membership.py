@@ -35,6 +35,9 @@ from raftkafka.model.ids import NO_GENERATION, NO_MEMBER, NO_TIMESTAMP, Generati
 NEW_MEMBER_JOIN_TIMEOUT_S: Final = 300.0
 """A new member that waits for its first generation may be gone, and have come again under another id (KAFKA-7610)."""
 
+PENDING_MAX: Final = 10_000
+"""Members that were told their id and have not come back with it yet."""
+
 HISTORY_MAX: Final = 50
 REASON_MAX_CHARS: Final = 255
 
@@ -295,7 +298,8 @@ class Membership:
         limits = self._limits
         if not limits.min_session_timeout_ms <= request.session_timeout_ms <= limits.max_session_timeout_ms:
             return _E.INVALID_SESSION_TIMEOUT
-        if not self._has_room_for(request.member_id):
+        asks_for_id = request.member_id == NO_MEMBER and request.group_instance_id is None
+        if not self._has_room_for(request.member_id) or (asks_for_id and len(self._pending) >= PENDING_MAX):
             return _E.GROUP_MAX_SIZE_REACHED
         if self.state is _S.DEAD:
             return _E.COORDINATOR_NOT_AVAILABLE

@@ -52,6 +52,9 @@ RECORDS_PER_BATCH: Final = 500
 LOAD_RETRY_S: Final = 1.0
 GROUPS_PER_TURN: Final = 100
 
+GROUPS_MAX: Final = 100_000
+"""Of one partition. Whoever asks for another one is told to come again."""
+
 _NONE: Final = ErrorCode.NONE
 
 
@@ -161,6 +164,10 @@ class GroupShard:
                 )
                 del self._waiting[ticket]
                 return answer
+            if len(self._groups) >= GROUPS_MAX:
+                answer.set_result(JoinGroupResponse(error_code=ErrorCode.COORDINATOR_NOT_AVAILABLE))
+                del self._waiting[ticket]
+                return answer
             group = self._made(request.group_id)
         name = client.client_id if request.group_instance_id is None else request.group_instance_id
         effects = group.membership.join(
@@ -210,6 +217,8 @@ class GroupShard:
         if group is None:
             if request.generation_id >= 0:
                 return refused_commit(request, ErrorCode.ILLEGAL_GENERATION)
+            if len(self._groups) >= GROUPS_MAX:
+                return refused_commit(request, ErrorCode.COORDINATOR_NOT_AVAILABLE)
             group = self._made(request.group_id)
         decision = group.decide_commit(
             request, metadata_max_bytes=self._settings.offset_metadata_max_bytes, now=self._now()

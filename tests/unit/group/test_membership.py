@@ -269,6 +269,14 @@ def test_a_full_group_takes_nobody_but_its_own():
     assert group.group.generation == 2
 
 
+def test_ids_that_nobody_comes_back_for_are_bounded(group, monkeypatch):
+    monkeypatch.setattr("raftkafka.group.membership.PENDING_MAX", 2)
+    answers = [group.answers[group.join()].error_code for _ in range(3)]
+    assert answers == [E.MEMBER_ID_REQUIRED, E.MEMBER_ID_REQUIRED, E.GROUP_MAX_SIZE_REACHED]
+    group.advance(10)
+    assert group.answers[group.join()].error_code is E.MEMBER_ID_REQUIRED
+
+
 def test_sync_checks_member_generation_and_protocol(group):
     leader, _ = group.formed(2)
     asked = {

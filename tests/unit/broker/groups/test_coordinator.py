@@ -425,6 +425,14 @@ async def test_lists_are_filtered_by_state_and_type(broker):
     assert dict(broker.world.groups.statistics().states)["Stable"] == 1
 
 
+async def test_groups_are_bounded(broker, monkeypatch):
+    monkeypatch.setattr("raftkafka.broker.groups.shard.GROUPS_MAX", 1)
+    assert await broker.committed(1, group="a") is E.NONE
+    assert await broker.committed(1, group="b") is E.COORDINATOR_NOT_AVAILABLE
+    assert (await broker.join(group="b")).error_code is E.COORDINATOR_NOT_AVAILABLE
+    assert await broker.committed(2, group="a") is E.NONE
+
+
 @pytest.mark.parametrize("group_id", ["", "ü" * 20_000])
 async def test_group_ids_have_limits(broker, group_id):
     assert broker.join(group=group_id).error_code is E.INVALID_GROUP_ID
