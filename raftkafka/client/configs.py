@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from raftkafka.client.routing import Router
-from raftkafka.client.types import NotReachableError
 from raftkafka.model.api.configs import (
     AlterableConfig,
     AlterConfigsResource,
@@ -18,7 +17,7 @@ from raftkafka.model.api.configs import (
     IncrementalAlterConfigsResponse,
     ResourceType,
 )
-from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.model.errors import ApiError, ErrorCode, RaftKafkaError
 from raftkafka.model.ids import NodeId
 
 
@@ -103,7 +102,9 @@ async def describe_broker(
         answer = await channel.request(
             describe_request([resource], include_synonyms=include_synonyms), timeout_s=timeout_s
         )
-    except NotReachableError as error:
-        raise ApiError(ErrorCode.BROKER_NOT_AVAILABLE, str(error)) from error
+    except ApiError:
+        raise
+    except RaftKafkaError as error:
+        raise ApiError(ErrorCode.BROKER_NOT_AVAILABLE, f"broker {node_id} does not answer: {error}") from error
     assert isinstance(answer, DescribeConfigsResponse)
     return described(answer)

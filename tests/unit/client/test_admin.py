@@ -16,6 +16,7 @@ from raftkafka.client import (
     ResourceType,
     TopicPartition,
 )
+from raftkafka.client.connection import ConnectionClosedError
 from raftkafka.model.api.cluster import DescribeQuorum, DescribeQuorumResponse, Metadata
 from raftkafka.model.api.configs import (
     AlteredResource,
@@ -312,3 +313,14 @@ async def test_configs_are_altered_or_it_is_said_why_not(cluster):
     assert failed.value.code is ErrorCode.INVALID_CONFIG
     assert [each.validate_only for each in asked] == [True, True, False]
     assert asked[0].resources[0].configs == tuple(change[TOPIC])
+
+
+async def test_a_broker_that_does_not_answer_is_no_broker_to_describe(cluster):
+    def script(node, request):
+        return ConnectionClosedError("gone") if isinstance(request, DescribeConfigs) else NotImplemented
+
+    cluster.script = script
+    async with admin_of(cluster) as admin:
+        with pytest.raises(ApiError, match="broker 2 does not answer: gone") as failed:
+            await admin.describe_configs([BROKER])
+    assert failed.value.code is ErrorCode.BROKER_NOT_AVAILABLE
