@@ -13,17 +13,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from raftkafka.client.backoff import Backoff
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.connection import Connection
 from raftkafka.client.fetching import Fetcher, FetchSettings
-from raftkafka.client.group.assignors import Assignor, assignors_of
-from raftkafka.client.group.listener import ConsumerRebalanceListener
-from raftkafka.client.group.participation import Participation
-from raftkafka.client.group.settings import DEFAULT_STRATEGY, GroupSettings
-from raftkafka.client.group.subscription import checked_topics, pattern_of
 from raftkafka.client.partition_fetch import PartitionFetch
 from raftkafka.client.positions import Positions
 from raftkafka.client.routing import Router
@@ -33,6 +28,15 @@ from raftkafka.model.errors import ApiError, ConfigurationError, CorruptionError
 from raftkafka.model.ids import GroupId, TimestampMs
 from raftkafka.record.iterate import Record
 
+if TYPE_CHECKING:
+    # What groups need is loaded where a group is named: most consumers that a command starts have none.
+    from raftkafka.client.group.assignors.values import Assignor
+    from raftkafka.client.group.listener import ConsumerRebalanceListener
+    from raftkafka.client.group.participation import Participation
+    from raftkafka.client.group.settings import GroupSettings
+
+DEFAULT_STRATEGY: Final = ("range", "cooperative-sticky")
+"""Kafka's default: a group of such members moves to the cooperative protocol by taking "range" away, one member at a time."""
 _RESETS: Final[Mapping[str, TimestampMs | None]] = {"latest": LATEST, "earliest": EARLIEST, "none": None}
 _ISOLATION_LEVELS: Final[Mapping[str, int]] = {"read_uncommitted": 0, "read_committed": 1}
 _Taken = TypeVar("_Taken")
@@ -122,6 +126,9 @@ class Consumer(Positions):
         )
         self._group_settings: GroupSettings | None = None
         if group_id is not None:
+            from raftkafka.client.group.assignors import assignors_of
+            from raftkafka.client.group.settings import GroupSettings
+
             self._group_settings = GroupSettings(
                 group_id=GroupId(group_id),
                 group_instance_id=group_instance_id,
@@ -155,6 +162,8 @@ class Consumer(Positions):
         )
         self._fetcher = Fetcher(router=self._router, settings=self._settings, random=self._random)
         if self._group_settings is not None:
+            from raftkafka.client.group.participation import Participation
+
             self._group = Participation(
                 router=self._router,
                 fetcher=self._fetcher,
@@ -229,6 +238,8 @@ class Consumer(Positions):
         `pattern`: all topics whose whole name matches this regular expression, those that come later too (noticed within
         `metadata_max_age_ms`).
         """
+        from raftkafka.client.group.subscription import checked_topics, pattern_of
+
         self._check_running()
         group = self._needed_group("subscribe")
         if not group.subscribed and self._fetcher.states:

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from raftkafka.client.backoff import Backoff
 from raftkafka.client.group.assignors import Assignor
 from raftkafka.model.errors import ConfigurationError
 from raftkafka.model.ids import GroupId
-
-DEFAULT_STRATEGY: Final = ("range", "cooperative-sticky")
-"""Kafka's default: a group of such members moves to the cooperative protocol by taking "range" away, one member at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
