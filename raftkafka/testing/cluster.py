@@ -16,6 +16,7 @@ from typing import Final, Self
 
 from raftkafka.cli.layout import HOST
 from raftkafka.client import Admin, ApiError, NewTopic
+from raftkafka.model.api.cluster import TopicMetadata
 from raftkafka.testing.errors import ClusterError
 from raftkafka.testing.making import make_nodes
 from raftkafka.testing.network import Network
@@ -26,6 +27,7 @@ NODES_MAX: Final = 9
 PATIENCE_S: Final = 60.0
 """For what takes a fraction of a second: only a hang may meet it."""
 _POLL_S: Final = 0.005
+_ANSWER_TIMEOUT_MS: Final = 5_000
 
 
 class Cluster:
@@ -93,21 +95,35 @@ class Cluster:
         """The node that leads a partition; waits until there is one that is up.
 
         Raises:
-            ApiError: there is no such topic, or it has no such partition.
-            ClusterError: it got no leader in time.
+            ApiError: there is no such topic.
+            ClusterError: it has no such partition, or got no leader in time.
         """
         try:
-            async with asyncio.timeout(PATIENCE_S), Admin(self.bootstrap) as admin:
+            async with asyncio.timeout(PATIENCE_S):
                 while True:
-                    (described,) = await admin.describe_topics([topic])
-                    found = next((each for each in described.partitions if each.partition == partition), None)
-                    if found is None:
-                        raise ClusterError(f"{topic} has {len(described.partitions)} partitions, no {partition}")
-                    if found.leader_id in self._up:
-                        return int(found.leader_id)
+                    leader = await self._newest_leader(topic, partition)
+                    if leader in self._up:
+                        return leader
                     await asyncio.sleep(_POLL_S)
         except TimeoutError:
             raise ClusterError(f"{topic}-{partition} got no leader within {PATIENCE_S:g} s") from None
+
+    async def _newest_leader(self, topic: str, partition: int) -> int:
+        """As the node says that knows most: one that is cut off, or behind, goes on telling what it knew."""
+        asked = [self._described_by(node_id, topic) for node_id in sorted(self._up)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        topics = [each for each in answers if isinstance(each, TopicMetadata)]
+        if not topics:
+            raise next((each for each in answers if isinstance(each, ApiError)), ClusterError("no node answers"))
+        known = [each for found in topics for each in found.partitions if each.partition == partition]
+        if not known:
+            raise ClusterError(f"{topic} has {max(len(each.partitions) for each in topics)} partitions, no {partition}")
+        return int(max(known, key=lambda each: each.leader_epoch).leader_id)
+
+    async def _described_by(self, node_id: int, topic: str) -> TopicMetadata:
+        address = f"{HOST}:{self._ports[node_id].client.outside.number}"
+        async with Admin(address, default_api_timeout_ms=_ANSWER_TIMEOUT_MS) as admin:
+            return (await admin.describe_topics([topic]))[0]
 
     def logs(self) -> Mapping[int, str]:
         """What each process has said; empty in this process, where nodes say it to the logger `raftkafka`."""
