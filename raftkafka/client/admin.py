@@ -2,7 +2,7 @@
 
 Any node may be asked; those that do not lead forward what is for the controller. Errors are `ApiError`s with the broker's words.
 Requests that change something are sent once: when their answer is lost, a `RaftKafkaError` says so and the outcome is
-unknown (I18).
+unknown (I18). What one call alone needs is imported by that call: most commands make a single one, and start-up is most of their time.
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from types import TracebackType
-from typing import Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
-from raftkafka.client import assignments, configs, quotas
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
-from raftkafka.client.configs import ConfigResource
 from raftkafka.client.connection import Connection
 from raftkafka.client.group.administration import GroupAdministration
-from raftkafka.client.offsets import delete_records, list_offsets
 from raftkafka.client.routing import Router
 from raftkafka.client.types import NotReachableError, TopicPartition
 from raftkafka.model.api import Request
@@ -31,50 +28,36 @@ from raftkafka.model.api.cluster import (
     MetadataResponse,
     TopicMetadata,
 )
-from raftkafka.model.api.configs import (
-    AlterableConfig,
-    DescribeConfigsResponse,
-    DescribedConfig,
-    IncrementalAlterConfigsResponse,
-)
-from raftkafka.model.api.elections import ElectedPartition, ElectionType, ElectLeadersResponse
-from raftkafka.model.api.features import FeatureUpdate, UpdateFeatures, UpdateFeaturesResponse
+from raftkafka.model.api.elections import ElectionType
 from raftkafka.model.api.history import DescribePartitionHistory, DescribePartitionHistoryResponse
-from raftkafka.model.api.offsets import ListOffsetsPartitionResponse
-from raftkafka.model.api.partitions import CreatePartitions, CreatePartitionsResponse, NewPartitions
-from raftkafka.model.api.quorum import (
-    NO_DIRECTORY,
-    AddRaftVoter,
-    AddRaftVoterResponse,
-    RemoveRaftVoter,
-    RemoveRaftVoterResponse,
-)
-from raftkafka.model.api.quotas import (
-    AlterClientQuotas,
-    AlterClientQuotasResponse,
-    DescribeClientQuotas,
-    DescribeClientQuotasResponse,
-    DescribedQuota,
-    QuotaAlteration,
-    QuotaFilter,
-)
-from raftkafka.model.api.reassignments import (
-    AlterPartitionReassignmentsResponse,
-    ListPartitionReassignmentsResponse,
-    OngoingReassignment,
-)
-from raftkafka.model.api.topics import (
-    CreatedTopic,
-    CreateTopics,
-    CreateTopicsResponse,
-    DeletedTopic,
-    DeleteTopics,
-    DeleteTopicsResponse,
-    NewTopic,
-    TopicToDelete,
-)
+from raftkafka.model.api.quorum import NO_DIRECTORY
 from raftkafka.model.errors import ApiError, ErrorCode, RaftKafkaError
 from raftkafka.model.ids import NodeId, Offset, PartitionIndex, TimestampMs
+
+if TYPE_CHECKING:
+    from raftkafka.client.configs import ConfigResource
+    from raftkafka.model.api.configs import (
+        AlterableConfig,
+        DescribedConfig,
+    )
+    from raftkafka.model.api.elections import ElectedPartition
+    from raftkafka.model.api.offsets import ListOffsetsPartitionResponse
+    from raftkafka.model.api.partitions import CreatePartitionsResponse, NewPartitions
+    from raftkafka.model.api.quotas import (
+        DescribedQuota,
+        QuotaAlteration,
+        QuotaFilter,
+    )
+    from raftkafka.model.api.reassignments import (
+        OngoingReassignment,
+    )
+    from raftkafka.model.api.topics import (
+        CreatedTopic,
+        CreateTopicsResponse,
+        DeletedTopic,
+        DeleteTopicsResponse,
+        NewTopic,
+    )
 
 _Response = TypeVar("_Response")
 _RETRY_S: Final = 0.05
@@ -130,6 +113,8 @@ class Admin(GroupAdministration):
         Raises:
             ApiError: of the first topic that was refused; the others may have been created.
         """
+        from raftkafka.model.api.topics import CreateTopics, CreateTopicsResponse
+
         request = CreateTopics(topics=tuple(topics), timeout_ms=self._timeout_ms, validate_only=validate_only)
         response = await self._change(request, CreateTopicsResponse, _first_error)
         for topic in response.topics:
@@ -146,6 +131,8 @@ class Admin(GroupAdministration):
         configs: Mapping[str, str | None] | None = None,
     ) -> CreatedTopic:
         """Create one topic; -1 takes the broker's default. Raises ApiError (TOPIC_ALREADY_EXISTS, ...)."""
+        from raftkafka.model.api.topics import NewTopic
+
         topic = NewTopic(
             name=name,
             num_partitions=num_partitions,
@@ -160,6 +147,8 @@ class Admin(GroupAdministration):
         Raises:
             ApiError: of the first topic that was refused; the others may have been deleted.
         """
+        from raftkafka.model.api.topics import DeleteTopics, DeleteTopicsResponse, TopicToDelete
+
         request = DeleteTopics(topics=tuple(TopicToDelete(name=name) for name in names), timeout_ms=self._timeout_ms)
         response = await self._change(request, DeleteTopicsResponse, _first_error)
         for topic in response.topics:
@@ -174,6 +163,8 @@ class Admin(GroupAdministration):
             ApiError: INVALID_PARTITIONS (no growth), INVALID_REPLICA_ASSIGNMENT, UNKNOWN_TOPIC_OR_PARTITION, ... of the first
                 topic that was refused; the others may have grown.
         """
+        from raftkafka.model.api.partitions import CreatePartitions, CreatePartitionsResponse
+
         request = CreatePartitions(topics=tuple(topics), timeout_ms=self._timeout_ms, validate_only=validate_only)
         response = await self._change(request, CreatePartitionsResponse, _first_error)
         for topic in response.topics:
@@ -193,6 +184,9 @@ class Admin(GroupAdministration):
             ApiError: INVALID_REPLICA_ASSIGNMENT, NO_REASSIGNMENT_IN_PROGRESS, UNKNOWN_TOPIC_OR_PARTITION, ... of the first
                 partition that was refused; the others are on their way.
         """
+        from raftkafka.client import assignments
+        from raftkafka.model.api.reassignments import AlterPartitionReassignmentsResponse
+
         request = assignments.alter_request(
             targets,
             timeout_ms=self._timeout_ms,
@@ -213,6 +207,9 @@ class Admin(GroupAdministration):
         leader, whatever records it lacks. An outcome's `error_code` may be ELECTION_NOT_NEEDED, PREFERRED_LEADER_NOT_AVAILABLE,
         ELIGIBLE_LEADERS_NOT_AVAILABLE, UNKNOWN_TOPIC_OR_PARTITION. Raises ApiError where nothing was decided.
         """
+        from raftkafka.client import assignments
+        from raftkafka.model.api.elections import ElectLeadersResponse
+
         request = assignments.elect_request(election_type, partitions, timeout_ms=self._timeout_ms)
         return assignments.elected(await self._change(request, ElectLeadersResponse, lambda answer: answer.error_code))
 
@@ -225,6 +222,9 @@ class Admin(GroupAdministration):
             ApiError: INVALID_CONFIG, INVALID_REQUEST, UNKNOWN_TOPIC_OR_PARTITION of the first resource that was refused; of
                 that one nothing was changed, the others may have been.
         """
+        from raftkafka.client import configs
+        from raftkafka.model.api.configs import IncrementalAlterConfigsResponse
+
         request = configs.alter_request(changes, validate_only=validate_only, timeout_ms=self._timeout_ms)
         configs.check_altered(
             await self._change(request, IncrementalAlterConfigsResponse, configs.first_error),
@@ -236,6 +236,9 @@ class Admin(GroupAdministration):
 
         Raises ApiError: INVALID_REQUEST of the first entity that was refused; those of the others may have been altered.
         """
+        from raftkafka.client import quotas
+        from raftkafka.model.api.quotas import AlterClientQuotas, AlterClientQuotasResponse
+
         request = AlterClientQuotas(entries=tuple(entries), validate_only=validate_only, timeout_ms=self._timeout_ms)
         quotas.check_altered(await self._change(request, AlterClientQuotasResponse, quotas.first_error))
 
@@ -245,6 +248,8 @@ class Admin(GroupAdministration):
         Raises:
             ApiError: OFFSET_OUT_OF_RANGE, POLICY_VIOLATION, or REQUEST_TIMED_OUT: some of it may be deleted then.
         """
+        from raftkafka.client.offsets import delete_records
+
         offsets = {tp: Offset(offset) for tp, offset in targets.items()}
         answers = await delete_records(self._router, offsets, timeout_s=self._timeout_s)
         return {tp: int(answer.low_watermark) for tp, answer in answers.items()}
@@ -271,6 +276,9 @@ class Admin(GroupAdministration):
 
         Raises ApiError: UNKNOWN_TOPIC_OR_PARTITION, BROKER_NOT_AVAILABLE (only a broker itself knows its file), ...
         """
+        from raftkafka.client import configs
+        from raftkafka.model.api.configs import DescribeConfigsResponse
+
         wanted = list(dict.fromkeys(resources))
         found: dict[ConfigResource, tuple[DescribedConfig, ...]] = {}
         anybody = [each for each in wanted if each.node_id is None]
@@ -304,6 +312,9 @@ class Admin(GroupAdministration):
         self, components: Iterable[QuotaFilter] = (), *, strict: bool = False
     ) -> list[DescribedQuota]:
         """The quotas whose user and client id meet all components; with `strict`, of entities that have no other part."""
+        from raftkafka.client import quotas
+        from raftkafka.model.api.quotas import DescribeClientQuotas, DescribeClientQuotasResponse
+
         request = DescribeClientQuotas(components=tuple(components), strict=strict)
         return quotas.described(await self._read(request, DescribeClientQuotasResponse))
 
@@ -322,6 +333,8 @@ class Admin(GroupAdministration):
         self, node_id: int, host: str, port: int, *, directory_id: bytes = NO_DIRECTORY, cluster_id: str | None = None
     ) -> None:
         """Let a node that follows as an observer vote in Raft, once it has caught up (KIP-853). Raises ApiError."""
+        from raftkafka.model.api.quorum import AddRaftVoter, AddRaftVoterResponse
+
         request = AddRaftVoter(
             voter_id=NodeId(node_id),
             host=host,
@@ -337,6 +350,8 @@ class Admin(GroupAdministration):
         self, node_id: int, *, directory_id: bytes = NO_DIRECTORY, cluster_id: str | None = None
     ) -> None:
         """Make a voter an observer; the controller itself steps down for it (KIP-853). Raises ApiError."""
+        from raftkafka.model.api.quorum import RemoveRaftVoter, RemoveRaftVoterResponse
+
         request = RemoveRaftVoter(
             voter_id=NodeId(node_id),
             voter_directory_id=directory_id,
@@ -351,6 +366,8 @@ class Admin(GroupAdministration):
 
         Raises ApiError: FEATURE_UPDATE_FAILED, INVALID_REQUEST.
         """
+        from raftkafka.model.api.features import FeatureUpdate, UpdateFeatures, UpdateFeaturesResponse
+
         request = UpdateFeatures(
             updates=tuple([FeatureUpdate(feature=name, max_version_level=level) for name, level in updates.items()]),
             validate_only=validate_only,
@@ -364,6 +381,9 @@ class Admin(GroupAdministration):
         self, partitions: Iterable[TopicPartition] | None = None
     ) -> dict[TopicPartition, OngoingReassignment]:
         """The reassignments that are under way, among these partitions or among all: what is not there is done, or never was."""
+        from raftkafka.client import assignments
+        from raftkafka.model.api.reassignments import ListPartitionReassignmentsResponse
+
         request = assignments.list_request(partitions, timeout_ms=self._timeout_ms)
         return assignments.listed(
             await self._read(request, ListPartitionReassignmentsResponse, lambda answer: answer.error_code)
@@ -373,6 +393,8 @@ class Admin(GroupAdministration):
         self, targets: Mapping[TopicPartition, int]
     ) -> dict[TopicPartition, ListOffsetsPartitionResponse]:
         """Offsets by timestamp in milliseconds, or LATEST (-1), EARLIEST (-2), MAX_TIMESTAMP (-3). Raises ApiError."""
+        from raftkafka.client.offsets import list_offsets
+
         stamps = {tp: TimestampMs(timestamp) for tp, timestamp in targets.items()}
         return await list_offsets(self._router, stamps, timeout_s=self._timeout_s)
 

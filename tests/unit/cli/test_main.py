@@ -220,5 +220,9 @@ def test_client_commands_never_load_what_only_a_broker_needs() -> None:
         "raftkafka.broker",
         "raftkafka.model.api.messages",
         "raftkafka.wire.native.groups",
+        "raftkafka.client.configs",
+        "raftkafka.client.group.coordinator",
+        "raftkafka.model.api.groups",
+        "raftkafka.model.api.topics",
         "raftkafka.wire.native.versions",
     }
