@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "why",
     "reassign",
     "cluster",
+    "bench",
     "demo",
     "completion",
     "man",

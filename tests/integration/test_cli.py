@@ -158,6 +158,20 @@ def test_the_cluster_is_watched_until_ctrl_c(places: list[NodePlace], rk: Rk, to
     assert watching.returncode == 0
 
 
+def test_the_bench_measures(rk: Rk, topic: str) -> None:
+    rk("topic", "create", topic, "--partitions", "2")
+    [sent] = documents(rk("bench", "producer", topic, "--records", "12000", "--record-size", "50", "--json"))
+    assert (sent["records"], sent["bytes"]) == (12_000, 600_000)
+    assert sent["records_per_second"] > 0
+    [read] = documents(rk("bench", "consumer", topic, "--json"))
+    assert (read["records"], read["bytes"]) == (12_000, 600_000)
+    assert rk("bench", "producer", topic, "--records", "20", "--rate", "200").stdout.startswith("20 records sent")
+    [times] = documents(rk("bench", "latency", topic, "--records", "50", "--rate", "200", "--json"))
+    assert times["records"] == 50
+    assert 0 < times["p50_ms"] <= times["p99_ms"] <= times["max_ms"]
+    assert "p99" in rk("bench", "latency", topic, "--records", "5").stdout
+
+
 def test_metrics_and_health(places: list[NodePlace], rk: Rk, topic: str) -> None:
     rk("produce", topic, given="a\nb\n")
     with urllib.request.urlopen(places[0].metrics_url, timeout=20) as answer:
