@@ -90,6 +90,16 @@ class Buffered:
             self._decode_next()
         return None
 
+    def take_decoded(self) -> Record | None:
+        """The next record, if it is not the last one of a batch that is being read; None sends the caller to `take_record`."""
+        at = self._decoded_at + 1
+        if at >= len(self._decoded):
+            return None
+        record = self._decoded[at - 1]
+        self._decoded_at = at
+        self.position = record.offset + 1
+        return record
+
     def take_records(self, limit: int) -> list[Record]:
         """Up to `limit` records.
 

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
 
 from raftkafka.client.backoff import Backoff
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
@@ -40,6 +40,9 @@ DEFAULT_STRATEGY: Final = ("range", "cooperative-sticky")
 _RESETS: Final[Mapping[str, TimestampMs | None]] = {"latest": LATEST, "earliest": EARLIEST, "none": None}
 _ISOLATION_LEVELS: Final[Mapping[str, int]] = {"read_uncommitted": 0, "read_committed": 1}
 _Taken = TypeVar("_Taken")
+
+# namedtuple's own `_make` is a Python function; this is its C core.
+_new_record = cast(Callable[[tuple[object, ...]], ConsumerRecord], partial(tuple.__new__, ConsumerRecord))
 
 
 class Consumer(Positions):
@@ -145,6 +148,8 @@ class Consumer(Positions):
                 backoff=backoff,
             )
         self._group: Participation | None = None
+        self._in_turn: PartitionFetch | None = None
+        """The partition that `async for` is reading."""
         self._running = False
         self._handed_out: list[tuple[PartitionFetch, int, int]] = []
         """By the last read, for a group: partitions, and their positions and generations before."""
@@ -219,6 +224,7 @@ class Consumer(Positions):
         """
         self._check_running()
         wanted = [TopicPartition(*partition) for partition in partitions]
+        self._in_turn = None
         if self._group is None:
             self._fetcher.assign(wanted)
         elif self._group.subscribed:
@@ -341,6 +347,12 @@ class Consumer(Positions):
     async def __anext__(self) -> ConsumerRecord:
         """The next record of any assigned partition, waiting without end. Raises as `poll`."""
         group = self._group
+        state = self._in_turn
+        if group is None and state is not None and not state.paused:
+            # Most records are followed by another of the same batch: nothing else has changed then.
+            record = state.buffered.take_decoded()
+            if record is not None:
+                return _new_record(state.topic_partition + record)
         while True:
             if group is not None:
                 self._begin_read(group)
@@ -351,8 +363,9 @@ class Consumer(Positions):
                 if record is not None:
                     if not state.buffered:
                         self._last_in_turn(state)
+                    self._in_turn = state
                     self._fetcher.wake()
-                    return ConsumerRecord._make(state.topic_partition + record)
+                    return _new_record(state.topic_partition + record)
             self._raise_error()
             if not self._running:
                 raise StopAsyncIteration

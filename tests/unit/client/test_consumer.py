@@ -245,6 +245,27 @@ async def test_iterating(cluster):
     assert seen == [("t", 0, number, b"%d" % number) for number in range(10)]
 
 
+async def test_seek_pause_and_assign_count_within_a_batch_that_is_iterated(cluster):
+    for part in cluster.add_topic("t", 1, 1):
+        fill(part, *numbered(0, 10))
+    async with consumer_of(cluster, auto_offset_reset="earliest") as consumer:
+        consumer.assign([T0])
+        seen = []
+        async for record in consumer:
+            seen.append((record.partition, record.offset))
+            if len(seen) == 3:
+                consumer.seek(T0, 7)
+            elif len(seen) == 5:
+                consumer.assign([T0, TopicPartition("t", 1)])
+                consumer.pause(T0)
+            elif len(seen) == 8:
+                consumer.assign([T0])
+                consumer.resume(T0)
+            elif len(seen) == 9:
+                break
+    assert seen == [(0, 0), (0, 1), (0, 2), (0, 7), (0, 8), (1, 0), (1, 1), (1, 2), (0, 9)]
+
+
 @pytest.mark.parametrize("read", ["poll", "poll_values", "poll_batches"])
 async def test_damage_is_raised_and_fetched_again(cluster, read):
     (part,) = cluster.add_topic("t", 1)
