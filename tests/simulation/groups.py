@@ -81,7 +81,11 @@ class Member:
         """Join and sync; what is owned and from where it is read is known afterwards."""
         await self._connect()
         joined = await self._ask(self._joining())
-        if joined.error_code in (ErrorCode.MEMBER_ID_REQUIRED, ErrorCode.UNKNOWN_MEMBER_ID):
+        if joined.error_code is ErrorCode.UNKNOWN_MEMBER_ID:
+            # The id belonged to nobody who had joined yet, and a new coordinator does not know it: begin as somebody new.
+            self._member = NO_MEMBER
+            joined = await self._ask(self._joining())
+        if joined.error_code is ErrorCode.MEMBER_ID_REQUIRED:
             self._member = joined.member_id
             joined = await self._ask(self._joining())
         if joined.error_code is not ErrorCode.NONE:
