@@ -12,6 +12,7 @@ from raftkafka.ports.disk import Disk
 from raftkafka.record.header import HEADER_BYTES
 from raftkafka.replica.producers import ProducerTable
 from raftkafka.storage.batches import BATCH_BYTES_MAX, Batch, content_ok, find_valid, shape_at
+from raftkafka.storage.index import RELATIVE_MAX
 from raftkafka.storage.producer_state import note_batch
 from raftkafka.storage.segment import Segment
 
@@ -56,6 +57,9 @@ async def walk_segment(disk: Disk, segment: Segment, walk: Walk, *, sparse: bool
         while True:
             rest = file_bytes - position - within
             state, batch = _next(chunk, within, rest=rest, expected=walk.next_offset, sparse=sparse)
+            if batch is not None and batch.last_offset - segment.base_offset > RELATIVE_MAX:
+                # No checksum covers the offset; where gaps are sound, only the segment's reach tells that this one is not.
+                state, batch = "bad", None
             if state != "good":
                 break
             assert batch is not None

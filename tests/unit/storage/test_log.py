@@ -202,6 +202,20 @@ async def test_a_follower_takes_over_the_gaps_of_a_compacted_leader(logs, disk, 
     assert await logs.read_all(log) == logs.split(first)
 
 
+@pytest.mark.parametrize("mask", [0x01, 0x40])
+async def test_a_gap_beyond_the_reach_of_a_segment_is_damage_in_a_compacted_log_too(logs, disk, mask):
+    """Recovery would index an offset that no index can hold."""
+    log = await logs.open(disk, cleanup_policy="compact")
+    log.append_as_follower(logs.fetched(0, 0, b"a"), now_ms=1_000)
+    size = log.size_bytes
+    log.append_as_follower(logs.fetched(1, 0, b"b"), now_ms=1_000)
+    await logs.flush(log, disk)
+    disk.flip(f"{logs.PATH}/00000000000000000000.log", size + 3, mask)
+    log = await logs.open(disk, cleanup_policy="compact", clean=False)
+    assert log.log_end_offset == 1
+    assert log.corruption is not None
+
+
 async def test_a_gap_that_nobody_explains_is_damage(logs, disk):
     log = await logs.open(disk)
     logs.append(log, b"a")
