@@ -17,6 +17,7 @@ from raftkafka.ports.disk import Disk, File
 from raftkafka.record.header import HEADER_BYTES
 from raftkafka.replica.epochs import EpochHistory
 from raftkafka.storage.batches import Batch, shape_at, sound_run, walk
+from raftkafka.storage.index import RELATIVE_MAX
 from raftkafka.storage.segment import Segment
 from raftkafka.storage.segments import Segments
 
@@ -212,6 +213,8 @@ async def load_indexes(disk: Disk, segment: Segment, *, rebuild: bool) -> None:
         for batch in walk(chunk):
             if batch.size > size - position - batch.position:
                 break
+            if batch.last_offset - segment.base_offset > RELATIVE_MAX:
+                break  # no checksum covers an offset, and no index holds this one
             rebuilt.note(batch, position + batch.position)
             advance = batch.position + batch.size
         if advance == 0:

@@ -552,6 +552,19 @@ async def test_a_damaged_index_is_rebuilt(logs, disk):
         assert result.records == batches[offset]
 
 
+async def test_an_index_is_rebuilt_up_to_an_offset_that_no_index_holds(logs, disk):
+    log = await logs.open(disk, **SMALL)
+    batches = [logs.append(log, bytes(100)) for _ in range(20)]
+    await logs.flush(log, disk)
+    log.close()
+    disk.flip(f"{logs.PATH}/{0:020d}.index", 7, 0x10)
+    disk.flip(f"{logs.PATH}/{0:020d}.log", 2 * len(batches[0]) + 3, 0x01)
+    log = await logs.open(disk, clean=True, **SMALL)
+    assert (await log.read_cold(0, max_bytes=1, end=20)).records == batches[0]
+    with pytest.raises(CorruptionError):
+        await log.read_cold(2, max_bytes=1, end=20)
+
+
 async def test_a_cold_read_survives_a_cut(logs, disk):
     log = await logs.open(disk, **SMALL)
     batches = [logs.append(log, bytes(100)) for _ in range(20)]
