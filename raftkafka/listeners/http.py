@@ -52,6 +52,7 @@ class HttpServer:
         self._only_local_names = is_loopback(listener.host)
         self._connections: set[_Connection] = set()
         self._server: asyncio.Server | None = None
+        self._stopping = False
 
     async def start(self) -> None:
         """Listen.
@@ -59,6 +60,7 @@ class HttpServer:
         Raises:
             StartupError: the port is in use or may not be bound.
         """
+        self._stopping = False
         loop = asyncio.get_running_loop()
         # No host is every interface, IPv6 and IPv4; with a free port those would be two ports, so IPv4 alone then.
         host = self._listener.host or (None if self._listener.port else "0.0.0.0")
@@ -73,6 +75,7 @@ class HttpServer:
         server, self._server = self._server, None
         if server is None:
             return
+        self._stopping = True
         server.close()
         for connection in tuple(self._connections):
             connection.cut()
@@ -95,8 +98,8 @@ class HttpServer:
         return self._deadline_s
 
     def adopt(self, connection: _Connection) -> bool:
-        """False when there are too many already."""
-        if len(self._connections) >= CONNECTIONS_MAX:
+        """False when there are too many already, or one accepted before `stop` is made after it."""
+        if self._stopping or len(self._connections) >= CONNECTIONS_MAX:
             return False
         self._connections.add(connection)
         return True

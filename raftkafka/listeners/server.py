@@ -63,6 +63,7 @@ class BrokerServer:
         self._full_logged = False
         self._server: asyncio.Server | None = None
         self._empty = asyncio.Event()
+        self._stopping = False
 
     async def start(self) -> None:
         """Listen.
@@ -70,6 +71,7 @@ class BrokerServer:
         Raises:
             StartupError: the port is in use, or the address is not ours.
         """
+        self._stopping = False
         host, port = self._listener.host, self._listener.port
         loop = asyncio.get_running_loop()
         try:
@@ -100,6 +102,7 @@ class BrokerServer:
         """Stop listening, send what is ready, close all connections; returns within about a second."""
         if self._server is None:
             return
+        self._stopping = True
         self._server.close()
         for connection in list(self._connections):
             connection.close()
@@ -114,6 +117,8 @@ class BrokerServer:
         self._server = None
 
     def _admit(self, connection: ServerConnection, address: str) -> bool:
+        if self._stopping:
+            return False  # accepted before `stop`, made after it
         total, mine = len(self._connections), self._per_address[address]
         if total >= self._settings.connections_max or mine >= self._settings.connections_per_ip_max:
             # One line per episode: a flood of connections must not become a flood of lines.

@@ -134,6 +134,7 @@ class _End(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self.was_open = False
         self.writable = True
+        self._aborted = False
 
     @property
     def is_open(self) -> bool:
@@ -145,6 +146,10 @@ class _End(asyncio.Protocol):
         # A cast, no check: uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
         self.was_open = True
+        if self._aborted:
+            # The gate was closed between the accept and this turn of the loop.
+            self._transport.abort()
+            return
         self._relay.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -182,5 +187,6 @@ class _End(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
+        self._aborted = True
         if self._transport is not None:
             self._transport.abort()

@@ -58,6 +58,7 @@ class Link(asyncio.Protocol):
         self._handshake_timer: asyncio.TimerHandle | None = None
         self._remote = self._remote_address = "?"
         self._challenged = False
+        self._aborted = False
         self.peer: NodeId | None = None
         self.closed: asyncio.Future[None] = self._loop.create_future()
         self.heard_at = self._loop.time()
@@ -65,6 +66,10 @@ class Link(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # A cast, no check: uvloop's transports are not subclasses of asyncio's.
         self._transport = cast(asyncio.Transport, transport)
+        if self._aborted:
+            # The node was stopped between the accept and this turn of the loop.
+            self._transport.abort()
+            return
         name = transport.get_extra_info("peername")
         if isinstance(name, tuple):
             self._remote, self._remote_address = str(name[0]), f"{name[0]}:{name[1]}"
@@ -165,6 +170,7 @@ class Link(asyncio.Protocol):
         return self._transport is None or self._transport.is_closing()
 
     def abort(self) -> None:
+        self._aborted = True
         if self._transport is not None:
             self._transport.abort()
 

@@ -6,10 +6,12 @@ import asyncio
 import resource
 import socket
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from raftkafka.client.connection import Connection
+from raftkafka.listeners.connection import ServerConnection
 from raftkafka.listeners.server import BrokerServer
 from raftkafka.model.api.cluster import ApiVersions, DescribeCluster, DescribeClusterResponse
 from raftkafka.model.errors import StartupError
@@ -52,6 +54,16 @@ async def test_stop_closes_connections_and_the_port_is_free_again(serve, until):
     again = server_on(port)
     await again.start()
     await again.stop()
+
+
+async def test_a_connection_that_is_made_after_stop_is_closed(serve):
+    """It was accepted in the turn of the loop before."""
+    server = await serve(answer)
+    await server.stop()
+    transport = Mock()
+    transport.get_extra_info.return_value = ("127.0.0.1", 4711)
+    ServerConnection(server._surroundings).connection_made(transport)
+    transport.abort.assert_called_once_with()
 
 
 @pytest.mark.parametrize("limit", ["connections_max", "connections_per_ip_max"])

@@ -71,6 +71,15 @@ def pair(*, admits=True, client_secret=SECRET):
     return client, server, *transports
 
 
+async def test_a_link_that_was_aborted_before_its_connection_was_made_closes_it():
+    """The node stopped in the turn in which it had accepted the connection."""
+    server = Link(Owner(), NodeAuthServer(secret=SECRET, node_id=NodeId(1), nonce=b"s" * 16))
+    transport = FakeTransport()
+    server.abort()
+    server.connection_made(transport)
+    assert transport.aborted
+
+
 def shake_hands(**kwargs):
     client, server, near, far = pair(**kwargs)
     for _ in range(3):
