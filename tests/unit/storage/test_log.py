@@ -552,6 +552,23 @@ async def test_a_damaged_index_is_rebuilt(logs, disk):
         assert result.records == batches[offset]
 
 
+@pytest.mark.parametrize("policy", ["compact", "delete"])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+async def test_an_offset_beyond_its_segment_is_damage_to_whoever_reads_it(logs, disk, policy, number):
+    """Not an empty answer, with which a reader would come back for ever."""
+    log = await logs.open(disk, cleanup_policy=policy, **SMALL)
+    batches = [logs.append(log, bytes(100)) for _ in range(20)]
+    disk.flip(f"{logs.PATH}/{0:020d}.log", number * len(batches[0]) + 3, 0x01)
+
+    async def read():
+        # An index that knows the batch is taken for damaged first, and that is for the slow way.
+        if log.read(number, max_bytes=1, end=20) is None:
+            await log.read_cold(number, max_bytes=1, end=20)
+
+    with pytest.raises(CorruptionError):
+        await read()
+
+
 async def test_an_index_is_rebuilt_up_to_an_offset_that_no_index_holds(logs, disk):
     log = await logs.open(disk, **SMALL)
     batches = [logs.append(log, bytes(100)) for _ in range(20)]
