@@ -14,6 +14,7 @@ from raftkafka.model.ids import NodeId
 from raftkafka.model.settings.values import Listener, NetworkSettings
 from raftkafka.ports.peer import PeerUnavailableError
 from raftkafka.ports.probe import NullProbe
+from tests.servers import ended
 
 SECRET = b"the secret"
 OTHER = NodeId(2)
@@ -145,15 +146,19 @@ async def test_a_request_that_is_not_answered_in_time_ends(node, connect):
 async def frozen_port():
     """What a stopped process looks like: the kernel accepts, nobody answers."""
     held = []
+    is_over = False
 
     def hold(reader, writer):
         held.append(writer)
+        if is_over:
+            writer.close()
 
     server = await asyncio.start_server(hold, "127.0.0.1", 0)
     yield server.sockets[0].getsockname()[1]
+    is_over = True
     for writer in held:
         writer.close()
-    server.close()
+    await ended(server)
 
 
 async def test_probe_tells_the_living_from_the_stopped_and_the_dead(node, frozen_port, connect):

@@ -12,6 +12,7 @@ from raftkafka.cli.layout import HOST
 from raftkafka.testing.callers import STRANGER
 from raftkafka.testing.gates import Gate
 from raftkafka.testing.ports import Door
+from tests.servers import ended
 
 PATIENCE_S = 30
 
@@ -29,10 +30,13 @@ class Behind:
         self.connections = 0
         self.writers: list[asyncio.StreamWriter] = []
         self.echoes = True
+        self.is_over = False
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self.writers.append(writer)
+        if self.is_over:
+            writer.close()
         with suppress(ConnectionError):
             while data := await reader.read(1 << 16):
                 self.received += data
@@ -60,10 +64,10 @@ async def behind(door: Door) -> AsyncIterator[Behind]:
     made = Behind()
     server = await asyncio.start_server(made.serve, HOST, door.inside.number)
     yield made
-    server.close()
+    made.is_over = True
     for writer in made.writers:
         writer.close()
-    await asyncio.sleep(0)
+    await ended(server)
 
 
 @pytest.fixture

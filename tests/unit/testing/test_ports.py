@@ -9,6 +9,7 @@ import pytest
 
 from raftkafka.cli.layout import HOST
 from raftkafka.testing.ports import NodePorts, ReservedPort
+from tests.servers import ended
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ async def test_servers_come_and_go_on_a_reserved_port(port: ReservedPort) -> Non
         server = await loop.create_server(asyncio.Protocol, HOST, port.number)
         transport, _ = await loop.create_connection(asyncio.Protocol, HOST, port.number)
         transport.abort()
-        server.close()
+        await ended(server)
 
 
 def test_nobody_else_is_given_it(port: ReservedPort) -> None:

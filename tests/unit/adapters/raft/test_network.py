@@ -13,6 +13,7 @@ from raftkafka.adapters.raft.network import STRANGERS_MAX, Network
 from raftkafka.model.ids import NodeId
 from raftkafka.ports.consensus import RaftVoter
 from raftkafka.wire.node_auth import NodeIdentity
+from tests.servers import ended
 
 
 def network(node_id):
@@ -68,8 +69,7 @@ def test_a_try_that_is_cancelled_at_any_turn_leaves_no_link_that_looks_alive(mak
                 else:
                     link.abort()
                     await link.closed
-        server.close()
-        await server.wait_closed()
+        await ended(server)
 
     with asyncio.Runner(loop_factory=make_loop) as runner:
         runner.run(scenario())
