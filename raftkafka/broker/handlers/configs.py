@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from raftkafka.broker.config_view import ConfigView
 from raftkafka.broker.controller_channel import ControllerChannel
+from raftkafka.broker.handlers.forwarding import forward
 from raftkafka.broker.handlers.metadata import APPLY_WAIT_S
-from raftkafka.broker.handlers.topics import FORWARD_LANE, patience_s
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.metadata.decide.configs import broker_of
 from raftkafka.metadata.image import ALL_BROKERS, Image
@@ -42,15 +42,13 @@ class ConfigsHandler:
         self._channel = channel
 
     async def alter(self, context: RequestContext, request: IncrementalAlterConfigs) -> IncrementalAlterConfigsResponse:
-        try:
-            answer = await self._channel.ask(
-                request,
-                timeout_s=patience_s(request.timeout_ms),
-                forward=not context.is_node,
-                lane=FORWARD_LANE,
-            )
-        except ApiError as error:
-            return IncrementalAlterConfigsResponse(
+        answer = await forward(
+            self._channel,
+            context,
+            request,
+            IncrementalAlterConfigsResponse,
+            timeout_ms=request.timeout_ms,
+            refused=lambda error: IncrementalAlterConfigsResponse(
                 resources=tuple(
                     AlteredResource(
                         resource_type=each.resource_type,
@@ -60,8 +58,8 @@ class ConfigsHandler:
                     )
                     for each in request.resources
                 )
-            )
-        assert isinstance(answer, IncrementalAlterConfigsResponse)
+            ),
+        )
         if not request.validate_only:
             refused = {
                 (each.resource_type, each.resource_name)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from raftkafka.broker.controller_channel import ControllerChannel
+from raftkafka.broker.handlers.forwarding import FORWARD_LANE
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.topic_descriptions import TopicDescriptions
 from raftkafka.metadata.changes import Changes
@@ -85,7 +86,7 @@ class MetadataHandler:
         """Create what is missing with the broker's defaults; which of them could not be created, and why."""
         request = CreateTopics(topics=tuple(NewTopic(name=name) for name in names))
         try:
-            answer = await self._channel.ask(request, timeout_s=self._timeout_s, lane="forward")
+            answer = await self._channel.ask(request, timeout_s=self._timeout_s, lane=FORWARD_LANE)
         except ApiError:
             return dict.fromkeys(names, ErrorCode.LEADER_NOT_AVAILABLE)
         assert isinstance(answer, CreateTopicsResponse)
@@ -183,7 +184,7 @@ class MetadataHandler:
         """Only the leader knows how far the others are, so it is asked; a node asks for nobody but clients."""
         if not self._consensus.is_leader and not context.is_node:
             try:
-                answer = await self._channel.ask(request, timeout_s=self._timeout_s, lane="forward")
+                answer = await self._channel.ask(request, timeout_s=self._timeout_s, lane=FORWARD_LANE)
             except ApiError:
                 return self._quorum()
             assert isinstance(answer, DescribeQuorumResponse)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from raftkafka.broker.controller_channel import ControllerChannel
+from raftkafka.broker.handlers.forwarding import forward
 from raftkafka.broker.handlers.metadata import APPLY_WAIT_S
-from raftkafka.broker.handlers.topics import FORWARD_LANE, patience_s
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.metadata import reassignment
 from raftkafka.metadata.image import Image, Partition
@@ -22,7 +22,7 @@ from raftkafka.model.api.reassignments import (
     ListPartitionReassignmentsResponse,
 )
 from raftkafka.model.context import RequestContext
-from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import NO_NODE, NodeId, PartitionIndex
 
 
@@ -32,21 +32,19 @@ class PartitionsHandler:
         self._store = store
 
     async def create(self, context: RequestContext, request: CreatePartitions) -> CreatePartitionsResponse:
-        try:
-            answer = await self._channel.ask(
-                request,
-                timeout_s=patience_s(request.timeout_ms),
-                forward=not context.is_node,
-                lane=FORWARD_LANE,
-            )
-        except ApiError as error:
-            return CreatePartitionsResponse(
+        answer = await forward(
+            self._channel,
+            context,
+            request,
+            CreatePartitionsResponse,
+            timeout_ms=request.timeout_ms,
+            refused=lambda error: CreatePartitionsResponse(
                 topics=tuple(
                     GrownTopic(name=topic.name, error_code=error.code, error_message=error.message)
                     for topic in request.topics
                 )
-            )
-        assert isinstance(answer, CreatePartitionsResponse)
+            ),
+        )
         if not request.validate_only:
             done = {topic.name for topic in answer.topics if topic.error_code is ErrorCode.NONE}
             counts = {topic.name: topic.count for topic in request.topics if topic.name in done}
@@ -56,16 +54,16 @@ class PartitionsHandler:
     async def alter_reassignments(
         self, context: RequestContext, request: AlterPartitionReassignments
     ) -> AlterPartitionReassignmentsResponse:
-        try:
-            answer = await self._channel.ask(
-                request,
-                timeout_s=patience_s(request.timeout_ms),
-                forward=not context.is_node,
-                lane=FORWARD_LANE,
-            )
-        except ApiError as error:
-            return AlterPartitionReassignmentsResponse(error_code=error.code, error_message=error.message)
-        assert isinstance(answer, AlterPartitionReassignmentsResponse)
+        answer = await forward(
+            self._channel,
+            context,
+            request,
+            AlterPartitionReassignmentsResponse,
+            timeout_ms=request.timeout_ms,
+            refused=lambda error: AlterPartitionReassignmentsResponse(
+                error_code=error.code, error_message=error.message
+            ),
+        )
         if answer.error_code is not ErrorCode.NONE:
             return answer
         refused = {
@@ -86,29 +84,26 @@ class PartitionsHandler:
     async def list_reassignments(
         self, context: RequestContext, request: ListPartitionReassignments
     ) -> ListPartitionReassignmentsResponse:
-        try:
-            answer = await self._channel.ask(
-                request,
-                timeout_s=patience_s(request.timeout_ms),
-                forward=not context.is_node,
-                lane=FORWARD_LANE,
-            )
-        except ApiError as error:
-            return ListPartitionReassignmentsResponse(error_code=error.code, error_message=error.message)
-        assert isinstance(answer, ListPartitionReassignmentsResponse)
-        return answer
+        return await forward(
+            self._channel,
+            context,
+            request,
+            ListPartitionReassignmentsResponse,
+            timeout_ms=request.timeout_ms,
+            refused=lambda error: ListPartitionReassignmentsResponse(
+                error_code=error.code, error_message=error.message
+            ),
+        )
 
     async def elect_leaders(self, context: RequestContext, request: ElectLeaders) -> ElectLeadersResponse:
-        try:
-            answer = await self._channel.ask(
-                request,
-                timeout_s=patience_s(request.timeout_ms),
-                forward=not context.is_node,
-                lane=FORWARD_LANE,
-            )
-        except ApiError as error:
-            return ElectLeadersResponse(error_code=error.code, error_message=error.message)
-        assert isinstance(answer, ElectLeadersResponse)
+        answer = await forward(
+            self._channel,
+            context,
+            request,
+            ElectLeadersResponse,
+            timeout_ms=request.timeout_ms,
+            refused=lambda error: ElectLeadersResponse(error_code=error.code, error_message=error.message),
+        )
         done = [
             (topic.name, each.partition)
             for topic in answer.topics

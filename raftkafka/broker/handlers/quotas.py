@@ -6,8 +6,8 @@ Floor 3. The answer to a change waits until this broker's own image shows it, so
 from __future__ import annotations
 
 from raftkafka.broker.controller_channel import ControllerChannel
+from raftkafka.broker.handlers.forwarding import forward
 from raftkafka.broker.handlers.metadata import APPLY_WAIT_S
-from raftkafka.broker.handlers.topics import FORWARD_LANE, patience_s
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.metadata.decide.quotas import describe_quotas, entity_of
 from raftkafka.metadata.image import Image
@@ -29,21 +29,19 @@ class QuotasHandler:
         self._channel = channel
 
     async def alter(self, context: RequestContext, request: AlterClientQuotas) -> AlterClientQuotasResponse:
-        try:
-            answer = await self._channel.ask(
-                request,
-                timeout_s=patience_s(request.timeout_ms),
-                forward=not context.is_node,
-                lane=FORWARD_LANE,
-            )
-        except ApiError as error:
-            return AlterClientQuotasResponse(
+        answer = await forward(
+            self._channel,
+            context,
+            request,
+            AlterClientQuotasResponse,
+            timeout_ms=request.timeout_ms,
+            refused=lambda error: AlterClientQuotasResponse(
                 entries=tuple(
                     AlteredQuota(entity=each.entity, error_code=error.code, error_message=error.message)
                     for each in request.entries
                 )
-            )
-        assert isinstance(answer, AlterClientQuotasResponse)
+            ),
+        )
         if not request.validate_only:
             made = [
                 entry

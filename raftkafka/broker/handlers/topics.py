@@ -6,9 +6,9 @@ Floor 3. The answer waits until this broker's own image shows the change, so tha
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
 
 from raftkafka.broker.controller_channel import ControllerChannel
+from raftkafka.broker.handlers.forwarding import forward
 from raftkafka.broker.handlers.metadata import APPLY_WAIT_S
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.model.api.topics import (
@@ -20,12 +20,9 @@ from raftkafka.model.api.topics import (
     DeleteTopicsResponse,
 )
 from raftkafka.model.context import RequestContext
-from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import NO_TOPIC_ID
 from raftkafka.model.topics import INTERNAL_TOPICS
-
-FORWARD_LANE: Final = "forward"
-FORWARD_TIMEOUT_MAX_S: Final = 30.0
 
 
 class TopicsHandler:
@@ -36,18 +33,19 @@ class TopicsHandler:
     async def create(self, context: RequestContext, request: CreateTopics) -> CreateTopicsResponse:
         if not context.is_node and any(topic.name in INTERNAL_TOPICS for topic in request.topics):
             return await self._create_without_internal(context, request)
-        try:
-            answer = await self._channel.ask(
-                request, timeout_s=patience_s(request.timeout_ms), forward=not context.is_node
-            )
-        except ApiError as error:
-            return CreateTopicsResponse(
+        answer = await forward(
+            self._channel,
+            context,
+            request,
+            CreateTopicsResponse,
+            timeout_ms=request.timeout_ms,
+            refused=lambda error: CreateTopicsResponse(
                 topics=tuple(
                     CreatedTopic(name=topic.name, error_code=error.code, error_message=error.message)
                     for topic in request.topics
                 )
-            )
-        assert isinstance(answer, CreateTopicsResponse)
+            ),
+        )
         if not request.validate_only:
             made = [topic.topic_id for topic in answer.topics if topic.error_code is ErrorCode.NONE]
             await self._store.wait_for(lambda image: all(each in image.topics for each in made), timeout_s=APPLY_WAIT_S)
@@ -74,12 +72,13 @@ class TopicsHandler:
         )
 
     async def delete(self, context: RequestContext, request: DeleteTopics) -> DeleteTopicsResponse:
-        try:
-            answer = await self._channel.ask(
-                request, timeout_s=patience_s(request.timeout_ms), forward=not context.is_node
-            )
-        except ApiError as error:
-            return DeleteTopicsResponse(
+        answer = await forward(
+            self._channel,
+            context,
+            request,
+            DeleteTopicsResponse,
+            timeout_ms=request.timeout_ms,
+            refused=lambda error: DeleteTopicsResponse(
                 topics=tuple(
                     DeletedTopic(
                         name=topic.name,
@@ -89,13 +88,8 @@ class TopicsHandler:
                     )
                     for topic in request.topics
                 )
-            )
-        assert isinstance(answer, DeleteTopicsResponse)
+            ),
+        )
         gone = [topic.topic_id for topic in answer.topics if topic.error_code is ErrorCode.NONE]
         await self._store.wait_for(lambda image: not any(each in image.topics for each in gone), timeout_s=APPLY_WAIT_S)
         return answer
-
-
-def patience_s(timeout_ms: int) -> float:
-    """How long to wait for the controller: what the client allows, within reason."""
-    return min(FORWARD_TIMEOUT_MAX_S, max(0.1, timeout_ms / 1000))
