@@ -272,8 +272,14 @@ class RaftConsensus:
         await self._change(lambda: self._changes.without(node_id, directory_id), timeout_s)
 
     async def _change(self, voters: Callable[[], VoterSet], timeout_s: float) -> None:
-        """The barrier shows that this leader commits in its own term; what it shows is looked at again with the append."""
+        """The barrier shows that this leader commits in its own term; what it shows is looked at again with the append.
+
+        A change that is under way, be it the leader's own note of the disks, is waited for instead of refused.
+        """
+        deadline = self._loop.time() + timeout_s
         await self.barrier(timeout_s=timeout_s)
+        while self._changes.under_way() and (left := deadline - self._loop.time()) > 0:
+            await self.barrier(timeout_s=left)
         parts = self._parts
         if parts is None:
             raise NotLeaderError("this node is stopping")

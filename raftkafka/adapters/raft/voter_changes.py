@@ -105,6 +105,11 @@ class VoterChanges:
 
     # Making it
 
+    def under_way(self) -> bool:
+        """Whether this leader has appended a set that is not committed yet."""
+        core = self._core()
+        return core is not None and core.is_leader and self._book.index > core.commit_index
+
     def append(self, voters: VoterSet, outcome: Outcome) -> None:
         """Append the entry, in this turn.
 

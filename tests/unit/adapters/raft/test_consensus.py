@@ -462,6 +462,16 @@ async def test_a_leader_that_removes_itself_steps_down_when_that_is_committed(tm
         assert leader.node_id not in voter_ids(leader)
 
 
+async def test_changes_asked_for_at_once_follow_each_other(tmp_path):
+    async with cluster_of(tmp_path, 3) as cluster:
+        leader = await cluster.leader()
+        await asyncio.gather(
+            *[leader.remove_voter(NodeId(each), timeout_s=10) for each in (1, 2, 3) if each != leader.node_id]
+        )
+        assert voter_ids(leader) == [leader.node_id]
+        await leader.propose(b"alone", timeout_s=5)
+
+
 async def test_what_would_leave_no_majority_is_refused(tmp_path):
     async with cluster_of(tmp_path, 3) as cluster:
         leader = await cluster.leader()
