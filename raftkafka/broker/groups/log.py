@@ -15,7 +15,7 @@ from raftkafka.broker.partition import Partition
 from raftkafka.broker.purgatory import CommitWait
 from raftkafka.group.loading import LoadedGroups
 from raftkafka.group.records import GroupLogRecord, encode
-from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.model.errors import ApiError, CorruptionError, ErrorCode
 from raftkafka.model.ids import LeaderEpoch, Offset
 from raftkafka.ports.clock import Clock
 from raftkafka.record.build import RECORD_OVERHEAD_MAX, encode_records
@@ -57,7 +57,7 @@ class GroupLog:
         """Read everything below the high watermark.
 
         Raises:
-            ApiError, CorruptionError, StorageError: as `Log.read`.
+            ApiError, CorruptionError, StorageError: as `Log.read`; the last two are this replica's own disk's.
         """
         log = self.partition.log
         end = self.partition.high_watermark
@@ -70,9 +70,13 @@ class GroupLog:
             for position, header in iter_headers(records):
                 if header.is_control:
                     continue
-                # The reader has compared the checksums already.
-                for _, key, value in decode_pairs(records, position, check_crc=False):
-                    into.feed(key, value)
+                try:
+                    # The reader has compared the checksums already.
+                    for _, key, value in decode_pairs(records, position, check_crc=False):
+                        into.feed(key, value)
+                except CorruptionError:
+                    # No disk did this: whoever wrote it wrote it so, and every replica has it.
+                    into.unreadable += 1
             if read.next_offset <= offset:
                 return  # nothing but a gap that compaction left
             offset = read.next_offset

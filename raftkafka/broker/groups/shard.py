@@ -131,7 +131,11 @@ class GroupShard:
             try:
                 await self.log.load(loaded)
                 break
-            except (ApiError, StorageError, CorruptionError) as error:
+            except (StorageError, CorruptionError) as error:
+                # As when a consumer meets it: this replica serves no longer, and an intact one becomes the coordinator.
+                self.log.partition.take_offline(error)
+                return
+            except ApiError as error:
                 _log.error("%s: the groups cannot be read: %s", self.log.partition, error)
                 await asyncio.sleep(LOAD_RETRY_S)
         self._groups = loaded.groups(self._now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from crc32c import crc32c
 
 from raftkafka.broker.handlers.committed_offsets import CommittedOffsetsHandler
 from raftkafka.broker.handlers.groups import GroupsHandler
@@ -32,11 +33,11 @@ from raftkafka.model.api.membership import (
 )
 from raftkafka.model.api.topics import CreateTopics, NewTopic
 from raftkafka.model.context import RequestContext
-from raftkafka.model.errors import ErrorCode, StorageError
+from raftkafka.model.errors import CorruptionError, ErrorCode, StorageError
 from raftkafka.model.ids import PartitionIndex, TimestampMs, TopicId, TopicPartition
 from raftkafka.model.settings.values import FlushPolicy
 from raftkafka.record.build import encode_records
-from raftkafka.record.header import iter_headers, stamp
+from raftkafka.record.header import HEADER_BYTES, iter_headers, stamp
 from raftkafka.record.iterate import decode_pairs
 
 E = ErrorCode
@@ -269,6 +270,33 @@ async def test_nothing_is_served_before_everything_is_committed_and_read(world, 
     assert pair.shown() == {"t": 6}, "what the other leader has written counts"
     assert pair.members.heartbeat(CONTEXT, beat).error_code is E.NONE
     assert pair.state() == "Stable"
+
+
+@pytest.mark.parametrize("error", [CorruptionError("a bit has flipped"), StorageError("unreadable")])
+async def test_damage_found_while_groups_are_read_takes_the_replica_offline(world, pair, monkeypatch, error):
+    """Else this broker would try for ever, while an intact replica could be the coordinator."""
+    await pair.committed(5)
+    pair.hand_over()
+
+    def damaged(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr(pair.partition.log, "read", damaged)
+    pair.take_over()
+    await world.until(lambda: pair.partition.offline is error)
+    assert pair.fetch().error_code is E.NOT_COORDINATOR
+
+
+async def test_a_malformed_record_in_a_sound_batch_hides_no_other(world, pair):
+    await pair.committed(5)
+    pair.hand_over()
+    broken = bytearray(_followed(pair, 6))
+    broken[HEADER_BYTES] = 0x7E  # the first record says that it is 63 bytes long
+    broken[17:21] = crc32c(bytes(broken[21:])).to_bytes(4, "big")
+    pair.partition.log.append_as_follower(bytes(broken), now_ms=2_000)
+    pair.take_over()
+    await pair.loaded()
+    assert pair.shown() == {"t": 5}
 
 
 def _followed(broker: Broker, offset: int) -> bytes:
