@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint conformance bench sim chaos clean distclean install
+.PHONY: help demo test lint conformance bench sim fuzz chaos clean distclean install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -47,6 +47,9 @@ sim: $(VENV)/.installed-dev ## the cluster in a simulator; SEED=n replays one, S
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20) --first $(or $(FIRST),1) --jobs $(or $(JOBS),1)) \
 		$(if $(SECONDS_OF_FAULTS),--seconds $(SECONDS_OF_FAULTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(WITHOUT),--without $(WITHOUT)) \
 		$(if $(STORY),--story $(STORY)) $(if $(REPORT),--report $(REPORT))
+
+fuzz: $(VENV)/.installed-dev ## mutated frames against the codec of the ZooKeeper port; FRAMES=n, SEED=n
+	@$(BIN)/python -m tests.fuzz.zookeeper --frames $(or $(FRAMES),1000000) --seed $(or $(SEED),1)
 
 chaos: $(VENV)/.installed-dev ## real processes under faults; SECONDS_OF_FAULTS=n each, ROUNDS=n per kind; root has all kinds
 	@$(BIN)/python -m tests.chaos.run --rounds $(or $(ROUNDS),3) --seconds $(or $(SECONDS_OF_FAULTS),30) --first $(or $(FIRST),1) \
