@@ -39,6 +39,9 @@ from raftkafka.metadata.commands import (
 from raftkafka.metadata.draft import Draft
 from raftkafka.metadata.election import Log, Rules
 from raftkafka.metadata.image import Broker, Image, Partition, Topic
+from raftkafka.metadata.znodes import apply as znodes
+from raftkafka.metadata.znodes.commands import ChangeZnodes, CreateZkSession, EndZkSession, MoveZkSession
+from raftkafka.metadata.znodes.draft import Outcome
 from raftkafka.model import topics
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import (
@@ -59,12 +62,14 @@ PRODUCER_ID_MAX: Final = (1 << 63) - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """`error` is the first refusal among the commands, `errors` has one code per command."""
+    """`error` is the first refusal among the commands, `errors` has one code per command. `outcomes` are what
+    came of the operations of ZooKeeper's clients, one per ChangeZnodes, in order."""
 
     image: Image
     error: ErrorCode
     errors: tuple[ErrorCode, ...]
     changes: Changes
+    outcomes: tuple[Outcome, ...] = ()
 
 
 def apply(image: Image, index: RaftIndex, command: Command) -> Applied:
@@ -78,7 +83,7 @@ def apply_all(image: Image, index: RaftIndex, commands: Iterable[Command]) -> Ap
     errors = tuple([_applied(draft, index, command) for command in commands])
     after, changes = draft.freeze()
     error = next((error for error in errors if error is not ErrorCode.NONE), ErrorCode.NONE)
-    return Applied(image=after, error=error, errors=errors, changes=changes)
+    return Applied(image=after, error=error, errors=errors, changes=changes, outcomes=draft.outcomes)
 
 
 def _applied(draft: Draft, index: RaftIndex, command: Command) -> ErrorCode:
@@ -344,4 +349,8 @@ _APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorC
     ReassignPartition: assignments.reassign,
     AddPartitions: assignments.add_partitions,
     ElectUncleanLeader: assignments.elect_unclean,
+    CreateZkSession: znodes.create_session,
+    MoveZkSession: znodes.move_session,
+    EndZkSession: znodes.end_session,
+    ChangeZnodes: znodes.change_znodes,
 }

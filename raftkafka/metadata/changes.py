@@ -10,6 +10,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from raftkafka.metadata.image import Image, Topic
+from raftkafka.metadata.znodes.difference import events_between, sessions_between
+from raftkafka.metadata.znodes.draft import WatchEvent
 from raftkafka.model.ids import NodeId, PartitionIndex, TopicId, TopicPartition
 
 
@@ -20,6 +22,8 @@ class Changes:
     `partitions` names every partition that appeared, went or differs, those of created and deleted topics included.
     `brokers` names every broker that appeared, went or differs. `configs` names the topics whose configs differ, without
     those that were created or deleted. `cluster` is True when cluster id, feature level or defaults differ.
+    `znodes` is True when anything in the tree or its sessions differs. `znode_events` is what the watches of the tree have to hear, in
+    order: of one step, merged steps say only that they differ. `zk_sessions` are those that came, moved or went.
     """
 
     topics_created: AbstractSet[TopicId] = frozenset()
@@ -30,6 +34,9 @@ class Changes:
     broker_configs: bool = False
     client_quotas: bool = False
     cluster: bool = False
+    znodes: bool = False
+    znode_events: tuple[WatchEvent, ...] = ()
+    zk_sessions: AbstractSet[int] = frozenset()
 
     def __bool__(self) -> bool:
         return bool(
@@ -41,6 +48,7 @@ class Changes:
             or self.configs
             or self.broker_configs
             or self.client_quotas
+            or self.znodes
         )
 
     def merged(self, later: Changes) -> Changes:
@@ -54,6 +62,8 @@ class Changes:
             broker_configs=self.broker_configs or later.broker_configs,
             client_quotas=self.client_quotas or later.client_quotas,
             cluster=self.cluster or later.cluster,
+            znodes=self.znodes or later.znodes,
+            zk_sessions=self.zk_sessions | later.zk_sessions,
         )
 
     @staticmethod
@@ -80,6 +90,9 @@ class Changes:
             client_quotas=old.client_quotas != new.client_quotas,
             cluster=(old.cluster_id, old.feature_level, old.defaults, old.configured_defaults)
             != (new.cluster_id, new.feature_level, new.defaults, new.configured_defaults),
+            znodes=old.znodes is not new.znodes and old.znodes != new.znodes,
+            znode_events=tuple(events_between(old.znodes, new.znodes)),
+            zk_sessions=sessions_between(old.znodes, new.znodes),
         )
 
 

@@ -15,6 +15,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from raftkafka.metadata.znodes.commands import (
+    ChangeZnodes,
+    CreateZkSession,
+    EndZkSession,
+    MoveZkSession,
+    ZnodeCommand,
+    pack_change,
+    session_of,
+    unpack_change,
+    unpack_session,
+)
 from raftkafka.model import cbor
 from raftkafka.model.api.broker_lifecycle import HeldLogs, IsrMember, ListenerEndpoint
 from raftkafka.model.errors import CorruptionError, ProtocolError, RaftKafkaError
@@ -255,6 +266,7 @@ Command = (
     | ReassignPartition
     | AddPartitions
     | ElectUncleanLeader
+    | ZnodeCommand
 )
 
 
@@ -467,6 +479,10 @@ _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     AlterBrokerConfigs: (31, 1),
     NoteTime: (33, 1),
     AlterClientQuotas: (32, 1),
+    CreateZkSession: (40, 1),
+    MoveZkSession: (41, 1),
+    EndZkSession: (42, 1),
+    ChangeZnodes: (43, 1),
 }
 
 _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
@@ -489,6 +505,10 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     ReassignPartition: lambda each: (each.topic_id, each.partition, each.partition_epoch, each.replicas),
     AddPartitions: lambda each: (each.topic_id, each.first, each.partitions),
     ElectUncleanLeader: lambda each: (each.topic_id, each.partition, each.partition_epoch),
+    CreateZkSession: lambda each: (each.session_id, each.password, each.timeout_ms, each.node_id),
+    MoveZkSession: lambda each: (each.session_id, each.password, each.timeout_ms, each.node_id),
+    EndZkSession: lambda each: (each.session_id, each.attached),
+    ChangeZnodes: pack_change,
 }
 
 _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
@@ -534,4 +554,8 @@ _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
     (13, 1): lambda topic_id, partition, epoch: ElectUncleanLeader(
         topic_id=_topic_id(topic_id), partition=_int(partition), partition_epoch=_int(epoch)
     ),
+    (40, 1): lambda *fields: unpack_session(CreateZkSession, *fields),
+    (41, 1): lambda *fields: unpack_session(MoveZkSession, *fields),
+    (42, 1): lambda session_id, attached: EndZkSession(session_id=session_of(session_id), attached=_int(attached)),
+    (43, 1): unpack_change,
 }

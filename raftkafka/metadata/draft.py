@@ -14,6 +14,7 @@ from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.commands import Command
 from raftkafka.metadata.history import room_for
 from raftkafka.metadata.image import Broker, Event, Image, Partition, QuotaEntity, Topic
+from raftkafka.metadata.znodes.draft import Outcome, TreeDraft
 from raftkafka.model.ids import LeaderEpoch, NodeId, PartitionIndex, TopicId, TopicPartition
 
 
@@ -33,6 +34,7 @@ class Draft:
         """The one that is being applied, and what it has made of partitions so far."""
         self.events: dict[tuple[NodeId, LeaderEpoch, tuple[NodeId, ...]], Event] = {}
         self._room: int | None = None
+        self._znodes: TreeDraft | None = None
         self.brokers = base.brokers
         self.topics = base.topics
         self.topic_ids = base.topic_ids
@@ -80,6 +82,18 @@ class Draft:
         if self._room is None:
             self._room = room_for(sum(len(topic.partitions) for topic in self._base.topics.values()))
         return self._room
+
+    @property
+    def znodes(self) -> TreeDraft:
+        """The tree of ZooKeeper's clients; made when it is first asked for, because few entries are about it."""
+        if self._znodes is None:
+            self._znodes = TreeDraft(self._base.znodes)
+        return self._znodes
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """Of the operations of ZooKeeper's clients, in order."""
+        return () if self._znodes is None else tuple(self._znodes.outcomes)
 
     def set_partition(self, topic_id: TopicId, partition: Partition) -> None:
         """Replace a partition of an existing topic."""
@@ -137,7 +151,12 @@ class Draft:
             topics, _ = self._own_topics()
             for topic_id, partitions in self._partitions.items():
                 topics[topic_id] = replace(topics[topic_id], partitions=tuple(partitions))
+        tree = self._znodes
+        znodes = self._base.znodes if tree is None else tree.freeze()
         changes = Changes(
+            znodes=znodes is not self._base.znodes,
+            znode_events=() if tree is None else tuple(tree.events),
+            zk_sessions=frozenset() if tree is None else frozenset(tree.touched_sessions),
             topics_created=frozenset(self._created),
             topics_deleted=frozenset(self._deleted),
             partitions=frozenset(self._touched),
@@ -162,6 +181,7 @@ class Draft:
             client_quotas=self.client_quotas,
             time_ms=self.time_ms,
             next_producer_id=self.next_producer_id,
+            znodes=znodes,
         )
         return image, changes
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from raftkafka.metadata.znodes.tree import INITIAL, Znodes
 from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
 from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import (
@@ -162,6 +163,8 @@ class Image:
     client_quotas: Mapping[QuotaEntity, Mapping[str, float]] = field(default_factory=lambda: _NO_QUOTAS)
     next_producer_id: ProducerId = ProducerId(0)
     """No id from here on has been given to anybody."""
+    znodes: Znodes = INITIAL
+    """What ZooKeeper's clients have stored, and their sessions."""
 
     @staticmethod
     def empty() -> Image:

@@ -1,7 +1,7 @@
 """The image as bytes, whole: what a Raft snapshot carries.
 
 Floor 1, pure. The round trip is exact. `[version, cluster id, feature level, defaults, configured
-defaults, broker configs, client quotas, time, [broker...], next producer id, [topic...]]` in CBOR; a version that is not known stops the node, as an unknown command does.
+defaults, broker configs, client quotas, time, [broker...], next producer id, znodes, [topic...]]` in CBOR; a version that is not known stops the node, as an unknown command does.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from raftkafka.metadata.commands import UnknownCommandError
 from raftkafka.metadata.image import Broker, Defaults, Event, Image, Partition, QuotaEntity, Topic
+from raftkafka.metadata.znodes import snapshot as znodes
 from raftkafka.model import cbor
 from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
 from raftkafka.model.errors import CorruptionError, ProtocolError
@@ -33,7 +34,7 @@ def encode(image: Image) -> bytes:
 
 def pieces(image: Image) -> Iterator[bytes]:
     """The bytes of `encode`, a piece at a time: whoever shares an event loop gives it back in between."""
-    yield _array_header(11) + b"".join(
+    yield _array_header(12) + b"".join(
         map(
             cbor.encode,
             (
@@ -50,6 +51,7 @@ def pieces(image: Image) -> Iterator[bytes]:
     )
     yield cbor.encode([_packed_broker(broker) for broker in image.brokers.values()])
     yield cbor.encode(int(image.next_producer_id))
+    yield from znodes.pieces(image.znodes, _array_header)
     gathered = [_array_header(len(image.topics))]
     count = 0
     for topic in image.topics.values():
@@ -84,13 +86,14 @@ def decode(data: bytes | memoryview) -> Image:
         cluster_id, feature_level, defaults, configured_defaults, broker_configs, client_quotas, time_ms, *lists = (
             fields
         )
-        packed_brokers, next_producer_id, packed_topics = lists
+        packed_brokers, next_producer_id, packed_znodes, packed_topics = lists
         brokers = [_broker(*each) for each in packed_brokers]
         topics = [_topic(*each) for each in packed_topics]
+        tree = znodes.unpacked(packed_znodes)
         in_force, configured = _defaults(*defaults), _defaults(*configured_defaults)
         configs = {node_id: MappingProxyType(dict(own)) for node_id, own in broker_configs}
         quotas = {QuotaEntity(user, client): MappingProxyType(dict(own)) for user, client, own in client_quotas}
-    except (ProtocolError, ValueError, TypeError) as error:
+    except (ProtocolError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise CorruptionError(f"a metadata snapshot of {len(data)} bytes is malformed: {error}") from error
     return Image(
         cluster_id=cluster_id,
@@ -104,6 +107,7 @@ def decode(data: bytes | memoryview) -> Image:
         client_quotas=MappingProxyType(quotas),
         time_ms=time_ms,
         next_producer_id=next_producer_id,
+        znodes=tree,
     )
 
 

@@ -29,6 +29,7 @@ from raftkafka.metadata.commands import (
     UnfenceBroker,
 )
 from raftkafka.metadata.image import Image
+from raftkafka.metadata.znodes.commands import ChangeZnodes, CreateZkSession, EndZkSession, MoveZkSession
 from raftkafka.model.api.broker_lifecycle import HeldLogs, IsrMember, ListenerEndpoint
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import (
@@ -42,6 +43,9 @@ from raftkafka.model.ids import (
     TimestampMs,
     TopicId,
 )
+from raftkafka.model.zookeeper.acl import OPEN_ACL, Acl, Identity
+from raftkafka.model.zookeeper.modes import CreateMode
+from raftkafka.model.zookeeper.ops import Check, Create, Delete, Multi, SetAcl, SetData
 from tests.unit.metadata.soundness import check
 
 
@@ -201,7 +205,45 @@ _partitions = st.integers(-2, 4).map(PartitionIndex)
 _text = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 _members = st.builds(IsrMember, node_id=_nodes, broker_epoch=_epochs)
 
+_acls = st.sampled_from([OPEN_ACL, (), (Acl(perms=31, scheme="auth", id=""),), (Acl(perms=1, scheme="ip", id="x"),)])
+_paths = st.sampled_from(["/", "/a", "/a/b", "/a/c", "/zookeeper", "x", "/a/", "/a/../b"]) | _text
+_data = st.none() | st.binary(max_size=4)
+_versions = st.integers(-2, 3)
+_single_ops = st.one_of(
+    st.builds(
+        Create,
+        path=_paths,
+        data=_data,
+        acl=_acls,
+        mode=st.sampled_from(CreateMode),
+        ttl_ms=st.sampled_from([-1, 0, 5, 1 << 40]),
+        with_stat=st.booleans(),
+    ),
+    st.builds(Delete, path=_paths, version=_versions),
+    st.builds(SetData, path=_paths, data=_data, version=_versions),
+    st.builds(SetAcl, path=_paths, acl=_acls, version=_versions),
+    st.builds(Check, path=_paths, version=_versions),
+)
+_sessions = st.integers(1, 3)
+_passwords = st.sampled_from([bytes(16), bytes([1]) * 16, b""])
+znode_commands = st.one_of(
+    st.builds(
+        CreateZkSession, session_id=_sessions, password=_passwords, timeout_ms=st.integers(-1, 2), node_id=_nodes
+    ),
+    st.builds(MoveZkSession, session_id=_sessions, password=_passwords, timeout_ms=st.integers(0, 2), node_id=_nodes),
+    st.builds(EndZkSession, session_id=_sessions, attached=st.integers(0, 12).map(RaftIndex)),
+    st.builds(
+        ChangeZnodes,
+        session_id=st.integers(0, 3),
+        cxid=st.integers(0, 3),
+        node_id=_nodes,
+        identities=st.sampled_from([(), (Identity(scheme="digest", id="a:b"), Identity(scheme="ip", id="::1"))]),
+        operation=_single_ops | st.builds(Multi, operations=st.lists(_single_ops, max_size=3).map(tuple)),
+    ),
+)
+
 commands = st.one_of(
+    znode_commands,
     st.builds(InitializeCluster, cluster_id=st.sampled_from(["", "a", "b"]), feature_level=st.integers(0, 3)),
     st.builds(
         RegisterBroker,

@@ -1,0 +1,177 @@
+"""A tree in the making, and what a watch has to hear of it.
+
+Floor 1, pure. `mark` and `back_to` make an operation that fails half way leave nothing behind: the maps are persistent, so both cost
+nothing. Events are noted in ZooKeeper's order (`DataTree`): of the node itself before those of its parent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from enum import IntEnum
+from typing import NamedTuple
+
+from raftkafka.metadata.znodes.sorted_map import SortedMap
+from raftkafka.metadata.znodes.tree import (
+    NO_SESSION,
+    Session,
+    Znode,
+    Znodes,
+    int32,
+    is_reapable,
+    key_of,
+    size_of,
+)
+from raftkafka.model.ids import RaftIndex
+from raftkafka.model.zookeeper import paths
+from raftkafka.model.zookeeper.ops import OperationResult
+
+
+class WatchEventType(IntEnum):
+    """By the numbers of ZooKeeper's `Watcher.Event.EventType`."""
+
+    CREATED = 1
+    DELETED = 2
+    DATA_CHANGED = 3
+    CHILDREN_CHANGED = 4
+
+
+class WatchEvent(NamedTuple):
+    """What has happened to a node; its zxid is the index of the entry."""
+
+    kind: WatchEventType
+    path: str
+
+
+class Outcome(NamedTuple):
+    """What has come of an operation of a session; `cxid` is the number that the client gave it."""
+
+    session_id: int
+    cxid: int
+    result: OperationResult
+
+
+class Mark(NamedTuple):
+    """Where to go back to."""
+
+    nodes: SortedMap[str, Znode]
+    ephemerals: SortedMap[tuple[int, str], None]
+    reapable: SortedMap[str, None]
+    bytes: int
+    events: int
+
+
+class TreeDraft:
+    """One use: made from a tree, written to, frozen. Its methods trust their callers, see `operations` for the rules."""
+
+    __slots__ = (
+        "_base",
+        "bytes",
+        "ephemerals",
+        "events",
+        "nodes",
+        "outcomes",
+        "reapable",
+        "sessions",
+        "touched_sessions",
+    )
+
+    def __init__(self, base: Znodes) -> None:
+        self._base = base
+        self.nodes = base.nodes
+        self.sessions = base.sessions
+        self.ephemerals = base.ephemerals
+        self.reapable = base.reapable
+        self.bytes = base.bytes
+        self.events: list[WatchEvent] = []
+        self.outcomes: list[Outcome] = []
+        self.touched_sessions: set[int] = set()
+
+    def get(self, path: str) -> Znode | None:
+        return self.nodes.get(key_of(path))
+
+    def set_acl(self, path: str, before: Znode, after: Znode) -> None:
+        """Nobody watches access control lists."""
+        self.nodes = self.nodes.put(key_of(path), after)
+        self.bytes += size_of(path, None, after.acl) - size_of(path, None, before.acl)
+
+    def create(self, path: str, node: Znode) -> None:
+        """Add a node below an existing one."""
+        self.nodes = self.nodes.put(key_of(path), node)
+        self.bytes += size_of(path, node.data, node.acl)
+        if node.ephemeral:
+            self.ephemerals = self.ephemerals.put((node.owner, path), None)
+        elif is_reapable(node.owner):
+            self.reapable = self.reapable.put(path, None)
+        above = paths.parent(path)
+        self._children_of(above, node.czxid, created=1, count=1)
+        self.events += (
+            WatchEvent(WatchEventType.CREATED, path),
+            WatchEvent(WatchEventType.CHILDREN_CHANGED, above),
+        )
+
+    def set_data(self, path: str, before: Znode, after: Znode) -> None:
+        self.nodes = self.nodes.put(key_of(path), after)
+        self.bytes += len(after.data or b"") - len(before.data or b"")
+        self.events.append(WatchEvent(WatchEventType.DATA_CHANGED, path))
+
+    def delete(self, path: str, node: Znode, zxid: RaftIndex) -> None:
+        """Remove a node without children."""
+        self.nodes = self.nodes.without(key_of(path))
+        self.bytes -= size_of(path, node.data, node.acl)
+        if node.ephemeral:
+            self.ephemerals = self.ephemerals.without((node.owner, path))
+        elif is_reapable(node.owner):
+            self.reapable = self.reapable.without(path)
+        above = paths.parent(path)
+        self._children_of(above, zxid, created=0, count=-1)
+        self.events += (
+            WatchEvent(WatchEventType.DELETED, path),
+            WatchEvent(WatchEventType.CHILDREN_CHANGED, above),
+        )
+
+    def _children_of(self, path: str, zxid: RaftIndex, *, created: int, count: int) -> None:
+        node = self.nodes[key_of(path)]
+        after = replace(
+            node,
+            creations=int32(node.creations + created),
+            child_count=node.child_count + count,
+            pzxid=max(node.pzxid, zxid),
+        )
+        self.nodes = self.nodes.put(key_of(path), after)
+
+    def put_session(self, session: Session) -> None:
+        self.sessions = self.sessions.put(session.session_id, session)
+        self.touched_sessions.add(session.session_id)
+
+    def end_session(self, session_id: int, zxid: RaftIndex) -> None:
+        """Remove a session and, in the same step, its ephemeral nodes, in the order in which they were created."""
+        self.sessions = self.sessions.without(session_id)
+        self.touched_sessions.add(session_id)
+        owned = [path for (_, path), _ in self.ephemerals.between((session_id, ""), (session_id + 1, ""))]
+        every = [(node.czxid, path, node) for path in owned if (node := self.get(path)) is not None]
+        for _, path, node in sorted(every, key=lambda each: each[:2]):
+            self.delete(path, node, zxid)
+
+    def mark(self) -> Mark:
+        return Mark(self.nodes, self.ephemerals, self.reapable, self.bytes, len(self.events))
+
+    def back_to(self, mark: Mark) -> None:
+        """Forget all that was done to nodes since `mark`."""
+        self.nodes, self.ephemerals, self.reapable, self.bytes = mark[:4]
+        del self.events[mark.events :]
+
+    def is_there(self, session_id: int) -> bool:
+        """True for the cluster itself and for a session that lives."""
+        return session_id == NO_SESSION or session_id in self.sessions
+
+    def freeze(self) -> Znodes:
+        """The base itself where nothing differs."""
+        if self.nodes is self._base.nodes and self.sessions is self._base.sessions:
+            return self._base
+        return Znodes(
+            nodes=self.nodes,
+            sessions=self.sessions,
+            ephemerals=self.ephemerals,
+            reapable=self.reapable,
+            bytes=self.bytes,
+        )
