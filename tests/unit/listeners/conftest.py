@@ -13,7 +13,7 @@ from raftkafka.model.ids import NodeId
 from raftkafka.model.settings.values import Listener, NetworkSettings
 from raftkafka.ports.probe import NullProbe
 
-BOTH_LOOPS = {"test_connection", "test_authentication", "test_server"}
+BOTH_LOOPS = {"test_connection", "test_authentication", "test_server", "test_zookeeper_connection"}
 
 
 @pytest.hookimpl(optionalhook=True)
