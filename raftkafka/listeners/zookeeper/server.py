@@ -88,7 +88,9 @@ class ZooKeeperServer:
         """
         self._stopping = False
         loop = asyncio.get_running_loop()
-        host, port = self._listener.host or None, self._listener.port
+        port = self._listener.port
+        # No host is every interface, IPv6 and IPv4; with a free port those would be two ports, so IPv4 alone then.
+        host = self._listener.host or (None if port else "0.0.0.0")
         try:
             self._server = await loop.create_server(
                 lambda: ZooKeeperConnection(self._surroundings), host, port, backlog=BACKLOG
