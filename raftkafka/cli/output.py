@@ -24,10 +24,17 @@ def as_json(value: object) -> None:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Columns as wide as their content, two blanks between them; no colours, so that `grep` and `awk` find what they see."""
-    texts = [list(head), *([str(cell) for cell in row] for row in rows)]
+    texts = [list(head), *([printable(str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in texts) for column in range(len(head))]
     for row in texts:
         line("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def printable(text: str) -> str:
+    """Names that other clients have chosen, with `\\x1b` for what a terminal would obey instead of show."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def say(text: str) -> None:

@@ -34,7 +34,7 @@ def sentences(name: str, told: DescribePartitionHistoryResponse) -> Iterator[str
         yield f"{name} has no leader: {_why_nobody_leads(told)}."
     else:
         since = next((each for each in events if each.leader_epoch == told.leader_epoch), None)
-        began = "" if since is None else f" since {_time(since.time_ms)}, because {_cause(since)}"
+        began = "" if since is None else f" since {at(since.time_ms)}, because {_cause(since)}"
         yield f"{name} is led by broker {told.leader} in leader epoch {told.leader_epoch}{began}."
     yield f"Replicas: {_nodes(told.replicas)}. In sync: {_nodes(told.isr)}."
     for each in told.replicas:
@@ -44,7 +44,7 @@ def sentences(name: str, told: DescribePartitionHistoryResponse) -> Iterator[str
         yield f"A reassignment is under way: adding {_nodes(told.adding)}, removing {_nodes(told.removing)}."
     before: PartitionEvent | None = None
     for event in events:
-        yield f"{_time(event.time_ms)}  {_cause(event)}: {'; '.join(_changes(before, event))}"
+        yield f"{at(event.time_ms)}  {_cause(event)}: {'; '.join(_changes(before, event))}"
         before = event
 
 
@@ -87,7 +87,7 @@ def _why_not_in_sync(told: DescribePartitionHistoryResponse, node_id: int) -> st
             left = event
     if left is None:
         return "it has to catch up first" if node_id in told.adding else "it has to catch up"
-    return f"it left at {_time(left.time_ms)}, because {_cause(left)}"
+    return f"it left at {at(left.time_ms)}, because {_cause(left)}"
 
 
 def _changes(before: PartitionEvent | None, event: PartitionEvent) -> Iterator[str]:
@@ -121,7 +121,7 @@ def _nodes(nodes: Iterable[int], word: str = "", between: str = ",") -> str:
     return f"{word} {names}".strip() or "none"
 
 
-def _time(time_ms: int) -> str:
+def at(time_ms: int) -> str:
     if time_ms <= 0:
         return "an unknown time"
     try:

@@ -349,6 +349,15 @@ async def test_C10_rk_group_rewinds_a_group_that_is_empty_and_no_other(single: C
         assert refused.stderr.startswith("rk: GROUP_SUBSCRIBED_TO_TOPIC")
         members = (await call("group", "describe", "g", "--members")).stdout.splitlines()
         assert members[1].split()[-2:] == ["2", "t-0,t-1"]
+        why = (await call("why", "group", "g")).stdout.splitlines()
+        assert why[0].startswith("g is Stable in generation 1 since ")
+        assert ": assigned by " in why[0]
+        assert why[2].endswith("has t-0, t-1.")
+        assert why[3].startswith("Its coordinator is broker 1: __consumer_offsets-")
+        assert [each for each in why[4:] if "a new member" in each or "joined" in each]
+        told = json.loads((await call("why", "group", "g", "--json")).stdout)
+        assert told["state"] == told["events"][-1]["state"] == "Stable"
+        assert told["coordinator"]["leader"] == told["coordinator"]["broker"] == 1
     assert await offsets() == {0: 10, 1: 10}
     shown = await call("group", "reset-offsets", "g", "--topic", "t", "--to-earliest")
     assert [row.split() for row in shown.stdout.splitlines()[1:]] == [["g", "t", "0", "0"], ["g", "t", "1", "0"]]
@@ -378,6 +387,7 @@ async def test_C10_rk_group_rewinds_a_group_that_is_empty_and_no_other(single: C
     assert await offsets() == {1: 10}
     await call("group", "delete", "g")
     assert (await call("group", "describe", "g", code=1)).stderr == "rk: GROUP_ID_NOT_FOUND: there is no group 'g'\n"
+    assert (await call("why", "group", "g", code=1)).stderr == "rk: GROUP_ID_NOT_FOUND: there is no group 'g'\n"
     missing = await call("group", "reset-offsets", "g", "--topic", "missing", "--to-latest", code=1)
     assert missing.stderr.startswith("rk: UNKNOWN_TOPIC_OR_PARTITION")
 
