@@ -115,7 +115,7 @@ async def until(cluster: Cluster, condition: Any, what: str, *members: Member) -
 async def test_D9_a_member_that_is_killed_is_replaced_within_its_session_and_a_second(
     new_cluster: ClusterFactory, nursery: Nursery, tmp_path: Path
 ) -> None:
-    """Of several tries one must be in time: a busy machine may be late, a client or coordinator that is, is so always."""
+    """Of several tries one must be in time: a busy machine may be late. tests/simulation/test_takeover.py excuses nothing."""
     session_ms = 2_000
     cluster = await started(new_cluster, 3, 4)
     settings = {"session_timeout_ms": session_ms, "heartbeat_interval_ms": 200}
