@@ -139,6 +139,7 @@ EXCHANGES = (
     (st.just(rq.Ping()), _DONE),
     (st.just(rq.CloseSession()), _DONE),
 )
+CHANGES = st.one_of(*(request for request, _ in EXCHANGES[:8]))
 REQUESTS = st.one_of(*(request for request, _ in EXCHANGES))
 EVENTS = st.builds(
     WatchedEvent, kind=st.sampled_from(EventType), state=st.sampled_from(KeeperState), path=PATHS, zxid=INT64

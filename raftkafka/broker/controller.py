@@ -19,6 +19,7 @@ from raftkafka.broker.controller_queue import ControllerQueue, Decide
 from raftkafka.broker.leader_balance import LeaderBalance
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.sessions import Sessions
+from raftkafka.broker.zookeeper.upkeep import ZooKeeperUpkeep
 from raftkafka.metadata.decide import (
     Decision,
     brokers,
@@ -31,6 +32,7 @@ from raftkafka.metadata.decide import (
     quotas,
     reassignments,
     topics,
+    znodes,
 )
 from raftkafka.metadata.image import Broker, Defaults, Image
 from raftkafka.model.api import Request, Response
@@ -55,9 +57,10 @@ from raftkafka.model.api.quorum import (
 from raftkafka.model.api.quotas import AlterClientQuotas
 from raftkafka.model.api.reassignments import AlterPartitionReassignments, ListPartitionReassignments
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics
+from raftkafka.model.api.znodes import AlterZkSession, ChangeZnodes, TouchZkSessions
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.features import SUPPORTED, FeatureRange
-from raftkafka.model.ids import NodeId, Term, TopicId
+from raftkafka.model.ids import NodeId, Term, TimestampMs, TopicId
 from raftkafka.model.settings.values import Settings
 from raftkafka.ports.consensus import Consensus, NotLeaderError, OutcomeUnknownError, RaftVoter
 from raftkafka.ports.peer import Peers
@@ -90,6 +93,7 @@ class Controller:
         known_features: FeatureRange = SUPPORTED,
         new_cluster_id: Callable[[], str],
         new_topic_id: Callable[[], TopicId],
+        now_ms: Callable[[], TimestampMs],
     ) -> None:
         self._settings = settings
         self._consensus = consensus
@@ -109,6 +113,7 @@ class Controller:
         self._term: Term | None = None
         self._next_tick = 0.0
         self._balance = LeaderBalance(settings=settings.controller, store=store, submit=queue.submit, probe=probe)
+        self._zookeeper = ZooKeeperUpkeep(store=store, submit=queue.submit, now=self._now, now_ms=now_ms)
         self.active = False
         consensus.on_leader_change(self._leader_changed)
         consensus.on_peer_change(self._peer_changed)
@@ -155,6 +160,12 @@ class Controller:
                 return await self._submit(lambda image: configs.decide_alter_configs(image, request))
             case AlterClientQuotas():
                 return await self._submit(lambda image: quotas.decide_alter_quotas(image, request))
+            case AlterZkSession():
+                return await self._submit(lambda image: znodes.decide_alter_session(image, request))
+            case ChangeZnodes():
+                return await self._submit(lambda _: znodes.decide_change_znodes(request))
+            case TouchZkSessions():
+                return self._zookeeper.heard(request)
             case ElectLeaders():
                 return await self._submit(lambda image: elections.decide_elect_leaders(image, request))
             case _:
@@ -200,6 +211,7 @@ class Controller:
         now = self._now()
         image = self._store.image
         self._sessions.begin(self._unfenced(), now)
+        self._zookeeper.begin()
         self._next_tick = now
         self._tick()
         self._spawn(self._initialize())
@@ -213,6 +225,7 @@ class Controller:
         self.active = False
         self._term = None
         self._balance.end()
+        self._zookeeper.end()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -374,7 +387,10 @@ class Controller:
         if late_s > timeout_s / 2:
             # This node slept. Heartbeats may be waiting unread in its sockets, so nobody's silence means anything.
             self._sessions.begin(self._unfenced(), now)
+            self._zookeeper.begin()
             return
+        if self._zookeeper.due():
+            self._spawn(self._zookeeper.work())
         for node_id in self._sessions.expired(now):
             broker = self._store.image.brokers.get(node_id)
             if broker is None or broker.fenced:

@@ -47,6 +47,7 @@ from raftkafka.model.api.quorum import AddRaftVoter, RemoveRaftVoter
 from raftkafka.model.api.quotas import AlterClientQuotas, DescribeClientQuotas
 from raftkafka.model.api.reassignments import AlterPartitionReassignments, ListPartitionReassignments
 from raftkafka.model.api.topics import CreateTopics, DeleteTopics
+from raftkafka.model.api.znodes import AlterZkSession, ChangeZnodes, TouchZkSessions
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.ports.probe import Probe
@@ -113,6 +114,9 @@ class Dispatch:
             AlterPartition: controller.alter_partition,
             InitProducerId: producers.init_producer_id,
             AllocateProducerIds: controller.allocate_producer_ids,
+            AlterZkSession: controller.alter_zk_session,
+            ChangeZnodes: controller.change_znodes,
+            TouchZkSessions: controller.touch_zk_sessions,
             FindCoordinator: groups.find_coordinator,
             ListGroups: groups.list_groups,
             DescribeGroups: groups.describe,

@@ -171,6 +171,7 @@ def assemble(
         known_features=features,
         new_cluster_id=lambda: new_id().hex(),
         new_topic_id=lambda: TopicId(new_id()),
+        now_ms=clock.now_ms,
     )
     channel = ControllerChannel(consensus=consensus, controller=controller, peers=peers)
     membership = Membership(

@@ -1,6 +1,7 @@
-"""BrokerRegistration, BrokerHeartbeat, AlterPartition, AllocateProducerIds: from the nodes of this cluster to the controller.
+"""BrokerRegistration, BrokerHeartbeat, AlterPartition, AllocateProducerIds, and what brokers ask for their ZooKeeper clients: from
+the nodes of this cluster to the controller.
 
-Floor 3. These change who leads what, so nobody but an authenticated node may ask, and only in its own name.
+Floor 3. These change who leads what, or speak for clients that have proved themselves there, so nobody but an authenticated node may ask, and only in its own name.
 """
 
 from __future__ import annotations
@@ -15,6 +16,14 @@ from raftkafka.model.api.broker_lifecycle import (
     BrokerRegistrationResponse,
 )
 from raftkafka.model.api.producers import AllocateProducerIds, AllocateProducerIdsResponse
+from raftkafka.model.api.znodes import (
+    AlterZkSession,
+    AlterZkSessionResponse,
+    ChangeZnodes,
+    ChangeZnodesResponse,
+    TouchZkSessions,
+    TouchZkSessionsResponse,
+)
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NodeId
@@ -60,6 +69,33 @@ class ControllerHandler:
         except ApiError as error:
             return AllocateProducerIdsResponse(error_code=error.code)
         assert isinstance(answer, AllocateProducerIdsResponse)
+        return answer
+
+    async def alter_zk_session(self, context: RequestContext, request: AlterZkSession) -> AlterZkSessionResponse:
+        try:
+            _own_name(context, request.broker_id)
+            answer = await self._controller.handle(request)
+        except ApiError as error:
+            return AlterZkSessionResponse(error_code=error.code)
+        assert isinstance(answer, AlterZkSessionResponse)
+        return answer
+
+    async def change_znodes(self, context: RequestContext, request: ChangeZnodes) -> ChangeZnodesResponse:
+        try:
+            _own_name(context, request.broker_id)
+            answer = await self._controller.handle(request)
+        except ApiError as error:
+            return ChangeZnodesResponse(error_code=error.code)
+        assert isinstance(answer, ChangeZnodesResponse)
+        return answer
+
+    async def touch_zk_sessions(self, context: RequestContext, request: TouchZkSessions) -> TouchZkSessionsResponse:
+        try:
+            _own_name(context, request.broker_id)
+            answer = await self._controller.handle(request)
+        except ApiError as error:
+            return TouchZkSessionsResponse(error_code=error.code)
+        assert isinstance(answer, TouchZkSessionsResponse)
         return answer
 
 

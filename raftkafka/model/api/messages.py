@@ -88,6 +88,14 @@ from raftkafka.model.api.reassignments import (
 )
 from raftkafka.model.api.sasl import SaslAuthenticate, SaslAuthenticateResponse, SaslHandshake, SaslHandshakeResponse
 from raftkafka.model.api.topics import CreateTopics, CreateTopicsResponse, DeleteTopics, DeleteTopicsResponse
+from raftkafka.model.api.znodes import (
+    AlterZkSession,
+    AlterZkSessionResponse,
+    ChangeZnodes,
+    ChangeZnodesResponse,
+    TouchZkSessions,
+    TouchZkSessionsResponse,
+)
 
 Request = (
     Produce
@@ -131,6 +139,9 @@ Request = (
     | RemoveRaftVoter
     | SaslHandshake
     | SaslAuthenticate
+    | AlterZkSession
+    | ChangeZnodes
+    | TouchZkSessions
 )
 Response = (
     ProduceResponse
@@ -174,6 +185,9 @@ Response = (
     | RemoveRaftVoterResponse
     | SaslHandshakeResponse
     | SaslAuthenticateResponse
+    | AlterZkSessionResponse
+    | ChangeZnodesResponse
+    | TouchZkSessionsResponse
 )
 
 __all__ = ["Request", "Response"]

@@ -55,6 +55,9 @@ HOMES: Final[Mapping[int, tuple[str, str]]] = {
     ApiKey.ADD_RAFT_VOTER: ("quorum", "ADD_RAFT_VOTER"),
     ApiKey.REMOVE_RAFT_VOTER: ("quorum", "REMOVE_RAFT_VOTER"),
     ApiKey.DESCRIBE_PARTITION_HISTORY: ("history", "DESCRIBE_PARTITION_HISTORY"),
+    ApiKey.ALTER_ZK_SESSION: ("znodes", "ALTER_ZK_SESSION"),
+    ApiKey.CHANGE_ZNODES: ("znodes", "CHANGE_ZNODES"),
+    ApiKey.TOUCH_ZK_SESSIONS: ("znodes", "TOUCH_ZK_SESSIONS"),
 }
 """The module of this package in which an API is described, and its name there."""
 

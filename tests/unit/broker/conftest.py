@@ -261,6 +261,7 @@ class World:
             random=Random(1),
             new_cluster_id=lambda: "cluster",
             new_topic_id=lambda: TopicId(Random(self.consensus.index).randbytes(16)),
+            now_ms=lambda: TimestampMs(0),
         )
         self.channel = ControllerChannel(consensus=self.consensus, controller=self.controller, peers=self.peers)
         self.logs = self.open_log_dirs()

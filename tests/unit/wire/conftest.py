@@ -32,8 +32,10 @@ from raftkafka.model.api import (
     reassignments,
     sasl,
     topics,
+    znodes,
 )
 from raftkafka.model.errors import ErrorCode
+from tests import zookeeper_values
 
 _MODULES = (
     broker_lifecycle,
@@ -56,6 +58,7 @@ _MODULES = (
     reassignments,
     sasl,
     topics,
+    znodes,
 )
 _INT32 = st.integers(0, 2**31 - 1)
 _OR_NONE_32 = st.integers(-1, 2**31 - 1)
@@ -80,6 +83,8 @@ _NEWTYPES = {
 _RANGES = {
     "broker_id": _INT32,
     "voter_id": _INT32,
+    "step": st.sampled_from(znodes.SessionStep),
+    "change": zookeeper_values.CHANGES,
     "producer_epoch": st.integers(-1, 2**15 - 1),
     "acks": st.integers(-1, 1),
     "key_type": st.integers(0, 1),
