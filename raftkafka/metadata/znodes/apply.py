@@ -10,7 +10,6 @@ from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
 from raftkafka.metadata.znodes.commands import (
-    PASSWORD_BYTES,
     ChangeZnodes,
     CreateZkSession,
     EndZkSession,
@@ -19,12 +18,13 @@ from raftkafka.metadata.znodes.commands import (
 from raftkafka.metadata.znodes.draft import Outcome
 from raftkafka.metadata.znodes.operations import Caller, perform
 from raftkafka.metadata.znodes.permissions import SUPER
-from raftkafka.metadata.znodes.tree import NO_SESSION, SESSIONS_MAX, Session
+from raftkafka.metadata.znodes.tree import SESSIONS_MAX, Session
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import RaftIndex
 from raftkafka.model.zookeeper.acl import Identity
 from raftkafka.model.zookeeper.errors import ZkErrorCode
 from raftkafka.model.zookeeper.ops import ErrorResult, Multi, failed_multi
+from raftkafka.model.zookeeper.sessions import NO_SESSION, PASSWORD_BYTES
 
 if TYPE_CHECKING:
     from raftkafka.metadata.draft import Draft

@@ -9,14 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from raftkafka.metadata.znodes.tree import NO_SESSION
 from raftkafka.model import cbor
 from raftkafka.model.ids import NO_NODE, NodeId, RaftIndex
 from raftkafka.model.zookeeper.acl import Acl, Identity
 from raftkafka.model.zookeeper.modes import CreateMode
 from raftkafka.model.zookeeper.ops import Check, Create, Delete, Multi, Operation, SetAcl, SetData, SingleOp
-
-PASSWORD_BYTES: Final = 16
+from raftkafka.model.zookeeper.sessions import NO_SESSION
 
 OPERATION_BYTES_MAX: Final = (1 << 20) - 1_024
 """Of the bytes of a ChangeZnodes: it fits into a Raft entry with the time in front. ZooKeeper's `jute.maxbuffer`, 0xfffff bytes of a

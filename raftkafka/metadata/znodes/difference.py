@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from raftkafka.metadata.znodes.draft import WatchEvent, WatchEventType
+from raftkafka.metadata.znodes.draft import WatchEvent
 from raftkafka.metadata.znodes.tree import Znodes, path_of
+from raftkafka.model.zookeeper.events import EventType
 
 
 def events_between(old: Znodes, new: Znodes) -> Iterator[WatchEvent]:
@@ -18,7 +19,7 @@ def events_between(old: Znodes, new: Znodes) -> Iterator[WatchEvent]:
         return
     for key in old.nodes:
         if key not in new.nodes:
-            yield WatchEvent(WatchEventType.DELETED, path_of(key))
+            yield WatchEvent(EventType.NODE_DELETED, path_of(key))
     for key, node in new.nodes.items():
         before = old.nodes.get(key)
         if before is node:
@@ -26,13 +27,13 @@ def events_between(old: Znodes, new: Znodes) -> Iterator[WatchEvent]:
         path = path_of(key)
         if before is None or before.czxid != node.czxid:
             if before is not None:
-                yield WatchEvent(WatchEventType.DELETED, path)
-            yield WatchEvent(WatchEventType.CREATED, path)
+                yield WatchEvent(EventType.NODE_DELETED, path)
+            yield WatchEvent(EventType.NODE_CREATED, path)
             continue
         if before.mzxid != node.mzxid:
-            yield WatchEvent(WatchEventType.DATA_CHANGED, path)
+            yield WatchEvent(EventType.NODE_DATA_CHANGED, path)
         if before.pzxid != node.pzxid:
-            yield WatchEvent(WatchEventType.CHILDREN_CHANGED, path)
+            yield WatchEvent(EventType.NODE_CHILDREN_CHANGED, path)
 
 
 def sessions_between(old: Znodes, new: Znodes) -> frozenset[int]:

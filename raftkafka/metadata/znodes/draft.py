@@ -7,12 +7,10 @@ nothing. Events are noted in ZooKeeper's order (`DataTree`): of the node itself 
 from __future__ import annotations
 
 from dataclasses import replace
-from enum import IntEnum
 from typing import NamedTuple
 
 from raftkafka.metadata.znodes.sorted_map import SortedMap
 from raftkafka.metadata.znodes.tree import (
-    NO_SESSION,
     Session,
     Znode,
     Znodes,
@@ -23,22 +21,15 @@ from raftkafka.metadata.znodes.tree import (
 )
 from raftkafka.model.ids import RaftIndex
 from raftkafka.model.zookeeper import paths
+from raftkafka.model.zookeeper.events import EventType
 from raftkafka.model.zookeeper.ops import OperationResult
-
-
-class WatchEventType(IntEnum):
-    """By the numbers of ZooKeeper's `Watcher.Event.EventType`."""
-
-    CREATED = 1
-    DELETED = 2
-    DATA_CHANGED = 3
-    CHILDREN_CHANGED = 4
+from raftkafka.model.zookeeper.sessions import NO_SESSION
 
 
 class WatchEvent(NamedTuple):
     """What has happened to a node; its zxid is the index of the entry."""
 
-    kind: WatchEventType
+    kind: EventType
     path: str
 
 
@@ -105,14 +96,14 @@ class TreeDraft:
         above = paths.parent(path)
         self._children_of(above, node.czxid, created=1, count=1)
         self.events += (
-            WatchEvent(WatchEventType.CREATED, path),
-            WatchEvent(WatchEventType.CHILDREN_CHANGED, above),
+            WatchEvent(EventType.NODE_CREATED, path),
+            WatchEvent(EventType.NODE_CHILDREN_CHANGED, above),
         )
 
     def set_data(self, path: str, before: Znode, after: Znode) -> None:
         self.nodes = self.nodes.put(key_of(path), after)
         self.bytes += len(after.data or b"") - len(before.data or b"")
-        self.events.append(WatchEvent(WatchEventType.DATA_CHANGED, path))
+        self.events.append(WatchEvent(EventType.NODE_DATA_CHANGED, path))
 
     def delete(self, path: str, node: Znode, zxid: RaftIndex) -> None:
         """Remove a node without children."""
@@ -125,8 +116,8 @@ class TreeDraft:
         above = paths.parent(path)
         self._children_of(above, zxid, created=0, count=-1)
         self.events += (
-            WatchEvent(WatchEventType.DELETED, path),
-            WatchEvent(WatchEventType.CHILDREN_CHANGED, above),
+            WatchEvent(EventType.NODE_DELETED, path),
+            WatchEvent(EventType.NODE_CHILDREN_CHANGED, above),
         )
 
     def _children_of(self, path: str, zxid: RaftIndex, *, created: int, count: int) -> None:

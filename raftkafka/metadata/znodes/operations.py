@@ -16,7 +16,6 @@ from raftkafka.metadata.znodes.tree import (
     BYTES_MAX,
     CHILDREN_MAX,
     DEPTH_MAX,
-    NO_SESSION,
     NODES_MAX,
     PATH_CHARS_MAX,
     SPECIAL,
@@ -51,6 +50,7 @@ from raftkafka.model.zookeeper.ops import (
     SingleResult,
     failed_multi,
 )
+from raftkafka.model.zookeeper.sessions import NO_SESSION
 
 
 def _everything(_: SingleOp) -> None:

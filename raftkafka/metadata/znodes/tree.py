@@ -18,10 +18,8 @@ from raftkafka.model.ids import NodeId, RaftIndex
 from raftkafka.model.zookeeper import paths
 from raftkafka.model.zookeeper.acl import OPEN_ACL, READ_ACL, Acl
 from raftkafka.model.zookeeper.modes import CONTAINER_OWNER
+from raftkafka.model.zookeeper.sessions import NO_SESSION
 from raftkafka.model.zookeeper.stat import Stat
-
-NO_SESSION: Final = 0
-"""Of an operation: the cluster itself changes the tree, nobody's permission is asked. Of a node: it has no owner."""
 
 NODES_MAX: Final = 250_000
 BYTES_MAX: Final = 64 << 20

@@ -17,10 +17,10 @@ from raftkafka.metadata.apply import apply_all
 from raftkafka.metadata.commands import NoteTime, decode, encode
 from raftkafka.metadata.image import Image
 from raftkafka.metadata.znodes.commands import ChangeZnodes, CreateZkSession, EndZkSession, MoveZkSession
-from raftkafka.metadata.znodes.draft import WatchEventType
 from raftkafka.metadata.znodes.tree import path_of
 from raftkafka.model.ids import NodeId, RaftIndex, TimestampMs
 from raftkafka.model.zookeeper.acl import OPEN_ACL, READ_ACL
+from raftkafka.model.zookeeper.events import EventType
 from raftkafka.model.zookeeper.modes import CONTAINER_OWNER, CreateMode, ttl_owner
 from raftkafka.model.zookeeper.ops import Check, Create, Delete, ErrorResult, Multi, MultiResult, SetData
 from raftkafka.model.zookeeper.stat import Stat
@@ -211,7 +211,7 @@ class TreeAndModel(RuleBasedStateMachine):
             self.model.drop(path, self.index)
         events = applied.changes.znode_events
         # The model's dict remembers the order of creation.
-        assert [event.path for event in events if event.kind is WatchEventType.DELETED] == owned
+        assert [event.path for event in events if event.kind is EventType.NODE_DELETED] == owned
 
     @rule(session_id=SESSIONS, node_id=BROKERS, operation=SINGLES | st.lists(SINGLES, max_size=4).map(tuple))
     def change(self, session_id, node_id, operation):
@@ -224,7 +224,7 @@ class TreeAndModel(RuleBasedStateMachine):
         # An empty Multi of a session that has moved is a success that changes nothing; nobody can tell.
         got = [each.code.name if isinstance(each, ErrorResult) else "ok" for each in results]
         assert got == expected or not expected
-        created = {event.path for event in applied.changes.znode_events if event.kind is WatchEventType.CREATED}
+        created = {event.path for event in applied.changes.znode_events if event.kind is EventType.NODE_CREATED}
         assert set(self.model.nodes) - before <= created
 
     @rule(restart=st.booleans())

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 
 from raftkafka.metadata.znodes import operations
-from raftkafka.metadata.znodes.draft import WatchEvent, WatchEventType
+from raftkafka.metadata.znodes.draft import WatchEvent
 from raftkafka.model.zookeeper import acl as permission
 from raftkafka.model.zookeeper.acl import CREATOR_ALL_ACL, OPEN_ACL, READ_ACL, Acl, Identity
 from raftkafka.model.zookeeper.errors import ZkErrorCode
+from raftkafka.model.zookeeper.events import EventType
 from raftkafka.model.zookeeper.modes import CONTAINER_OWNER, CreateMode, ttl_owner
 from raftkafka.model.zookeeper.ops import (
     Check,
@@ -43,8 +44,8 @@ def test_a_new_node_and_its_parent(tree):
     assert (stat.version, stat.cversion, stat.aversion, stat.ephemeral_owner) == (0, 0, 0, 0)
     assert (stat.data_length, stat.num_children) == (3, 0)
     assert tree.events == (
-        WatchEvent(WatchEventType.CREATED, "/a"),
-        WatchEvent(WatchEventType.CHILDREN_CHANGED, "/"),
+        WatchEvent(EventType.NODE_CREATED, "/a"),
+        WatchEvent(EventType.NODE_CHILDREN_CHANGED, "/"),
     )
     tree.create("/a/b")
     stat = tree.stat("/a")
@@ -68,7 +69,7 @@ def test_data_changes_with_its_version(tree):
     assert (stat.czxid, stat.mzxid, stat.mtime_ms, stat.version) == (created, tree.index, tree.time_ms, 1)
     assert stat.data_length == 0
     assert tree.image.znodes.get("/a").data is None
-    assert tree.events == (WatchEvent(WatchEventType.DATA_CHANGED, "/a"),)
+    assert tree.events == (WatchEvent(EventType.NODE_DATA_CHANGED, "/a"),)
 
 
 def test_a_deleted_node_counts_for_its_parents_version(tree):
@@ -79,8 +80,8 @@ def test_a_deleted_node_counts_for_its_parents_version(tree):
     # A Stat counts creations and deletions (`DataNode.copyStat`); the next sequential node counts creations only.
     assert (stat.cversion, stat.pzxid, stat.num_children) == (2, tree.index, 0)
     assert tree.events == (
-        WatchEvent(WatchEventType.DELETED, "/a/b"),
-        WatchEvent(WatchEventType.CHILDREN_CHANGED, "/a"),
+        WatchEvent(EventType.NODE_DELETED, "/a/b"),
+        WatchEvent(EventType.NODE_CHILDREN_CHANGED, "/a"),
     )
     assert tree.create("/a/c-", mode=CreateMode.PERSISTENT_SEQUENTIAL) == "/a/c-0000000001"
 
@@ -227,13 +228,13 @@ def test_an_operation_is_carried_out_whole_or_not_at_all(tree):
     assert kinds == [CreateResult, CheckResult, SetDataResult, CreateResult, DeleteResult]
     assert tree.children("/a") == ["n0000000001"]
     assert [event.kind.name for event in tree.events] == [
-        "CREATED",
-        "CHILDREN_CHANGED",
-        "DATA_CHANGED",
-        "CREATED",
-        "CHILDREN_CHANGED",
-        "DELETED",
-        "CHILDREN_CHANGED",
+        "NODE_CREATED",
+        "NODE_CHILDREN_CHANGED",
+        "NODE_DATA_CHANGED",
+        "NODE_CREATED",
+        "NODE_CHILDREN_CHANGED",
+        "NODE_DELETED",
+        "NODE_CHILDREN_CHANGED",
     ]
     codes = tree.refusals(
         Multi(operations=(made("/a/c"), SetData(path="/a", data=b"x"), Delete(path="/a"), Delete(path="/a/c")))

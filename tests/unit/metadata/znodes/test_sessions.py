@@ -9,11 +9,11 @@ import pytest
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.znodes import apply as appliers
 from raftkafka.metadata.znodes.commands import ChangeZnodes, CreateZkSession, EndZkSession
-from raftkafka.metadata.znodes.draft import WatchEventType
 from raftkafka.metadata.znodes.expiry import SessionClocks, endings, negotiated
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import NodeId, RaftIndex
 from raftkafka.model.zookeeper.errors import ZkErrorCode
+from raftkafka.model.zookeeper.events import EventType
 from raftkafka.model.zookeeper.modes import CreateMode
 from raftkafka.model.zookeeper.ops import Create, Multi, SetData
 
@@ -27,7 +27,7 @@ def test_a_session_ends_with_its_nodes_in_one_step_in_the_order_of_their_creatio
     tree.create("/dir/other", mode=EPHEMERAL, session=8)
     tree.create("/dir/a", mode=EPHEMERAL)
     assert tree.end(77) is ErrorCode.NONE
-    deleted = [event.path for event in tree.events if event.kind is WatchEventType.DELETED]
+    deleted = [event.path for event in tree.events if event.kind is EventType.NODE_DELETED]
     assert deleted == ["/z", "/dir/a"]
     assert tree.children("/dir") == ["other"]
     assert tree.stat("/dir").pzxid == tree.index

@@ -8,12 +8,13 @@ from raftkafka.metadata import snapshot
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.commands import ENTRY_BYTES_MAX, NoteTime, decode, encode_entries
 from raftkafka.metadata.znodes.commands import OPERATION_BYTES_MAX, ChangeZnodes, bytes_of
-from raftkafka.metadata.znodes.draft import WatchEvent, WatchEventType
+from raftkafka.metadata.znodes.draft import WatchEvent
 from raftkafka.metadata.znodes.snapshot import BYTES_PER_PIECE
 from raftkafka.model import cbor
 from raftkafka.model.errors import CorruptionError
 from raftkafka.model.ids import NodeId, TimestampMs
 from raftkafka.model.zookeeper.acl import OPEN_ACL, READ_ACL, Acl
+from raftkafka.model.zookeeper.events import EventType
 from raftkafka.model.zookeeper.modes import CreateMode
 from raftkafka.model.zookeeper.ops import SetAcl, SetData
 
@@ -59,13 +60,13 @@ def test_watches_hear_once_of_each_node_that_a_snapshot_has_changed(tree):
     tree.create("/again")
     tree.create("/dir/new")
     assert set(Changes.between(before, tree.restored()).znode_events) == {
-        WatchEvent(WatchEventType.DELETED, "/gone"),
-        WatchEvent(WatchEventType.DATA_CHANGED, "/changed"),
-        WatchEvent(WatchEventType.DELETED, "/again"),
-        WatchEvent(WatchEventType.CREATED, "/again"),
-        WatchEvent(WatchEventType.CREATED, "/dir/new"),
-        WatchEvent(WatchEventType.CHILDREN_CHANGED, "/dir"),
-        WatchEvent(WatchEventType.CHILDREN_CHANGED, "/"),
+        WatchEvent(EventType.NODE_DELETED, "/gone"),
+        WatchEvent(EventType.NODE_DATA_CHANGED, "/changed"),
+        WatchEvent(EventType.NODE_DELETED, "/again"),
+        WatchEvent(EventType.NODE_CREATED, "/again"),
+        WatchEvent(EventType.NODE_CREATED, "/dir/new"),
+        WatchEvent(EventType.NODE_CHILDREN_CHANGED, "/dir"),
+        WatchEvent(EventType.NODE_CHILDREN_CHANGED, "/"),
     }
     same = Changes.between(tree.image, tree.restored())
     assert not same
