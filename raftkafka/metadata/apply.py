@@ -34,12 +34,14 @@ from raftkafka.metadata.commands import (
     RegisterBroker,
     SetDefaults,
     SetFeatureLevel,
+    TakeOffice,
     UnfenceBroker,
 )
 from raftkafka.metadata.draft import Draft
 from raftkafka.metadata.election import Log, Rules
-from raftkafka.metadata.image import Broker, Image, Partition, Topic
+from raftkafka.metadata.image import Broker, Growth, Image, Partition, Topic
 from raftkafka.metadata.znodes import apply as znodes
+from raftkafka.metadata.znodes import kafka_nodes
 from raftkafka.metadata.znodes.commands import ChangeZnodes, CreateZkSession, EndZkSession, MoveZkSession
 from raftkafka.metadata.znodes.draft import Outcome
 from raftkafka.model import topics
@@ -79,7 +81,7 @@ def apply(image: Image, index: RaftIndex, command: Command) -> Applied:
 
 def apply_all(image: Image, index: RaftIndex, commands: Iterable[Command]) -> Applied:
     """Apply the commands of the entry at `index` in order; a refused one leaves the others as they are."""
-    draft = Draft(image)
+    draft = Draft(image, index)
     errors = tuple([_applied(draft, index, command) for command in commands])
     after, changes = draft.freeze()
     error = next((error for error in errors if error is not ErrorCode.NONE), ErrorCode.NONE)
@@ -104,6 +106,7 @@ def _initialize(draft: Draft, _: RaftIndex, command: InitializeCluster) -> Error
     if not draft.cluster_id:
         draft.cluster_id = command.cluster_id
         draft.feature_level = command.feature_level
+        kafka_nodes.named(draft, command.cluster_id)
     return ErrorCode.NONE
 
 
@@ -175,7 +178,7 @@ def _unfence(draft: Draft, _: RaftIndex, command: UnfenceBroker) -> ErrorCode:
     if broker.in_controlled_shutdown:
         # Who is on its way out does not come back in the same incarnation.
         return ErrorCode.INVALID_REQUEST
-    draft.set_broker(replace(broker, fenced=False))
+    draft.set_broker(replace(broker, fenced=False, unfenced=draft.stamp))
     for topic_id, topic in draft.topics.items():
         rules = Rules.of(topic.configs, draft.defaults)
         for partition in draft.partitions(topic_id):
@@ -207,6 +210,7 @@ def _create_topic(draft: Draft, _: RaftIndex, command: CreateTopic) -> ErrorCode
         if error is not ErrorCode.NONE:
             return error
     rules = Rules.of(command.configs, draft.defaults)
+    stamp = draft.stamp
     draft.add_topic(
         Topic(
             name=command.name,
@@ -218,8 +222,13 @@ def _create_topic(draft: Draft, _: RaftIndex, command: CreateTopic) -> ErrorCode
                     for at, replicas in enumerate(command.partitions)
                 ]
             ),
+            growth=(Growth(0, stamp),),
+            assigned=stamp,
+            configured=stamp,
         )
     )
+    # What a client has written there before the topic existed has been taken up by who created it, or is void.
+    draft.znodes.forget(f"/config/topics/{command.name}")
     return ErrorCode.NONE
 
 
@@ -349,6 +358,7 @@ _APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorC
     ReassignPartition: assignments.reassign,
     AddPartitions: assignments.add_partitions,
     ElectUncleanLeader: assignments.elect_unclean,
+    TakeOffice: kafka_nodes.take_office,
     CreateZkSession: znodes.create_session,
     MoveZkSession: znodes.move_session,
     EndZkSession: znodes.end_session,

@@ -27,6 +27,9 @@ def put(draft: Draft, topic_id: TopicId, before: Partition, after: Partition) ->
         # Nobody but this draft has the new value yet. To make another one takes as long as the election did, for each of the
         # thousands of partitions that a dead broker has led.
         object.__setattr__(after, "history", _history(draft, before, after))
+    # Every step of a reassignment makes the list anew, even where it comes out the same.
+    if after.replicas is not before.replicas:
+        draft.reassigned(topic_id)
     draft.set_partition(topic_id, after)
 
 
@@ -35,7 +38,9 @@ def _history(draft: Draft, before: Partition | None, after: Partition) -> tuple[
     alike = (after.leader, after.leader_epoch, after.isr)
     event = draft.events.get(alike)
     if event is None:
-        event = draft.events[alike] = event_of(before, after, command=draft.command, time_ms=draft.time_ms)
+        event = draft.events[alike] = event_of(
+            before, after, command=draft.command, stamp=draft.stamp, controller_epoch=draft.controller_epoch
+        )
     return remembered(() if before is None else before.history, event, draft.events_max)
 
 

@@ -21,7 +21,8 @@ class Changes:
 
     `partitions` names every partition that appeared, went or differs, those of created and deleted topics included.
     `brokers` names every broker that appeared, went or differs. `configs` names the topics whose configs differ, without
-    those that were created or deleted. `cluster` is True when cluster id, feature level or defaults differ.
+    those that were created or deleted. `cluster` is True when cluster id, feature level or defaults differ,
+    `controller` when another one has taken office.
     `znodes` is True when anything in the tree or its sessions differs. `znode_events` is what the watches of the tree have to hear, in
     order: of one step, merged steps say only that they differ. `zk_sessions` are those that came, moved or went.
     """
@@ -34,6 +35,7 @@ class Changes:
     broker_configs: bool = False
     client_quotas: bool = False
     cluster: bool = False
+    controller: bool = False
     znodes: bool = False
     znode_events: tuple[WatchEvent, ...] = ()
     zk_sessions: AbstractSet[int] = frozenset()
@@ -41,6 +43,7 @@ class Changes:
     def __bool__(self) -> bool:
         return bool(
             self.cluster
+            or self.controller
             or self.topics_created
             or self.topics_deleted
             or self.partitions
@@ -62,6 +65,7 @@ class Changes:
             broker_configs=self.broker_configs or later.broker_configs,
             client_quotas=self.client_quotas or later.client_quotas,
             cluster=self.cluster or later.cluster,
+            controller=self.controller or later.controller,
             znodes=self.znodes or later.znodes,
             zk_sessions=self.zk_sessions | later.zk_sessions,
         )
@@ -90,6 +94,7 @@ class Changes:
             client_quotas=old.client_quotas != new.client_quotas,
             cluster=(old.cluster_id, old.feature_level, old.defaults, old.configured_defaults)
             != (new.cluster_id, new.feature_level, new.defaults, new.configured_defaults),
+            controller=old.controller_epoch != new.controller_epoch,
             znodes=old.znodes is not new.znodes and old.znodes != new.znodes,
             znode_events=tuple(events_between(old.znodes, new.znodes)),
             zk_sessions=sessions_between(old.znodes, new.znodes),

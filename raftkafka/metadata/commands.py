@@ -237,6 +237,15 @@ class SetFeatureLevel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TakeOffice:
+    """A node is the controller from here on, `epoch` is the Raft term in which it leads. Nothing depends on it: it is for those
+    who look at /controller. Refused unless the epoch is a new one."""
+
+    node_id: NodeId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoteTime:
     """When this entry was proposed, in milliseconds since the epoch, UTC: for what is remembered of the commands behind it.
 
@@ -266,6 +275,7 @@ Command = (
     | ReassignPartition
     | AddPartitions
     | ElectUncleanLeader
+    | TakeOffice
     | ZnodeCommand
 )
 
@@ -475,6 +485,7 @@ _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     AddPartitions: (12, 1),
     ElectUncleanLeader: (13, 1),
     SetFeatureLevel: (21, 1),
+    TakeOffice: (22, 1),
     AlterTopicConfigs: (30, 1),
     AlterBrokerConfigs: (31, 1),
     NoteTime: (33, 1),
@@ -505,6 +516,7 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     ReassignPartition: lambda each: (each.topic_id, each.partition, each.partition_epoch, each.replicas),
     AddPartitions: lambda each: (each.topic_id, each.first, each.partitions),
     ElectUncleanLeader: lambda each: (each.topic_id, each.partition, each.partition_epoch),
+    TakeOffice: lambda each: (each.node_id, each.epoch),
     CreateZkSession: lambda each: (each.session_id, each.password, each.timeout_ms, each.node_id),
     MoveZkSession: lambda each: (each.session_id, each.password, each.timeout_ms, each.node_id),
     EndZkSession: lambda each: (each.session_id, each.attached),
@@ -554,6 +566,7 @@ _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
     (13, 1): lambda topic_id, partition, epoch: ElectUncleanLeader(
         topic_id=_topic_id(topic_id), partition=_int(partition), partition_epoch=_int(epoch)
     ),
+    (22, 1): lambda node, epoch: TakeOffice(node_id=_int(node), epoch=_int(epoch)),
     (40, 1): lambda *fields: unpack_session(CreateZkSession, *fields),
     (41, 1): lambda *fields: unpack_session(MoveZkSession, *fields),
     (42, 1): lambda session_id, attached: EndZkSession(session_id=session_of(session_id), attached=_int(attached)),

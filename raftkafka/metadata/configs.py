@@ -15,6 +15,7 @@ from raftkafka.metadata.draft import Draft
 from raftkafka.metadata.election import MIN_INSYNC_CONFIG, UNCLEAN_CONFIG, Rules
 from raftkafka.metadata.image import ALL_BROKERS, Defaults, Topic
 from raftkafka.metadata.topic_configs import why_invalid, why_not_together
+from raftkafka.metadata.znodes import kafka_nodes
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import NodeId, RaftIndex
 from raftkafka.model.settings import dynamic
@@ -84,7 +85,11 @@ def alter_broker(draft: Draft, _: RaftIndex, command: AlterBrokerConfigs) -> Err
         return ErrorCode.INVALID_CONFIG
     if after != before:
         draft.configure_broker(node_id, after)
+        kafka_nodes.broker_configured(draft, node_id, after)
         _review_all(draft)
+    elif draft.znodes.get(kafka_nodes.broker_configs_path(node_id)) is None:
+        # A tool that knows ZooKeeper creates the node first, and the configs in it afterwards.
+        kafka_nodes.broker_configured(draft, node_id, after)
     return ErrorCode.NONE
 
 

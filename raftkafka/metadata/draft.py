@@ -13,15 +13,16 @@ from types import MappingProxyType
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.commands import Command
 from raftkafka.metadata.history import room_for
-from raftkafka.metadata.image import Broker, Event, Image, Partition, QuotaEntity, Topic
+from raftkafka.metadata.image import Broker, Event, Growth, Image, Partition, QuotaEntity, Stamp, Topic
 from raftkafka.metadata.znodes.draft import Outcome, TreeDraft
-from raftkafka.model.ids import LeaderEpoch, NodeId, PartitionIndex, TopicId, TopicPartition
+from raftkafka.model.ids import LeaderEpoch, NodeId, PartitionIndex, RaftIndex, TopicId, TopicPartition
 
 
 class Draft:
     """One use: made from an image, written to, frozen."""
 
-    def __init__(self, base: Image) -> None:
+    def __init__(self, base: Image, index: RaftIndex) -> None:
+        self.index = index
         self._base = base
         self.cluster_id = base.cluster_id
         self.feature_level = base.feature_level
@@ -30,6 +31,7 @@ class Draft:
         self.broker_configs = base.broker_configs
         self.client_quotas = base.client_quotas
         self.time_ms = base.time_ms
+        self.controller_epoch = base.controller_epoch
         self.command: Command | None = None
         """The one that is being applied, and what it has made of partitions so far."""
         self.events: dict[tuple[NodeId, LeaderEpoch, tuple[NodeId, ...]], Event] = {}
@@ -49,6 +51,7 @@ class Draft:
         self._touched: set[TopicPartition] = set()
         self._touched_brokers: set[NodeId] = set()
         self._configured: set[TopicId] = set()
+        self._reassigned: set[TopicId] = set()
 
     def partitions(self, topic_id: TopicId) -> Sequence[Partition]:
         """The partitions of an existing topic as they are now."""
@@ -75,6 +78,11 @@ class Draft:
         self.command = command
         if self.events:
             self.events = {}
+
+    @property
+    def stamp(self) -> Stamp:
+        """Of what this entry changes."""
+        return Stamp(self.index, self.time_ms)
 
     @property
     def events_max(self) -> int:
@@ -104,9 +112,18 @@ class Draft:
         self._touched.add(TopicPartition(topic_id, partition.index))
 
     def add_partitions(self, topic_id: TopicId, added: Sequence[Partition]) -> None:
-        """Append partitions to those of an existing topic; their indexes go on where those end."""
+        """Append partitions, one at least, to those of an existing topic; their indexes go on where those end."""
+        topics, _ = self._own_topics()
+        topic = topics[topic_id]
+        stamp = self.stamp
+        growth = (*topic.growth, Growth(added[0].index, stamp))
+        topics[topic_id] = replace(topic, growth=growth, assigned=stamp)
         self._partitions[topic_id] = [*self.partitions(topic_id), *added]
         self._touched.update(TopicPartition(topic_id, partition.index) for partition in added)
+
+    def reassigned(self, topic_id: TopicId) -> None:
+        """The replicas of one of its partitions change, or what is to become of them."""
+        self._reassigned.add(topic_id)
 
     def add_topic(self, topic: Topic) -> None:
         topics, topic_ids = self._own_topics()
@@ -127,7 +144,9 @@ class Draft:
     def configure_topic(self, topic_id: TopicId, configs: Mapping[str, str]) -> Topic:
         """Replace the configs of an existing topic; the topic as it is then."""
         topics, _ = self._own_topics()
-        topic = topics[topic_id] = replace(topics[topic_id], configs=MappingProxyType(dict(configs)))
+        topic = topics[topic_id] = replace(
+            topics[topic_id], configs=MappingProxyType(dict(configs)), configured=self.stamp
+        )
         self._configured.add(topic_id)
         return topic
 
@@ -150,7 +169,10 @@ class Draft:
         if self._partitions:
             topics, _ = self._own_topics()
             for topic_id, partitions in self._partitions.items():
-                topics[topic_id] = replace(topics[topic_id], partitions=tuple(partitions))
+                topic = topics[topic_id]
+                assigned = self.stamp if topic_id in self._reassigned else topic.assigned
+                topics[topic_id] = replace(topic, partitions=tuple(partitions), assigned=assigned)
+        self._count_children()
         tree = self._znodes
         znodes = self._base.znodes if tree is None else tree.freeze()
         changes = Changes(
@@ -164,6 +186,7 @@ class Draft:
             configs=frozenset(self._configured - self._deleted - self._created),
             broker_configs=self.broker_configs is not self._base.broker_configs,
             client_quotas=self.client_quotas is not self._base.client_quotas,
+            controller=self.controller_epoch != self._base.controller_epoch,
             cluster=(self.cluster_id, self.feature_level, self.defaults, self.configured_defaults)
             != (self._base.cluster_id, self._base.feature_level, self._base.defaults, self._base.configured_defaults),
         )
@@ -181,9 +204,27 @@ class Draft:
             client_quotas=self.client_quotas,
             time_ms=self.time_ms,
             next_producer_id=self.next_producer_id,
+            controller_epoch=self.controller_epoch,
             znodes=znodes,
         )
         return image, changes
+
+    def _count_children(self) -> None:
+        """What is rendered from this image counts for the nodes above it, see `znodes.view`."""
+        if self._created or self._deleted:
+            # A topic that came and went within this entry was created all the same.
+            for path in ("/brokers/topics", "/config/topics"):
+                self.znodes.count_children(path, self.index, created=len(self._created))
+        if self._touched_brokers:
+            came = went = 0
+            for node_id in self._touched_brokers:
+                before, after = self._base.brokers.get(node_id), self.brokers[node_id]
+                there = before is not None and not before.fenced
+                stays = there and before is not None and before.epoch == after.epoch and not after.fenced
+                came += not after.fenced and not stays
+                went += there and not stays
+            if came or went:
+                self.znodes.count_children("/brokers/ids", self.index, created=came)
 
     def _own_topics(self) -> tuple[dict[TopicId, Topic], dict[str, TopicId]]:
         if self._topics is None or self._topic_ids is None:

@@ -26,9 +26,9 @@ from raftkafka.metadata.commands import (
     SetDefaults,
     UnfenceBroker,
 )
-from raftkafka.metadata.image import Event, Partition
+from raftkafka.metadata.image import Event, Partition, Stamp
 from raftkafka.model.api.history import PartitionCause
-from raftkafka.model.ids import NO_NODE, NodeId, TimestampMs
+from raftkafka.model.ids import NO_NODE, NodeId
 
 EVENTS_MAX: Final = 8
 """Of one partition."""
@@ -71,11 +71,15 @@ def is_worth_remembering(before: Partition, after: Partition) -> bool:
     return (before.leader, before.leader_epoch, before.isr) != (after.leader, after.leader_epoch, after.isr)
 
 
-def event_of(before: Partition | None, after: Partition, *, command: Command | None, time_ms: TimestampMs) -> Event:
+def event_of(
+    before: Partition | None, after: Partition, *, command: Command | None, stamp: Stamp, controller_epoch: int
+) -> Event:
     """What the command has made of a partition."""
     cause_of = None if command is None else _CAUSES.get(type(command))
     cause, node_id = _UNKNOWN if cause_of is None else cause_of(command, before)
-    return Event(time_ms, cause, node_id, after.leader, after.leader_epoch, after.isr)
+    return Event(
+        stamp.time_ms, cause, node_id, after.leader, after.leader_epoch, after.isr, stamp.zxid, controller_epoch
+    )
 
 
 def remembered(history: tuple[Event, ...], event: Event, room: int) -> tuple[Event, ...]:

@@ -31,6 +31,7 @@ from raftkafka.model.ids import (
     PartitionEpoch,
     PartitionIndex,
     ProducerId,
+    RaftIndex,
     TimestampMs,
     TopicId,
     TopicPartition,
@@ -66,6 +67,16 @@ class Defaults:
     unclean_leader_election: bool = False  # unclean.leader.election.enable
 
 
+class Stamp(NamedTuple):
+    """The entry that changed something, and when it was proposed: what a ZooKeeper client sees as zxid and time."""
+
+    zxid: RaftIndex
+    time_ms: TimestampMs
+
+
+NEVER: Final = Stamp(RaftIndex(0), TimestampMs(0))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
     """A registration in force. `epoch` is the Raft index of it, `incarnation_id` the 16 bytes of that start, `directories`
@@ -82,6 +93,8 @@ class Broker:
     in_controlled_shutdown: bool = False
     producer_id_block: ProducerId = NO_PRODUCER_ID
     """The first id of the last block of producer ids that this registration got."""
+    unfenced: Stamp = NEVER
+    """When it was unfenced last."""
 
     @property
     def active(self) -> bool:
@@ -94,7 +107,8 @@ class Broker:
 
 
 class Event(NamedTuple):
-    """Something happened to a partition, `cause` is a `model.api.history.PartitionCause`; the last three are so from then on."""
+    """Something happened to a partition, `cause` is a `model.api.history.PartitionCause`; leader, epoch and ISR are so from then on.
+    `zxid` is the entry, `controller_epoch` that of the controller that decided it."""
 
     time_ms: TimestampMs
     cause: int
@@ -102,6 +116,12 @@ class Event(NamedTuple):
     leader: NodeId
     leader_epoch: LeaderEpoch
     isr: tuple[NodeId, ...]
+    zxid: RaftIndex = RaftIndex(0)
+    controller_epoch: int = 0
+
+    @property
+    def stamp(self) -> Stamp:
+        return Stamp(self.zxid, self.time_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +148,28 @@ class Partition:
         return self.replicas[0]
 
 
+class Growth(NamedTuple):
+    """From `first` on, partitions were created by this entry."""
+
+    first: int
+    stamp: Stamp
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """`partitions[i].index == i`. `configs` holds only what was set for this topic."""
+    """`partitions[i].index == i`. `configs` holds only what was set for this topic.
+
+    `growth` is when its partitions came, its creation in front; `assigned` and `configured`, when its replicas and configs
+    changed last.
+    """
 
     name: str
     topic_id: TopicId
     configs: Mapping[str, str]
     partitions: tuple[Partition, ...]
+    growth: tuple[Growth, ...] = (Growth(0, NEVER),)
+    assigned: Stamp = NEVER
+    configured: Stamp = NEVER
 
     def partition(self, index: int) -> Partition | None:
         return self.partitions[index] if 0 <= index < len(self.partitions) else None
@@ -163,6 +197,8 @@ class Image:
     client_quotas: Mapping[QuotaEntity, Mapping[str, float]] = field(default_factory=lambda: _NO_QUOTAS)
     next_producer_id: ProducerId = ProducerId(0)
     """No id from here on has been given to anybody."""
+    controller_epoch: int = 0
+    """The Raft term of the last controller that has said so; 0 as long as nobody has."""
     znodes: Znodes = INITIAL
     """What ZooKeeper's clients have stored, and their sessions."""
 

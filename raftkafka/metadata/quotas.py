@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from raftkafka.metadata.commands import AlterClientQuotas
 from raftkafka.metadata.draft import Draft
 from raftkafka.metadata.image import ANY_NAME, NO_NAME, QuotaEntity
+from raftkafka.metadata.znodes import kafka_nodes
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import RaftIndex
 
@@ -73,6 +74,7 @@ def alter(draft: Draft, _: RaftIndex, command: AlterClientQuotas) -> ErrorCode:
         return ErrorCode.POLICY_VIOLATION
     if after != before:
         draft.set_client_quotas(entity, after)
+        kafka_nodes.quotas_set(draft, entity, before, after)
     return ErrorCode.NONE
 
 

@@ -1,7 +1,7 @@
 """The image as bytes, whole: what a Raft snapshot carries.
 
 Floor 1, pure. The round trip is exact. `[version, cluster id, feature level, defaults, configured
-defaults, broker configs, client quotas, time, [broker...], next producer id, znodes, [topic...]]` in CBOR; a version that is not known stops the node, as an unknown command does.
+defaults, broker configs, client quotas, time, [broker...], next producer id, controller epoch, znodes, [topic...]]` in CBOR; a version that is not known stops the node, as an unknown command does.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from raftkafka.metadata.commands import UnknownCommandError
-from raftkafka.metadata.image import Broker, Defaults, Event, Image, Partition, QuotaEntity, Topic
+from raftkafka.metadata.image import Broker, Defaults, Event, Growth, Image, Partition, QuotaEntity, Stamp, Topic
 from raftkafka.metadata.znodes import snapshot as znodes
 from raftkafka.model import cbor
 from raftkafka.model.api.broker_lifecycle import ListenerEndpoint
@@ -34,7 +34,7 @@ def encode(image: Image) -> bytes:
 
 def pieces(image: Image) -> Iterator[bytes]:
     """The bytes of `encode`, a piece at a time: whoever shares an event loop gives it back in between."""
-    yield _array_header(12) + b"".join(
+    yield _array_header(13) + b"".join(
         map(
             cbor.encode,
             (
@@ -50,12 +50,15 @@ def pieces(image: Image) -> Iterator[bytes]:
         )
     )
     yield cbor.encode([_packed_broker(broker) for broker in image.brokers.values()])
-    yield cbor.encode(int(image.next_producer_id))
+    yield cbor.encode(int(image.next_producer_id)) + cbor.encode(image.controller_epoch)
     yield from znodes.pieces(image.znodes, _array_header)
     gathered = [_array_header(len(image.topics))]
     count = 0
     for topic in image.topics.values():
-        gathered += [_array_header(4), *map(cbor.encode, (topic.name, topic.topic_id, dict(topic.configs)))]
+        gathered += [
+            _array_header(5),
+            *map(cbor.encode, (topic.name, topic.topic_id, dict(topic.configs), _packed_stamps(topic))),
+        ]
         gathered.append(_array_header(len(topic.partitions)))
         for first in range(0, len(topic.partitions), PARTITIONS_PER_PIECE):
             some = topic.partitions[first : first + PARTITIONS_PER_PIECE]
@@ -86,7 +89,7 @@ def decode(data: bytes | memoryview) -> Image:
         cluster_id, feature_level, defaults, configured_defaults, broker_configs, client_quotas, time_ms, *lists = (
             fields
         )
-        packed_brokers, next_producer_id, packed_znodes, packed_topics = lists
+        packed_brokers, next_producer_id, controller_epoch, packed_znodes, packed_topics = lists
         brokers = [_broker(*each) for each in packed_brokers]
         topics = [_topic(*each) for each in packed_topics]
         tree = znodes.unpacked(packed_znodes)
@@ -107,6 +110,7 @@ def decode(data: bytes | memoryview) -> Image:
         client_quotas=MappingProxyType(quotas),
         time_ms=time_ms,
         next_producer_id=next_producer_id,
+        controller_epoch=controller_epoch,
         znodes=tree,
     )
 
@@ -131,12 +135,13 @@ def _packed_broker(broker: Broker) -> tuple[object, ...]:
         broker.fenced,
         broker.in_controlled_shutdown,
         broker.producer_id_block,
+        broker.unfenced,
     )
 
 
 def _broker(*fields: Any) -> Broker:
     node_id, epoch, incarnation_id, listeners, rack, directories, *state = fields
-    (low, high), fenced, in_controlled_shutdown, producer_id_block = state
+    (low, high), fenced, in_controlled_shutdown, producer_id_block, unfenced = state
     return Broker(
         node_id=node_id,
         epoch=epoch,
@@ -148,6 +153,7 @@ def _broker(*fields: Any) -> Broker:
         fenced=fenced,
         in_controlled_shutdown=in_controlled_shutdown,
         producer_id_block=producer_id_block,
+        unfenced=Stamp(*unfenced),
     )
 
 
@@ -187,14 +193,23 @@ def _partition(index: int, *fields: Any) -> Partition:
 
 
 def _event(fields: Any) -> Event:
-    time_ms, cause, node_id, leader, leader_epoch, isr = fields
-    return Event(time_ms, cause, node_id, leader, leader_epoch, tuple(isr))
+    time_ms, cause, node_id, leader, leader_epoch, isr, zxid, controller_epoch = fields
+    return Event(time_ms, cause, node_id, leader, leader_epoch, tuple(isr), zxid, controller_epoch)
 
 
-def _topic(name: Any, topic_id: Any, configs: Any, partitions: Any) -> Topic:
+def _packed_stamps(topic: Topic) -> tuple[object, ...]:
+    growth = [(each.first, *each.stamp) for each in topic.growth]
+    return (growth, topic.assigned, topic.configured)
+
+
+def _topic(name: Any, topic_id: Any, configs: Any, stamps: Any, partitions: Any) -> Topic:
+    growth, assigned, configured = stamps
     return Topic(
         name=name,
         topic_id=topic_id,
         configs=MappingProxyType(configs),
+        growth=tuple([Growth(first, Stamp(zxid, time_ms)) for first, zxid, time_ms in growth]),
+        assigned=Stamp(*assigned),
+        configured=Stamp(*configured),
         partitions=tuple([_partition(index, *fields) for index, fields in enumerate(partitions)]),
     )

@@ -22,6 +22,7 @@ from raftkafka.model.api.znodes import (
 )
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import RaftIndex
+from raftkafka.model.zookeeper.sessions import PASSWORD_BYTES
 
 
 def decide_alter_session(image: Image, request: AlterZkSession) -> Decision:
@@ -33,7 +34,7 @@ def decide_alter_session(image: Image, request: AlterZkSession) -> Decision:
             return _refused(ErrorCode.DUPLICATE_RESOURCE)
         if len(sessions) >= SESSIONS_MAX:
             return _refused(ErrorCode.POLICY_VIOLATION)
-        if request.session_id <= 0 or request.timeout_ms <= 0 or len(request.password) != commands.PASSWORD_BYTES:
+        if request.session_id <= 0 or request.timeout_ms <= 0 or len(request.password) != PASSWORD_BYTES:
             return _refused(ErrorCode.INVALID_REQUEST)
     elif known is None:
         return _refused(ErrorCode.RESOURCE_NOT_FOUND)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
+from raftkafka.metadata.znodes import ownership
 from raftkafka.metadata.znodes.commands import (
     ChangeZnodes,
     CreateZkSession,
@@ -102,6 +103,7 @@ def change_znodes(draft: Draft, index: RaftIndex, command: ChangeZnodes) -> Erro
         identities=_THE_CLUSTER if own else command.identities,
         zxid=index,
         time_ms=draft.time_ms,
+        rule=ownership.cluster_rule if own else ownership.rule(draft.topic_ids),
     )
     tree.outcomes.append(Outcome(command.session_id, command.cxid, perform(tree, caller, operation)))
     return ErrorCode.NONE

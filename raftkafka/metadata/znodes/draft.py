@@ -21,6 +21,7 @@ from raftkafka.metadata.znodes.tree import (
 )
 from raftkafka.model.ids import RaftIndex
 from raftkafka.model.zookeeper import paths
+from raftkafka.model.zookeeper.acl import OPEN_ACL
 from raftkafka.model.zookeeper.events import EventType
 from raftkafka.model.zookeeper.ops import OperationResult
 from raftkafka.model.zookeeper.sessions import NO_SESSION
@@ -100,6 +101,18 @@ class TreeDraft:
             WatchEvent(EventType.NODE_CHILDREN_CHANGED, above),
         )
 
+    def write(self, path: str, data: bytes | None, zxid: RaftIndex, time_ms: int) -> None:
+        """Let a node have this data, whoever may change it; it and what is missing above it are created."""
+        node = self.get(path)
+        if node is not None:
+            after = replace(node, data=data, version=int32(node.version + 1), mzxid=zxid, mtime_ms=time_ms)
+            self.set_data(path, node, after)
+            return
+        if self.get(paths.parent(path)) is None:
+            self.write(paths.parent(path), None, zxid, time_ms)
+        made = Znode(data=data, acl=OPEN_ACL, czxid=zxid, mzxid=zxid, pzxid=zxid, ctime_ms=time_ms, mtime_ms=time_ms)
+        self.create(path, made)
+
     def set_data(self, path: str, before: Znode, after: Znode) -> None:
         self.nodes = self.nodes.put(key_of(path), after)
         self.bytes += len(after.data or b"") - len(before.data or b"")
@@ -120,6 +133,14 @@ class TreeDraft:
             WatchEvent(EventType.NODE_CHILDREN_CHANGED, above),
         )
 
+    def forget(self, path: str) -> None:
+        """Remove a node, if there is one, whose place is taken by one that is rendered: for clients it is still there."""
+        node = self.get(path)
+        if node is not None:
+            events = len(self.events)
+            self.delete(path, node, node.czxid)
+            del self.events[events:]
+
     def _children_of(self, path: str, zxid: RaftIndex, *, created: int, count: int) -> None:
         node = self.nodes[key_of(path)]
         after = replace(
@@ -129,6 +150,10 @@ class TreeDraft:
             pzxid=max(node.pzxid, zxid),
         )
         self.nodes = self.nodes.put(key_of(path), after)
+
+    def count_children(self, path: str, zxid: RaftIndex, *, created: int) -> None:
+        """Children that are rendered from the image have come, so many, or gone."""
+        self._children_of(path, zxid, created=created, count=0)
 
     def put_session(self, session: Session) -> None:
         self.sessions = self.sessions.put(session.session_id, session)

@@ -26,6 +26,7 @@ from raftkafka.metadata.commands import (
     ReassignPartition,
     RegisterBroker,
     SetDefaults,
+    TakeOffice,
     UnfenceBroker,
 )
 from raftkafka.metadata.image import Image
@@ -285,6 +286,7 @@ commands = st.one_of(
         | st.sampled_from(["1", "2", "3", "x"]).map(lambda each: {"min.insync.replicas": each}),
     ),
     st.builds(DeleteTopic, topic_id=_topic_ids),
+    st.builds(TakeOffice, node_id=_nodes, epoch=st.integers(-1, 5)),
     st.builds(
         ChangePartition,
         topic_id=_topic_ids,
