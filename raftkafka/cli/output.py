@@ -47,7 +47,7 @@ def sentence(error: BaseException) -> str:
     """What went wrong, in one line, with the name of the code where a broker gave one."""
     from raftkafka.model.errors import ApiError
 
-    text = " ".join(str(error.message if isinstance(error, ApiError) else error).split())
+    text = printable(" ".join(str(error.message if isinstance(error, ApiError) else error).split()))
     if isinstance(error, ApiError) and text != error.code.name:
         return f"{error.code.name}: {text}"
     return text
