@@ -34,6 +34,7 @@ from raftkafka.metadata.decide import (
     topics,
     znodes,
 )
+from raftkafka.metadata.decide.kafka_nodes import Rules
 from raftkafka.metadata.image import Broker, Defaults, Image
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.broker_lifecycle import (
@@ -163,7 +164,7 @@ class Controller:
             case AlterZkSession():
                 return await self._submit(lambda image: znodes.decide_alter_session(image, request))
             case ChangeZnodes():
-                return await self._submit(lambda _: znodes.decide_change_znodes(request))
+                return await self._submit(lambda image: znodes.decide_change_znodes(image, request, self._rules()))
             case TouchZkSessions():
                 return self._zookeeper.heard(request)
             case ElectLeaders():
@@ -364,6 +365,13 @@ class Controller:
             request,
             default_partitions=settings.num_partitions,
             default_replication_factor=settings.default_replication_factor,
+            new_topic_id=self._new_topic_id,
+            random=self._random,
+        )
+
+    def _rules(self) -> Rules:
+        return Rules(
+            delete_topic_enable=self._settings.delete_topic_enable,
             new_topic_id=self._new_topic_id,
             random=self._random,
         )

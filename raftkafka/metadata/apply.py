@@ -21,6 +21,7 @@ from raftkafka.metadata.commands import (
     AlterClientQuotas,
     AlterTopicConfigs,
     BeginControlledShutdown,
+    ChangeKafkaNodes,
     ChangePartition,
     Command,
     CreateTopic,
@@ -84,8 +85,9 @@ def apply_all(image: Image, index: RaftIndex, commands: Iterable[Command]) -> Ap
     draft = Draft(image, index)
     errors = tuple([_applied(draft, index, command) for command in commands])
     after, changes = draft.freeze()
+    outcomes = tuple([znodes.told(after, outcome) for outcome in draft.outcomes])
     error = next((error for error in errors if error is not ErrorCode.NONE), ErrorCode.NONE)
-    return Applied(image=after, error=error, errors=errors, changes=changes, outcomes=draft.outcomes)
+    return Applied(image=after, error=error, errors=errors, changes=changes, outcomes=outcomes)
 
 
 def _applied(draft: Draft, index: RaftIndex, command: Command) -> ErrorCode:
@@ -334,6 +336,20 @@ def _withdraw(draft: Draft, node_id: NodeId, log_of: Callable[[TopicPartition], 
                 _set(draft, topic, partition, election.without(partition, node_id, log, rules, draft.active))
 
 
+def _change_kafka_nodes(draft: Draft, index: RaftIndex, command: ChangeKafkaNodes) -> ErrorCode:
+    if command.stored:
+        if znodes.carried_out(draft, index, command.change):
+            for effect in command.effects:
+                _applied(draft, index, effect)
+        return ErrorCode.NONE
+    refused = znodes.why_not(draft, command.change) or command.refused
+    at = 0 if refused != command.refused else command.refused_at
+    for effect in () if refused else command.effects[:1]:
+        refused = znodes.as_zookeepers(_applied(draft, index, effect))
+    znodes.answer(draft, command.change, refused, at)
+    return ErrorCode.NONE
+
+
 def _set(draft: Draft, topic: Topic, before: Partition, after: Partition) -> None:
     assignments.put(draft, topic.topic_id, before, after)
 
@@ -359,6 +375,7 @@ _APPLIERS: Final[Mapping[type[Command], Callable[[Draft, RaftIndex, Any], ErrorC
     AddPartitions: assignments.add_partitions,
     ElectUncleanLeader: assignments.elect_unclean,
     TakeOffice: kafka_nodes.take_office,
+    ChangeKafkaNodes: _change_kafka_nodes,
     CreateZkSession: znodes.create_session,
     MoveZkSession: znodes.move_session,
     EndZkSession: znodes.end_session,

@@ -246,6 +246,22 @@ class TakeOffice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeKafkaNodes:
+    """A ZooKeeper client's operation on Kafka's nodes, and what it means.
+
+    `stored`: the nodes are changed, and if they were, the effects follow, whatever comes of each. Else its nodes are rendered from the
+    image: the effects, one at most, are all that there is to do, and the client is answered by what comes of them. `refused`, unless
+    0, is the `ZkErrorCode` of an operation that means nothing, `refused_at` its place in a Multi.
+    """
+
+    change: ChangeZnodes
+    effects: tuple[Command, ...] = ()
+    stored: bool = False
+    refused: int = 0
+    refused_at: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoteTime:
     """When this entry was proposed, in milliseconds since the epoch, UTC: for what is remembered of the commands behind it.
 
@@ -276,6 +292,7 @@ Command = (
     | AddPartitions
     | ElectUncleanLeader
     | TakeOffice
+    | ChangeKafkaNodes
     | ZnodeCommand
 )
 
@@ -469,6 +486,22 @@ def _unpack_change(topic_id: Any, partition: Any, epoch: Any, isr: Any, leader: 
     )
 
 
+def _pack_meaning(each: ChangeKafkaNodes) -> tuple[object, ...]:
+    effects = [_packed(effect) for effect in each.effects]
+    return (*pack_change(each.change), effects, each.stored, each.refused, each.refused_at)
+
+
+def _unpack_meaning(*fields: Any) -> ChangeKafkaNodes:
+    *change, effects, stored, refused, refused_at = fields
+    return ChangeKafkaNodes(
+        change=unpack_change(*change),
+        effects=tuple([_unpacked(effect) for effect in effects]),
+        stored=_bool(stored),
+        refused=_int(refused),
+        refused_at=_int(refused_at),
+    )
+
+
 _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     InitializeCluster: (1, 1),
     RegisterBroker: (2, 1),
@@ -494,6 +527,7 @@ _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     MoveZkSession: (41, 1),
     EndZkSession: (42, 1),
     ChangeZnodes: (43, 1),
+    ChangeKafkaNodes: (44, 1),
 }
 
 _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
@@ -521,6 +555,7 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     MoveZkSession: lambda each: (each.session_id, each.password, each.timeout_ms, each.node_id),
     EndZkSession: lambda each: (each.session_id, each.attached),
     ChangeZnodes: pack_change,
+    ChangeKafkaNodes: _pack_meaning,
 }
 
 _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
@@ -571,4 +606,5 @@ _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
     (41, 1): lambda *fields: unpack_session(MoveZkSession, *fields),
     (42, 1): lambda session_id, attached: EndZkSession(session_id=session_of(session_id), attached=_int(attached)),
     (43, 1): unpack_change,
+    (44, 1): _unpack_meaning,
 }

@@ -14,7 +14,7 @@ from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.commands import Command
 from raftkafka.metadata.history import room_for
 from raftkafka.metadata.image import Broker, Event, Growth, Image, Partition, QuotaEntity, Stamp, Topic
-from raftkafka.metadata.znodes.draft import Outcome, TreeDraft
+from raftkafka.metadata.znodes.draft import Noted, TreeDraft
 from raftkafka.model.ids import LeaderEpoch, NodeId, PartitionIndex, RaftIndex, TopicId, TopicPartition
 
 
@@ -99,7 +99,7 @@ class Draft:
         return self._znodes
 
     @property
-    def outcomes(self) -> tuple[Outcome, ...]:
+    def outcomes(self) -> tuple[Noted, ...]:
         """Of the operations of ZooKeeper's clients, in order."""
         return () if self._znodes is None else tuple(self._znodes.outcomes)
 

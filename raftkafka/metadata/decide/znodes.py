@@ -6,10 +6,12 @@ it here but whether an entry holds it.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from hmac import compare_digest
 
-from raftkafka.metadata.commands import Command
+from raftkafka.metadata.commands import ChangeKafkaNodes, Command, encode
 from raftkafka.metadata.decide import Decision
+from raftkafka.metadata.decide.kafka_nodes import Rules, meant
 from raftkafka.metadata.image import Image
 from raftkafka.metadata.znodes import commands
 from raftkafka.metadata.znodes.tree import SESSIONS_MAX
@@ -22,6 +24,7 @@ from raftkafka.model.api.znodes import (
 )
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import RaftIndex
+from raftkafka.model.zookeeper.ops import Create, Operation, SetData
 from raftkafka.model.zookeeper.sessions import PASSWORD_BYTES
 
 
@@ -76,15 +79,28 @@ def _refused(code: ErrorCode) -> Decision:
     return Decision(respond=lambda _: AlterZkSessionResponse(error_code=code))
 
 
-def decide_change_znodes(request: ChangeZnodes) -> Decision:
+def decide_change_znodes(image: Image, request: ChangeZnodes, rules: Rules) -> Decision:
     """Answers with MESSAGE_TOO_LARGE."""
-    command = commands.ChangeZnodes(
+    change = commands.ChangeZnodes(
         session_id=request.session_id,
         cxid=request.cxid,
         node_id=request.broker_id,
         identities=request.identities,
         operation=request.change,
     )
-    if commands.bytes_of(command) > commands.OPERATION_BYTES_MAX:
+    command = meant(image, change, rules)
+    if isinstance(command, ChangeKafkaNodes) and not command.stored:
+        command = replace(command, change=replace(change, operation=_without_data(change.operation)))
+    if len(encode((command,))) > commands.OPERATION_BYTES_MAX:
         return Decision(respond=lambda _: ChangeZnodesResponse(error_code=ErrorCode.MESSAGE_TOO_LARGE))
     return Decision(commands=(command,), respond=lambda _: ChangeZnodesResponse())
+
+
+def _without_data(operation: Operation) -> Operation:
+    """What the effects say, or nobody wants to know, need not be in the entry twice."""
+    match operation:
+        case Create():
+            return replace(operation, data=None, acl=())
+        case SetData():
+            return replace(operation, data=None)
+    return operation

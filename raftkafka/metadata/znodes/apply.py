@@ -9,14 +9,15 @@ from __future__ import annotations
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
-from raftkafka.metadata.znodes import ownership
+from raftkafka.metadata.image import Image
+from raftkafka.metadata.znodes import ownership, view
 from raftkafka.metadata.znodes.commands import (
     ChangeZnodes,
     CreateZkSession,
     EndZkSession,
     MoveZkSession,
 )
-from raftkafka.metadata.znodes.draft import Outcome
+from raftkafka.metadata.znodes.draft import Noted, Outcome
 from raftkafka.metadata.znodes.operations import Caller, perform
 from raftkafka.metadata.znodes.permissions import SUPER
 from raftkafka.metadata.znodes.tree import SESSIONS_MAX, Session
@@ -24,7 +25,23 @@ from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import RaftIndex
 from raftkafka.model.zookeeper.acl import Identity
 from raftkafka.model.zookeeper.errors import ZkErrorCode
-from raftkafka.model.zookeeper.ops import ErrorResult, Multi, failed_multi
+from raftkafka.model.zookeeper.ops import (
+    Check,
+    CheckResult,
+    Create,
+    CreateResult,
+    Delete,
+    DeleteResult,
+    ErrorResult,
+    Multi,
+    MultiResult,
+    OperationResult,
+    SetAcl,
+    SetData,
+    SetDataResult,
+    SingleOp,
+    failed_multi,
+)
 from raftkafka.model.zookeeper.sessions import NO_SESSION, PASSWORD_BYTES
 
 if TYPE_CHECKING:
@@ -86,18 +103,17 @@ def end_session(draft: Draft, index: RaftIndex, command: EndZkSession) -> ErrorC
 
 
 def change_znodes(draft: Draft, index: RaftIndex, command: ChangeZnodes) -> ErrorCode:
-    tree = draft.znodes
-    operation = command.operation
+    carried_out(draft, index, command)
+    return ErrorCode.NONE
+
+
+def carried_out(draft: Draft, index: RaftIndex, command: ChangeZnodes) -> bool:
+    """Whether the operation has changed the tree; what came of it is an outcome."""
+    refused = why_not(draft, command)
+    if refused:
+        answer(draft, command, refused)
+        return False
     own = command.session_id == NO_SESSION
-    session = tree.sessions.get(command.session_id)
-    if session is not None and session.node_id != command.node_id:
-        # The client is connected elsewhere by now: what it has sent before may not overtake what it sends there.
-        moved = ZkErrorCode.SESSIONMOVED
-        many = isinstance(operation, Multi) and len(operation.operations)
-        tree.outcomes.append(
-            Outcome(command.session_id, command.cxid, failed_multi(many, 0, moved) if many else ErrorResult(code=moved))
-        )
-        return ErrorCode.NONE
     caller = Caller(
         session_id=command.session_id,
         identities=_THE_CLUSTER if own else command.identities,
@@ -105,5 +121,69 @@ def change_znodes(draft: Draft, index: RaftIndex, command: ChangeZnodes) -> Erro
         time_ms=draft.time_ms,
         rule=ownership.cluster_rule if own else ownership.rule(draft.topic_ids),
     )
-    tree.outcomes.append(Outcome(command.session_id, command.cxid, perform(tree, caller, operation)))
-    return ErrorCode.NONE
+    result = perform(draft.znodes, caller, command.operation)
+    draft.znodes.outcomes.append(Noted(command.session_id, command.cxid, result))
+    return not (isinstance(result, ErrorResult) or (isinstance(result, MultiResult) and result.failed))
+
+
+def why_not(draft: Draft, command: ChangeZnodes) -> int:
+    """The `ZkErrorCode` of a session that may not do anything (any more), or not through this broker; 0 for one that may."""
+    if command.session_id == NO_SESSION:
+        return 0
+    session = draft.znodes.sessions.get(command.session_id)
+    if session is None:
+        return ZkErrorCode.SESSIONEXPIRED
+    # What a client has sent to the broker before may not overtake what it sends where it is connected by now.
+    return 0 if session.node_id == command.node_id else ZkErrorCode.SESSIONMOVED
+
+
+def as_zookeepers(error: ErrorCode) -> int:
+    """What a ZooKeeper client is told of a command that was refused; 0 for one that was not."""
+    return 0 if error is ErrorCode.NONE else _ERRORS.get(error, ZkErrorCode.BADARGUMENTS)
+
+
+def answer(draft: Draft, command: ChangeZnodes, refused: int, at: int = 0) -> None:
+    """Note that the operation was refused, or else that what it asks for is so once this entry has been applied."""
+    operation = command.operation
+    result: OperationResult | SingleOp
+    if isinstance(operation, Multi):
+        # A Multi on rendered nodes is always refused.
+        result = failed_multi(len(operation.operations), at, _code(refused)) if operation.operations else _NOTHING
+    else:
+        result = ErrorResult(code=_code(refused)) if refused else operation
+    draft.znodes.outcomes.append(Noted(command.session_id, command.cxid, result))
+
+
+def told(image: Image, outcome: Noted) -> Outcome:
+    """The outcome with a result: of what was asked of rendered nodes, `image` after the entry tells it."""
+    match outcome.result:
+        case Create(path=path, with_stat=with_stat):
+            found = view.find(image, path)
+            result: OperationResult = CreateResult(path=path, stat=found.stat if found and with_stat else None)
+        case SetData(path=path):
+            found = view.find(image, path)
+            result = ErrorResult(code=ZkErrorCode.NONODE) if found is None else SetDataResult(stat=found.stat)
+        case Delete():
+            result = DeleteResult()
+        case Check():
+            result = CheckResult()
+        case SetAcl():
+            result = ErrorResult(code=ZkErrorCode.NOAUTH)
+        case known:
+            result = known
+    return Outcome(outcome.session_id, outcome.cxid, result)
+
+
+def _code(refused: int) -> ZkErrorCode:
+    return ZkErrorCode(refused) if refused in _CODES else ZkErrorCode.SYSTEMERROR
+
+
+_NOTHING: Final = MultiResult(results=())
+_CODES: Final = frozenset(code.value for code in ZkErrorCode)
+_ERRORS: Final = {
+    ErrorCode.TOPIC_ALREADY_EXISTS: ZkErrorCode.NODEEXISTS,
+    ErrorCode.UNKNOWN_TOPIC_ID: ZkErrorCode.NONODE,
+    ErrorCode.UNKNOWN_TOPIC_OR_PARTITION: ZkErrorCode.NONODE,
+    ErrorCode.INVALID_UPDATE_VERSION: ZkErrorCode.BADVERSION,
+    ErrorCode.POLICY_VIOLATION: ZkErrorCode.QUOTAEXCEEDED,
+}

@@ -23,7 +23,7 @@ from raftkafka.model.ids import RaftIndex
 from raftkafka.model.zookeeper import paths
 from raftkafka.model.zookeeper.acl import OPEN_ACL
 from raftkafka.model.zookeeper.events import EventType
-from raftkafka.model.zookeeper.ops import OperationResult
+from raftkafka.model.zookeeper.ops import OperationResult, SingleOp
 from raftkafka.model.zookeeper.sessions import NO_SESSION
 
 
@@ -32,6 +32,14 @@ class WatchEvent(NamedTuple):
 
     kind: EventType
     path: str
+
+
+class Noted(NamedTuple):
+    """An outcome before the entry is applied as a whole: in place of a result it may hold the operation that was granted."""
+
+    session_id: int
+    cxid: int
+    result: OperationResult | SingleOp
 
 
 class Outcome(NamedTuple):
@@ -75,7 +83,7 @@ class TreeDraft:
         self.reapable = base.reapable
         self.bytes = base.bytes
         self.events: list[WatchEvent] = []
-        self.outcomes: list[Outcome] = []
+        self.outcomes: list[Noted] = []
         self.touched_sessions: set[int] = set()
 
     def get(self, path: str) -> Znode | None:

@@ -36,6 +36,8 @@ def rule(topics: Container[str]) -> Callable[[SingleOp], None]:
             raise ZkError(ZkErrorCode.NOAUTH, f"{path} is always there")
         if path.startswith(_TOPIC_CONFIGS):
             name = path.removeprefix(_TOPIC_CONFIGS)
+            if isinstance(operation, Create) and operation.mode is not CreateMode.PERSISTENT:
+                raise ZkError(ZkErrorCode.BADARGUMENTS, f"{path}: the name of a topic has no number")
             if name in topics or "/" in name:
                 raise ZkError(ZkErrorCode.NOAUTH, f"{path} is the topic's")
         if isinstance(operation, Create) and path.startswith(_PLAIN) and operation.mode not in _PERSISTENT:

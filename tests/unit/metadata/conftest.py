@@ -15,6 +15,7 @@ from raftkafka.metadata.commands import (
     AlterClientQuotas,
     AlterTopicConfigs,
     BeginControlledShutdown,
+    ChangeKafkaNodes,
     ChangePartition,
     CreateTopic,
     DeleteTopic,
@@ -245,6 +246,30 @@ znode_commands = st.one_of(
 
 commands = st.one_of(
     znode_commands,
+    st.builds(
+        ChangeKafkaNodes,
+        change=st.builds(
+            ChangeZnodes,
+            session_id=_sessions,
+            cxid=st.integers(0, 3),
+            node_id=_nodes,
+            operation=_single_ops | st.builds(Multi, operations=st.lists(_single_ops, max_size=2).map(tuple)),
+        ),
+        effects=st.lists(
+            st.builds(DeleteTopic, topic_id=_topic_ids)
+            | st.builds(
+                CreateTopic,
+                name=st.sampled_from(["a", "b"]),
+                topic_id=_topic_ids,
+                partitions=st.just(((NodeId(1),),)),
+                configs=st.just({}),
+            ),
+            max_size=2,
+        ).map(tuple),
+        stored=st.booleans(),
+        refused=st.sampled_from([0, 0, -101, 7]),
+        refused_at=st.integers(-1, 3),
+    ),
     st.builds(InitializeCluster, cluster_id=st.sampled_from(["", "a", "b"]), feature_level=st.integers(0, 3)),
     st.builds(
         RegisterBroker,

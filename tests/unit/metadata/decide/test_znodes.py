@@ -1,11 +1,14 @@
+from random import Random
+
 import pytest
 
 from raftkafka.metadata.apply import apply_all
+from raftkafka.metadata.decide.kafka_nodes import Rules
 from raftkafka.metadata.decide.znodes import decide_alter_session, decide_change_znodes
 from raftkafka.metadata.image import Image
 from raftkafka.model.api.znodes import AlterZkSession, ChangeZnodes, SessionStep
 from raftkafka.model.errors import ErrorCode
-from raftkafka.model.ids import NodeId, RaftIndex
+from raftkafka.model.ids import NodeId, RaftIndex, TopicId
 from raftkafka.model.zookeeper.acl import OPEN_ACL
 from raftkafka.model.zookeeper.ops import Create
 
@@ -93,6 +96,7 @@ def test_a_change_has_to_fit_into_an_entry(size, code):
         identities=(),
         change=Create(path="/a", data=bytes(size), acl=OPEN_ACL),
     )
-    decision = decide_change_znodes(request)
+    rules = Rules(delete_topic_enable=True, new_topic_id=lambda: TopicId(bytes(16)), random=Random(0))
+    decision = decide_change_znodes(Image.empty(), request, rules)
     assert len(decision.commands) == (code is ErrorCode.NONE)
     assert decision.respond(Image.empty()).error_code is code
