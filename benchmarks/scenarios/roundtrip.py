@@ -1,7 +1,8 @@
-"""One record per request, the next when the last is acknowledged: the price of a round trip."""
+"""One record per request: the next when the last is acknowledged, the price of a round trip; and with five under way."""
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from benchmarks.figures import Figure, percentile
@@ -11,6 +12,8 @@ from raftkafka.client.producer import Producer
 
 LIMIT = "ping_pong_round_trips_per_s"
 VALUE = bytes(100)
+IN_FLIGHT = 5
+"""Kafka's bound with idempotence."""
 
 
 async def run(plan: Plan) -> list[Figure]:
@@ -32,8 +35,26 @@ async def run(plan: Plan) -> list[Figure]:
                     figure.runs.append(len(times_s) / sum(times_s))
                     times_s.sort()
                     figure.remarks["p99_ms"] = round(percentile(times_s, 0.99) * 1e3, 3)
-        figures.append(figure)
+            figures.append(figure)
+            figures.append(await _side_by_side(plan, bootstrap(nodes), policy, plan.number(requests)))
     return figures
+
+
+async def _side_by_side(plan: Plan, servers: str, policy: str, requests: int) -> Figure:
+    """Every record is a batch and a request of its own here too; the time of a round trip hides behind the others."""
+    figure = Figure(
+        name=f"requests of one record, {IN_FLIGHT} in flight, 1 node, {policy}",
+        unit="requests/s",
+        limit=LIMIT,
+        limit_value=plan.limits.get(LIMIT),
+    )
+    async with Producer(servers, batch_size=1, max_in_flight_requests_per_connection=IN_FLIGHT) as producer:
+        await _one_by_one(producer, 200)
+        for _ in range(plan.runs):
+            began = time.perf_counter()
+            await asyncio.gather(*[_one_by_one(producer, requests // IN_FLIGHT) for _ in range(IN_FLIGHT)])
+            figure.runs.append(requests // IN_FLIGHT * IN_FLIGHT / (time.perf_counter() - began))
+    return figure
 
 
 async def _one_by_one(producer: Producer, count: int) -> list[float]:
