@@ -14,6 +14,7 @@ from raftkafka.metadata.apply import apply_all
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.commands import UnknownCommandError, decode
 from raftkafka.metadata.image import Image
+from raftkafka.metadata.znodes.draft import Outcome
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import RaftIndex
@@ -21,6 +22,7 @@ from raftkafka.model.ids import RaftIndex
 _log = logging.getLogger("raftkafka.metadata")
 
 Listener = Callable[[Image, Changes], None]
+OutcomeListener = Callable[[RaftIndex, tuple[Outcome, ...]], None]
 
 
 class MetadataStore:
@@ -31,11 +33,16 @@ class MetadataStore:
         self.image: Image = Image.empty()
         self.applied_index = RaftIndex(0)
         self._listeners: list[Listener] = []
+        self._outcome_listeners: list[OutcomeListener] = []
         self._waiters: list[tuple[Callable[[Image], bool], asyncio.Future[None]]] = []
 
     def subscribe(self, listener: Listener) -> None:
         """Call `listener` with the new image and what changed, after every command that changed something."""
         self._listeners.append(listener)
+
+    def subscribe_outcomes(self, listener: OutcomeListener) -> None:
+        """Call `listener` with what came of the operations of ZooKeeper's clients, after all listeners have heard what changed."""
+        self._outcome_listeners.append(listener)
 
     def apply(self, index: RaftIndex, command: bytes) -> ErrorCode:
         """Apply one Raft entry (a list of metadata commands); the first refusal among them is the result."""
@@ -47,6 +54,9 @@ class MetadataStore:
             _log.info("metadata entry %d: a command was refused with %s", index, applied.error.name)
         if applied.changes:
             self._publish(applied.changes)
+        if applied.outcomes:
+            for listener in self._outcome_listeners:
+                listener(index, applied.outcomes)
         return applied.error
 
     def snapshot(self) -> Iterator[bytes]:

@@ -6,6 +6,7 @@ Floor 5. Nothing is started here; `lifecycle` does that, in order.
 from __future__ import annotations
 
 import asyncio
+import hmac
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,12 +54,15 @@ from raftkafka.broker.replica_selector import RackAwareReplicaSelector
 from raftkafka.broker.replica_throttle import ReplicaThrottles
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.broker.statistics import StatisticsReader
+from raftkafka.broker.zookeeper.service import ZooKeeperService
 from raftkafka.listeners.http import HttpServer
 from raftkafka.listeners.server import BrokerServer
+from raftkafka.listeners.zookeeper.server import ZooKeeperLimits, ZooKeeperServer
 from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import BrokerEpoch, NodeId, TopicId
 from raftkafka.model.settings.validate import validate
 from raftkafka.model.settings.values import FlushPolicy, ReplicaSelector, Settings
+from raftkafka.model.zookeeper.sessions import PASSWORD_BYTES
 from raftkafka.node.loop_delay import LoopDelayMeter
 from raftkafka.ports.clock import Clock
 from raftkafka.ports.disk import Disk
@@ -86,6 +90,7 @@ class Parts:
     groups: GroupCoordinator
     servers: tuple[BrokerServer, ...]
     http: HttpServer | None
+    zookeeper: tuple[ZooKeeperService, ZooKeeperServer] | None
     housekeeping: Housekeeping
     loop_delay: LoopDelayMeter
 
@@ -328,6 +333,16 @@ def assemble(
         http=None
         if settings.http_listener is None
         else HttpServer(listener=settings.http_listener, metrics=probe.expose, ready=ready),
+        zookeeper=_zookeeper_port(
+            settings,
+            store=store,
+            channel=channel,
+            consensus=consensus,
+            membership=membership,
+            probe=probe,
+            random=random,
+            secret=secret,
+        ),
         housekeeping=Housekeeping(
             [
                 *_duties(
@@ -342,6 +357,64 @@ def assemble(
         ),
         loop_delay=LoopDelayMeter(probe),
     )
+
+
+def _zookeeper_port(
+    settings: Settings,
+    *,
+    store: MetadataStore,
+    channel: ControllerChannel,
+    consensus: RaftConsensus,
+    membership: Membership,
+    probe: PrometheusProbe,
+    random: Random,
+    secret: bytes,
+) -> tuple[ZooKeeperService, ZooKeeperServer] | None:
+    """None where no listener is configured: then nothing of it exists on this node."""
+    wanted = settings.zookeeper
+    if wanted.listener is None:
+        return None
+
+    def new_session() -> tuple[int, bytes]:
+        # The password by the secret, as ZooKeeper's own: from `random`, whose numbers clients see, it could be worked out.
+        session_id = random.getrandbits(61) + 1
+        return session_id, hmac.digest(secret, b"zookeeper session %d" % session_id, "sha256")[:PASSWORD_BYTES]
+
+    def mode() -> str:
+        if consensus.is_leader:
+            return "leader" if len(store.image.brokers) > 1 else "standalone"
+        votes = any(each.node_id == settings.node_id for each in consensus.voters())
+        return "follower" if votes else "observer"
+
+    service = ZooKeeperService(
+        node_id=settings.node_id,
+        store=store,
+        channel=channel,
+        settings=wanted,
+        mode=mode,
+        has_lease=membership.has_lease,
+        new_session=new_session,
+        timeout_s=settings.controller.request_timeout_ms / 1000,
+    )
+    server = ZooKeeperServer(
+        listener=wanted.listener,
+        service=service,
+        limits=ZooKeeperLimits(
+            connections_max=wanted.connections_max,
+            connections_per_ip_max=min(wanted.connections_max, settings.network.connections_per_ip_max),
+            handshake_timeout_ms=settings.network.handshake_timeout_ms,
+        ),
+        probe=probe,
+        writable=wanted.writable,
+        conf=lambda: (
+            ("clientPort", server.port),
+            ("maxClientCnxns", wanted.connections_max),
+            ("minSessionTimeout", wanted.min_session_timeout_ms),
+            ("maxSessionTimeout", wanted.max_session_timeout_ms),
+            ("serverId", settings.node_id),
+        ),
+    )
+    return service, server
 
 
 def _address(store: MetadataStore, node_id: NodeId) -> tuple[str, int] | None:

@@ -70,6 +70,10 @@ class Node:
         return self.parts.http.port if self.parts.http is not None else None
 
     @property
+    def zookeeper_port(self) -> int | None:
+        return self.parts.zookeeper[1].port if self.parts.zookeeper is not None else None
+
+    @property
     def image(self) -> Image:
         return self.parts.store.image
 
@@ -119,6 +123,8 @@ class Node:
                 await server.start()
             if parts.http is not None:
                 await parts.http.start()
+            if parts.zookeeper is not None:
+                await parts.zookeeper[1].start()
             await parts.consensus.start()
         except RaftKafkaError:
             await self._stop_parts(parts)
@@ -133,6 +139,8 @@ class Node:
             _log.info("node %d listens on %s:%d", self.settings.node_id, listener.host or "*", server.port)
         if parts.http is not None:
             _log.info("metrics and health on http port %d", parts.http.port)
+        if parts.zookeeper is not None:
+            _log.info("tools that know only ZooKeeper connect to port %d", parts.zookeeper[1].port)
         self._spawn(self._say_what_is_missing())
 
     async def stop(self) -> None:
@@ -172,6 +180,10 @@ class Node:
             await server.stop()
         if parts.http is not None:
             await parts.http.stop()
+        if parts.zookeeper is not None:
+            service, port = parts.zookeeper
+            await port.stop()
+            await service.stop()
         await parts.membership.stop()
         parts.groups.stop()
         parts.fetchers.stop()

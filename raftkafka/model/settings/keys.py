@@ -367,6 +367,44 @@ KEYS: Final = (
         "Raft entries between two snapshots",
         ours=True,
     ),
+    # The ZooKeeper port
+    _row(
+        "zookeeper.listener",
+        "zookeeper.listener",
+        parsers.zookeeper_listener,
+        "`host:port` where tools connect that know only ZooKeeper, by custom 2181; empty or `none`: there is no such port",
+        ours=True,
+    ),
+    _row(
+        "zookeeper.writable",
+        "zookeeper.writable",
+        parsers.boolean,
+        "whether they may change anything there; default: on loopback only",
+        ours=True,
+    ),
+    _row("zookeeper.max.connections", "zookeeper.connections_max", _COUNT, "connections to it on this node", ours=True),
+    _row("zookeeper.max.sessions", "zookeeper.sessions_max", integer(1, 10_000), "sessions of the cluster", ours=True),
+    _row(
+        "zookeeper.max.watches",
+        "zookeeper.watches_max",
+        _COUNT,
+        "watches of all its connections on this node",
+        ours=True,
+    ),
+    _row(
+        "zookeeper.min.session.timeout.ms",
+        "zookeeper.min_session_timeout_ms",
+        _MS,
+        "shortest session that a client may ask for; ZooKeeper's `minSessionTimeout`",
+        ours=True,
+    ),
+    _row(
+        "zookeeper.max.session.timeout.ms",
+        "zookeeper.max_session_timeout_ms",
+        _MS,
+        "longest one; ZooKeeper's `maxSessionTimeout`",
+        ours=True,
+    ),
     # The network
     _row("socket.request.max.bytes", "network.request_max_bytes", _COUNT, "largest request"),
     _row(

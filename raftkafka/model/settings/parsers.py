@@ -136,6 +136,13 @@ def optional_listener(text: str) -> Listener | None:
     return None if text.lower() in {"", "none"} else listener(text)
 
 
+def zookeeper_listener(text: str) -> Listener | None:
+    """`host:port`, as ZooKeeper's clients write it; None for an empty value or `none`."""
+    if text.lower() in {"", "none"}:
+        return None
+    return listener(text if "://" in text else f"ZOOKEEPER://{text}")
+
+
 def voters(text: str) -> tuple[Voter, ...]:
     """`1@host:9093, 2@host:9093`; empty for a node alone."""
     return tuple(_voter(part) for part in split_list(text))

@@ -82,6 +82,8 @@ def check_exposure(settings: Settings) -> Iterator[tuple[str, str]]:
     exposed = [("listeners", listener) for listener in settings.listeners]
     if settings.http_listener is not None:
         exposed.append(("http.listener", settings.http_listener))
+    if settings.zookeeper.listener is not None:
+        exposed.append(("zookeeper.listener", settings.zookeeper.listener))
     raft = controller_listener(settings)
     if raft is not None:
         key = "controller.quorum.voters" if settings.controller_listener is None else "controller.listener"
@@ -130,6 +132,15 @@ def _check_times(settings: Settings) -> Iterator[tuple[str, str]]:
             (
                 f"group.min.session.timeout.ms={groups.min_session_timeout_ms} exceeds "
                 f"group.max.session.timeout.ms={groups.max_session_timeout_ms}: no member could join a group"
+            ),
+        )
+    zookeeper = settings.zookeeper
+    if zookeeper.min_session_timeout_ms > zookeeper.max_session_timeout_ms:
+        yield (
+            "zookeeper.min.session.timeout.ms",
+            (
+                f"zookeeper.min.session.timeout.ms={zookeeper.min_session_timeout_ms} exceeds "
+                f"zookeeper.max.session.timeout.ms={zookeeper.max_session_timeout_ms}: no client could have a session"
             ),
         )
     if controller.broker_heartbeat_interval_ms * 2 > controller.broker_session_timeout_ms:

@@ -160,6 +160,19 @@ class GroupSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ZooKeeperSettings:
+    """Of the port for tools that know only ZooKeeper (all ours but the session time-outs, which are ZooKeeper's)."""
+
+    listener: Listener | None = None  # zookeeper.listener
+    writable: bool | None = None  # zookeeper.writable; None: on loopback
+    connections_max: int = 1_000  # zookeeper.max.connections
+    sessions_max: int = 5_000  # zookeeper.max.sessions, of the cluster
+    watches_max: int = 500_000  # zookeeper.max.watches, of all connections of this node
+    min_session_timeout_ms: int = 4_000  # zookeeper.min.session.timeout.ms
+    max_session_timeout_ms: int = 40_000  # zookeeper.max.session.timeout.ms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that a node is told from outside."""
 
@@ -188,5 +201,6 @@ class Settings:
     replica: ReplicaSettings = ReplicaSettings()
     controller: ControllerSettings = ControllerSettings()
     network: NetworkSettings = NetworkSettings()
+    zookeeper: ZooKeeperSettings = ZooKeeperSettings()
     given: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     """Keys and texts of the file that these settings were read from; empty where there was none."""

@@ -18,6 +18,7 @@ NOT_FROM_A_KEY = {
     "replica",
     "controller",
     "network",
+    "zookeeper",
     "given",
 }
 
@@ -34,7 +35,15 @@ def test_every_row_fills_an_existing_field(key: Key) -> None:
 
 def test_every_field_has_a_key() -> None:
     settings = Settings()
-    parts = [settings, settings.log, settings.groups, settings.replica, settings.controller, settings.network]
+    parts = [
+        settings,
+        settings.log,
+        settings.groups,
+        settings.replica,
+        settings.controller,
+        settings.network,
+        settings.zookeeper,
+    ]
     wanted = {field.name for part in parts for field in fields(part)} - NOT_FROM_A_KEY
     assert {key.field for key in KEYS} == wanted
 

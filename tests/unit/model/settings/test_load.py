@@ -200,3 +200,35 @@ def test_overrides_stand_in_place_of_the_file() -> None:
     assert load(text, source="server.properties").settings.node_id == 1
     with pytest.raises(ConfigurationError, match=r"^--override: num\.partitions"):
         load(text, source="server.properties", overrides={"num.partitions": "none"})
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("127.0.0.1:2181", ("127.0.0.1", 2181)),
+        ("ZOOKEEPER://localhost:0", ("localhost", 0)),
+        ("", None),
+        ("none", None),
+    ],
+)
+def test_the_zookeeper_port_is_where_it_is_told_to_be(text: str, wanted: tuple[str, int] | None) -> None:
+    listener = load(f"zookeeper.listener={text}\n", source="x").settings.zookeeper.listener
+    assert (None if listener is None else (listener.host, listener.port)) == wanted
+
+
+def test_there_is_no_zookeeper_port_by_default() -> None:
+    assert load("", source="x").settings.zookeeper.listener is None
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("zookeeper.listener=2181", "is not of the form"),
+        ("zookeeper.listener=0.0.0.0:2181", r"x:1: zookeeper\.listener: .* is reachable from other hosts"),
+        ("zookeeper.min.session.timeout.ms=50000", "no client could have a session"),
+        ("zookeeper.writable=maybe", "must be true or false"),
+    ],
+)
+def test_a_zookeeper_port_that_cannot_be_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ConfigurationError, match=problem):
+        load(text, source="x")
