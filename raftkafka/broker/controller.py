@@ -36,6 +36,7 @@ from raftkafka.metadata.decide import (
 )
 from raftkafka.metadata.decide.kafka_nodes import Rules
 from raftkafka.metadata.image import Broker, Defaults, Image
+from raftkafka.metadata.znodes.kafka_nodes import CONTROLLER
 from raftkafka.model.api import Request, Response
 from raftkafka.model.api.broker_lifecycle import (
     AlterPartition,
@@ -113,8 +114,15 @@ class Controller:
         self._timer: asyncio.TimerHandle | None = None
         self._term: Term | None = None
         self._next_tick = 0.0
+        self._vacated = -1
         self._balance = LeaderBalance(settings=settings.controller, store=store, submit=queue.submit, probe=probe)
-        self._zookeeper = ZooKeeperUpkeep(store=store, submit=queue.submit, now=self._now, now_ms=now_ms)
+        self._zookeeper = ZooKeeperUpkeep(
+            store=store,
+            submit=queue.submit,
+            now=self._now,
+            now_ms=now_ms,
+            delete_topic_enable=settings.delete_topic_enable,
+        )
         self.active = False
         consensus.on_leader_change(self._leader_changed)
         consensus.on_peer_change(self._peer_changed)
@@ -164,7 +172,9 @@ class Controller:
             case AlterZkSession():
                 return await self._submit(lambda image: znodes.decide_alter_session(image, request))
             case ChangeZnodes():
-                return await self._submit(lambda image: znodes.decide_change_znodes(image, request, self._rules()))
+                answer = await self._submit(lambda image: znodes.decide_change_znodes(image, request, self._rules()))
+                self._look_for_resignation()
+                return answer
             case TouchZkSessions():
                 return self._zookeeper.heard(request)
             case ElectLeaders():
@@ -215,7 +225,7 @@ class Controller:
         self._zookeeper.begin()
         self._next_tick = now
         self._tick()
-        self._spawn(self._initialize())
+        self._spawn(self._initialize(term))
         self._balance.begin()
         # The link to a broker that died before this moment is down already and will not be news again.
         for broker in image.brokers.values():
@@ -232,22 +242,43 @@ class Controller:
             self._timer = None
         self._queue.fail_all(ApiError(ErrorCode.NOT_CONTROLLER, "this node is no longer the controller"))
 
-    async def _initialize(self) -> None:
-        """Name the cluster, and make it agree on this controller's settings; repeated until that is so."""
+    async def _initialize(self, term: Term) -> None:
+        """Name the cluster, make it agree on this controller's settings, say who that is; repeated until that is so."""
         cluster_id, level = self._new_cluster_id(), self._features.highest
         log = self._settings.log
         defaults = Defaults(
             min_insync_replicas=log.min_insync_replicas, unclean_leader_election=log.unclean_leader_election_enable
         )
-        while self.active and (not self._store.image.cluster_id or self._store.image.configured_defaults != defaults):
+
+        def settled(image: Image) -> bool:
+            named = bool(image.cluster_id) and image.configured_defaults == defaults
+            return named and not brokers.is_vacant(image, self._consensus.node_id, term)
+
+        while self.active and self._term == term and not settled(self._store.image):
             try:
                 await self._submit(
                     lambda image: brokers.decide_initialize_cluster(image, cluster_id, feature_level=level)
                 )
                 await self._submit(lambda image: brokers.decide_defaults(image, defaults))
+                await self._submit(lambda image: brokers.decide_take_office(image, self._consensus.node_id, term))
             except ApiError as error:
                 _log.info("the cluster has no id yet, or other settings than these: %s", error)
                 await asyncio.sleep(INITIALIZE_RETRY_S)
+
+    def _look_for_resignation(self) -> None:
+        """A ZooKeeper client may have deleted /controller: as in Kafka somebody takes office anew, here who leads Raft still."""
+        term = self._term
+        if term is None or not self.active or self._store.image.znodes.get(CONTROLLER) is not None:
+            return
+        if self._store.image.controller_epoch < term:
+            # It has not been said yet that this node is the controller.
+            return
+        if self._vacated != self._store.image.controller_epoch:
+            self._vacated = self._store.image.controller_epoch
+            _log.warning("a ZooKeeper client has deleted /controller: taking office again, in the same term %d", term)
+            self._resign()
+            self._term = term
+            self._take_office(term)
 
     # Brokers
 

@@ -238,10 +238,17 @@ class SetFeatureLevel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TakeOffice:
-    """A node is the controller from here on, `epoch` is the Raft term in which it leads. Nothing depends on it: it is for those
-    who look at /controller. Refused unless the epoch is a new one."""
+    """A node is the controller from here on; `epoch` is the Raft term in which it leads, or a later number where it takes office
+    again. Nothing depends on it: it is for those who look at /controller. Refused unless the epoch is a new one."""
 
     node_id: NodeId
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveOffice:
+    """A ZooKeeper client wants another controller, or this one to begin anew. Refused unless `epoch` is in force."""
+
     epoch: int
 
 
@@ -292,6 +299,7 @@ Command = (
     | AddPartitions
     | ElectUncleanLeader
     | TakeOffice
+    | LeaveOffice
     | ChangeKafkaNodes
     | ZnodeCommand
 )
@@ -519,6 +527,7 @@ _TYPES: Final[Mapping[type[Command], tuple[int, int]]] = {
     ElectUncleanLeader: (13, 1),
     SetFeatureLevel: (21, 1),
     TakeOffice: (22, 1),
+    LeaveOffice: (23, 1),
     AlterTopicConfigs: (30, 1),
     AlterBrokerConfigs: (31, 1),
     NoteTime: (33, 1),
@@ -551,6 +560,7 @@ _PACKERS: Final[Mapping[type[Command], Callable[[Any], tuple[object, ...]]]] = {
     AddPartitions: lambda each: (each.topic_id, each.first, each.partitions),
     ElectUncleanLeader: lambda each: (each.topic_id, each.partition, each.partition_epoch),
     TakeOffice: lambda each: (each.node_id, each.epoch),
+    LeaveOffice: lambda each: (each.epoch,),
     CreateZkSession: lambda each: (each.session_id, each.password, each.timeout_ms, each.node_id),
     MoveZkSession: lambda each: (each.session_id, each.password, each.timeout_ms, each.node_id),
     EndZkSession: lambda each: (each.session_id, each.attached),
@@ -602,6 +612,7 @@ _UNPACKERS: Final[Mapping[tuple[int, int], Callable[..., Command]]] = {
         topic_id=_topic_id(topic_id), partition=_int(partition), partition_epoch=_int(epoch)
     ),
     (22, 1): lambda node, epoch: TakeOffice(node_id=_int(node), epoch=_int(epoch)),
+    (23, 1): lambda epoch: LeaveOffice(epoch=_int(epoch)),
     (40, 1): lambda *fields: unpack_session(CreateZkSession, *fields),
     (41, 1): lambda *fields: unpack_session(MoveZkSession, *fields),
     (42, 1): lambda session_id, attached: EndZkSession(session_id=session_of(session_id), attached=_int(attached)),

@@ -1,4 +1,5 @@
-"""The controller's part in the life of ZooKeeper's clients: it ends sessions that have run out, and reaps nodes that go by themselves.
+"""The controller's part in the life of ZooKeeper's clients: it ends sessions that have run out, reaps nodes that go by
+themselves, and lets Kafka's nodes that tools have written go when what they ask for is done.
 
 Floor 3. Soft state, empty but on the controller. It decides nothing that `metadata.znodes` has not worked out, and what it proposes is
 refused where it has become stale.
@@ -7,14 +8,14 @@ refused where it has become stale.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Final
 
 from raftkafka.broker.controller_queue import Decide
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.commands import Command
-from raftkafka.metadata.decide import Decision
+from raftkafka.metadata.decide import Decision, kafka_nodes_upkeep
 from raftkafka.metadata.image import Image
 from raftkafka.metadata.znodes.expiry import SessionClocks, endings
 from raftkafka.metadata.znodes.reaping import reapings
@@ -37,11 +38,15 @@ class ZooKeeperUpkeep:
         submit: Callable[[Decide], Awaitable[Response]],
         now: Callable[[], float],
         now_ms: Callable[[], TimestampMs],
+        delete_topic_enable: bool = True,
     ) -> None:
         self._store = store
         self._submit = submit
         self._now = now
         self._now_ms = now_ms
+        self._delete_topic_enable = delete_topic_enable
+        self._in_order: Image | None = None
+        """The last image in which Kafka's nodes needed nothing."""
         self._clocks = SessionClocks()
         self._active = False
         self._ending = False
@@ -71,7 +76,21 @@ class ZooKeeperUpkeep:
 
     def due(self) -> bool:
         """Whether `work` has anything to do now; asked often, so it costs next to nothing without clients."""
-        return self._active and not self._ending and (bool(self._clocks.expired(self._now())) or self._reaps())
+        return (
+            self._active
+            and not self._ending
+            and (bool(self._clocks.expired(self._now())) or self._reaps() or not self._is_in_order())
+        )
+
+    def _is_in_order(self) -> bool:
+        """Whether Kafka's nodes say how things are; looked at once per image."""
+        image = self._store.image
+        if image is not self._in_order and not any(True for _ in self._of_kafka(image)):
+            self._in_order = image
+        return image is self._in_order
+
+    def _of_kafka(self, image: Image) -> Iterator[Command]:
+        return kafka_nodes_upkeep.upkeep(image, delete_topic_enable=self._delete_topic_enable)
 
     def _reaps(self) -> bool:
         return self._now() >= self._reap_at_s
@@ -84,6 +103,8 @@ class ZooKeeperUpkeep:
             if expired:
                 _log.info("ending %d sessions whose clients were not heard in time", len(expired))
                 await self._submit(lambda image: _nobody_asks(endings(image.znodes, expired)))
+            if not self._is_in_order():
+                await self._submit(lambda image: _nobody_asks(self._of_kafka(image)))
             if self._reaps():
                 self._reap_at_s = self._now() + REAP_INTERVAL_S
                 if any(True for _ in reapings(self._store.image.znodes, self._now_ms())):

@@ -14,10 +14,13 @@ from raftkafka.metadata.commands import (
     InitializeCluster,
     RegisterBroker,
     SetDefaults,
+    TakeOffice,
     UnfenceBroker,
 )
 from raftkafka.metadata.decide import Decision
 from raftkafka.metadata.image import Broker, Defaults, Image
+from raftkafka.metadata.znodes.formats import parsed_controller
+from raftkafka.metadata.znodes.kafka_nodes import CONTROLLER
 from raftkafka.model.api.broker_lifecycle import (
     BrokerHeartbeatResponse,
     BrokerRegistration,
@@ -26,7 +29,7 @@ from raftkafka.model.api.broker_lifecycle import (
 )
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.features import FeatureRange
-from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, DirectoryId, NodeId
+from raftkafka.model.ids import NO_BROKER_EPOCH, BrokerEpoch, DirectoryId, NodeId, Term
 
 BROKERS_MAX: Final = 1_000
 LISTENERS_MAX: Final = 16
@@ -55,6 +58,20 @@ def decide_defaults(image: Image, defaults: Defaults) -> Decision:
             ),
         )
     return Decision(commands=commands, respond=lambda after: BrokerRegistrationResponse(cluster_id=after.cluster_id))
+
+
+def decide_take_office(image: Image, node_id: NodeId, term: Term) -> Decision:
+    """Say who the controller is, unless that is said already."""
+    commands: tuple[TakeOffice, ...] = ()
+    if is_vacant(image, node_id, term):
+        commands = (TakeOffice(node_id=node_id, epoch=max(term, image.controller_epoch + 1)),)
+    return Decision(commands=commands, respond=lambda after: BrokerRegistrationResponse(cluster_id=after.cluster_id))
+
+
+def is_vacant(image: Image, node_id: NodeId, term: Term) -> bool:
+    """Whether this node has not said yet that it is the controller of this term, or a client has asked for another one since."""
+    node = image.znodes.get(CONTROLLER)
+    return image.controller_epoch < term or node is None or parsed_controller(node.data) != node_id
 
 
 def decide_register(image: Image, request: BrokerRegistration, *, alive: bool) -> Decision:

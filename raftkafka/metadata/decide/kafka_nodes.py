@@ -20,6 +20,7 @@ from raftkafka.metadata.commands import (
     ChangeKafkaNodes,
     Command,
     DeleteTopic,
+    LeaveOffice,
     ReassignPartition,
 )
 from raftkafka.metadata.configs import why_not_for_broker, why_not_for_topic
@@ -87,14 +88,6 @@ def meant(image: Image, change: ChangeZnodes, rules: Rules) -> ChangeZnodes | Ch
     return ChangeKafkaNodes(change=change, effects=tuple(effects), stored=True) if effects else change
 
 
-def asks_to_resign(command: ChangeZnodes | ChangeKafkaNodes) -> bool:
-    """True of a client that has deleted /controller: the one that there is gives way to another (as runbooks of old do it)."""
-    if not isinstance(command, ChangeKafkaNodes) or command.refused:
-        return False
-    operation = command.change.operation
-    return isinstance(operation, Delete) and operation.path == view.CONTROLLER
-
-
 def _meaning(image: Image, operation: SingleOp, rules: Rules) -> _Meaning | None:
     """None for an operation that is about nothing but the tree; raises ZkError for one that may not be."""
     path = operation.path
@@ -107,8 +100,9 @@ def _meaning(image: Image, operation: SingleOp, rules: Rules) -> _Meaning | None
         raise _not_yours(image, operation)
     if path == view.CONTROLLER:
         if isinstance(operation, Delete):
+            # Runbooks of old delete it to have another controller elected, which may be the same one.
             _check_version(image, path, operation.version)
-            return _Meaning()
+            return _Meaning(effects=(LeaveOffice(epoch=image.controller_epoch),))
         raise _not_yours(image, operation)
     if directory == view.TOPIC_CONFIGS:
         return _topic_configs(image, operation, name)

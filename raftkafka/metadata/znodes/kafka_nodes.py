@@ -16,7 +16,7 @@ from raftkafka.model.ids import NodeId, RaftIndex
 from raftkafka.model.zookeeper.errors import ZkError
 
 if TYPE_CHECKING:
-    from raftkafka.metadata.commands import TakeOffice
+    from raftkafka.metadata.commands import LeaveOffice, TakeOffice
     from raftkafka.metadata.draft import Draft
 
 CLUSTER_ID: Final = "/cluster/id"
@@ -36,6 +36,15 @@ def take_office(draft: Draft, index: RaftIndex, command: TakeOffice) -> ErrorCod
         tree.delete(CONTROLLER, before, index)
     tree.write(CONTROLLER, formats.controller(command.node_id, now), index, now)
     tree.write(CONTROLLER_EPOCH, str(command.epoch).encode(), index, now)
+    return ErrorCode.NONE
+
+
+def leave_office(draft: Draft, index: RaftIndex, command: LeaveOffice) -> ErrorCode:
+    """Nobody is the controller, until somebody takes office again."""
+    node = draft.znodes.get(CONTROLLER)
+    if node is None or command.epoch != draft.controller_epoch:
+        return ErrorCode.INVALID_UPDATE_VERSION
+    draft.znodes.delete(CONTROLLER, node, index)
     return ErrorCode.NONE
 
 

@@ -35,6 +35,7 @@ from raftkafka.metadata.commands import (
     InitializeCluster,
     ReassignPartition,
     RegisterBroker,
+    TakeOffice,
     UnfenceBroker,
     encode,
 )
@@ -348,6 +349,8 @@ class World:
     def start_brokers(self, *nodes: int) -> None:
         if not self.store.image.cluster_id:
             self.commit(InitializeCluster(cluster_id="cluster", feature_level=1))
+            # As of a node that has been the controller for a while: it has nothing more to say about that.
+            self.commit(TakeOffice(node_id=NodeId(1), epoch=100))
         for node in nodes:
             self.commit(self.registration(node))
             self.commit(UnfenceBroker(node_id=NodeId(node), epoch=self.epoch(node)))

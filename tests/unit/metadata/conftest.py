@@ -22,6 +22,7 @@ from raftkafka.metadata.commands import (
     ElectUncleanLeader,
     FenceBroker,
     InitializeCluster,
+    LeaveOffice,
     LoseReplica,
     NoteTime,
     ReassignPartition,
@@ -311,6 +312,7 @@ commands = st.one_of(
         | st.sampled_from(["1", "2", "3", "x"]).map(lambda each: {"min.insync.replicas": each}),
     ),
     st.builds(DeleteTopic, topic_id=_topic_ids),
+    st.builds(LeaveOffice, epoch=st.integers(0, 5)),
     st.builds(TakeOffice, node_id=_nodes, epoch=st.integers(-1, 5)),
     st.builds(
         ChangePartition,

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from raftkafka.metadata.znodes.commands import ChangeZnodes as Change
-from raftkafka.model.api.znodes import AlterZkSession, HeardSession, SessionStep, TouchZkSessions
+from raftkafka.model.api.znodes import AlterZkSession, ChangeZnodes, HeardSession, SessionStep, TouchZkSessions
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import NodeId
 from raftkafka.model.zookeeper.acl import OPEN_ACL
@@ -119,3 +119,30 @@ async def test_without_clients_nothing_is_proposed(office):
     while asyncio.get_running_loop().time() < world_time + 5:
         await asyncio.sleep(1)
     assert len(office.consensus.proposed) == proposed
+
+
+def ask(operation, *, cxid: int = 1) -> ChangeZnodes:
+    return ChangeZnodes(broker_id=NodeId(1), session_id=7, cxid=cxid, identities=(), change=operation)
+
+
+async def test_nodes_of_tools_go_when_what_they_ask_for_is_done(office):
+    await connect(office, 7, timeout_ms=600_000)
+    await office.controller.handle(ask(Create(path="/admin/delete_topics/none", data=None, acl=OPEN_ACL)))
+    assert office.store.image.znodes.get("/admin/delete_topics/none") is not None
+    await asyncio.sleep(10)
+    assert office.store.image.znodes.get("/admin/delete_topics/none") is None
+
+
+async def test_a_controller_whose_node_is_deleted_takes_office_again(office):
+    await office.until(lambda: office.store.image.znodes.get("/controller") is not None)
+    await connect(office, 7, timeout_ms=600_000)
+    before = office.store.image
+    await office.controller.handle(ask(Delete(path="/controller")))
+    await office.until(lambda: office.store.image.controller_epoch > before.controller_epoch)
+    node = office.store.image.znodes.get("/controller")
+    assert node.czxid > before.znodes.get("/controller").czxid
+    assert office.controller.active
+    await connect(office, 8)
+    await office.controller.handle(ask(Delete(path="/controller"), cxid=2))
+    await office.until(lambda: office.store.image.controller_epoch > before.controller_epoch + 1)
+    assert office.controller.active

@@ -9,7 +9,8 @@ import pytest
 
 from raftkafka.metadata.commands import BeginControlledShutdown, ChangeKafkaNodes, TakeOffice, decode, encode
 from raftkafka.metadata.decide import kafka_nodes
-from raftkafka.metadata.decide.kafka_nodes import Rules, asks_to_resign, meant
+from raftkafka.metadata.decide.brokers import decide_take_office
+from raftkafka.metadata.decide.kafka_nodes import Rules, meant
 from raftkafka.metadata.decide.kafka_nodes_upkeep import upkeep
 from raftkafka.metadata.decide.znodes import decide_change_znodes
 from raftkafka.metadata.image import ALL_BROKERS, QuotaEntity
@@ -18,7 +19,7 @@ from raftkafka.metadata.znodes import view
 from raftkafka.metadata.znodes.commands import ChangeZnodes, CreateZkSession, EndZkSession
 from raftkafka.model.api.znodes import ChangeZnodes as Request
 from raftkafka.model.errors import ErrorCode
-from raftkafka.model.ids import NodeId, TopicId
+from raftkafka.model.ids import NodeId, Term, TopicId
 from raftkafka.model.zookeeper.acl import OPEN_ACL
 from raftkafka.model.zookeeper.errors import ZkErrorCode
 from raftkafka.model.zookeeper.modes import CreateMode
@@ -371,16 +372,20 @@ def test_notifications_are_plain_nodes(tool):
     assert result == CreateResult(path="/config/changes/config_change_0000000000")
 
 
-def test_the_controller_is_asked_to_resign(tool):
-    tool.cluster.apply(TakeOffice(node_id=NodeId(1), epoch=1))
-    change = ChangeZnodes(session_id=SESSION, node_id=NodeId(1), operation=Delete(path="/controller"))
-    assert asks_to_resign(meant(tool.image, change, tool.rules()))
-    stale = ChangeZnodes(session_id=SESSION, node_id=NodeId(1), operation=Delete(path="/controller", version=4))
-    assert not asks_to_resign(meant(tool.image, stale, tool.rules()))
-    assert tool.ask(Delete(path="/controller")) == DeleteResult()
-    assert tool.there("/controller"), "it is there until another one has taken office"
+def test_the_controller_leaves_office_when_its_node_is_deleted(tool):
+    tool.cluster.apply(TakeOffice(node_id=NodeId(1), epoch=4))
     assert tool.refusal(Delete(path="/controller", version=4)) is CODE.BADVERSION
     assert tool.refusal(SetData(path="/controller", data=b"")) is CODE.NOAUTH
+    assert tool.ask(Delete(path="/controller")) == DeleteResult()
+    assert not tool.there("/controller")
+    assert [event.path for event in tool.events] == ["/controller", "/"]
+    assert tool.refusal(Delete(path="/controller")) is CODE.NONODE
+    tool.cluster.apply(*decide_take_office(tool.image, NodeId(2), Term(4)).commands)
+    assert tool.data("/controller")["brokerid"] == 2
+    assert tool.image.controller_epoch == 5
+    assert decide_take_office(tool.image, NodeId(2), Term(5)).commands == ()
+    assert decide_take_office(tool.image, NodeId(3), Term(5)).commands == (TakeOffice(node_id=NodeId(3), epoch=6),)
+    assert decide_take_office(tool.image, NodeId(3), Term(7)).commands == (TakeOffice(node_id=NodeId(3), epoch=7),)
 
 
 def test_what_only_the_cluster_writes_is_not_written(tool):
