@@ -1,17 +1,24 @@
 """What was fetched for one partition and not yet read. Floor 3, pure.
 
-Invariant: records come out in offset order, none below `position` and none twice, whichever of the three ways reads them.
+Invariant: records come out in offset order, none below `position` and none twice, whichever of the ways reads them.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import repeat
+from operator import add, length_hint
+from typing import Any, NamedTuple, cast
 
-from raftkafka.client.types import Batch, TopicPartition, Values
+from raftkafka.client.types import Batch, ConsumerRecord, TopicPartition, Values
 from raftkafka.model.errors import ApiError, CorruptionError
 from raftkafka.record.header import BatchHeader, crc_ok, iter_headers
 from raftkafka.record.iterate import Record, decode_records, decode_values
+
+# namedtuple's own `_make` is a Python function; this is its C core.
+new_record = cast(Callable[[tuple[object, ...]], ConsumerRecord], partial(tuple.__new__, ConsumerRecord))
 
 
 class _Chunk:
@@ -50,11 +57,11 @@ def receive(records: memoryview | bytes, fetch_offset: int, *, check_crcs: bool)
 class Buffered:
     """The chunks of one partition, oldest first; `position` is the offset of the next record that somebody reads."""
 
-    __slots__ = ("_chunks", "_decoded", "_decoded_at", "bytes", "epoch", "position", "topic_partition")
+    __slots__ = ("_chunks", "_decoded", "_decoded_at", "_position", "_run", "bytes", "epoch", "topic_partition")
 
     def __init__(self, topic_partition: TopicPartition) -> None:
         self.topic_partition = topic_partition
-        self.position = -1
+        self._position = -1
         self.epoch = -1
         """The leader epoch of the batch that was read last; -1 after a seek."""
         self.bytes = 0
@@ -62,16 +69,25 @@ class Buffered:
         self._decoded: list[Record] = []
         """Records of the batch before the first chunk's `next_batch`; those from `_decoded_at` on are not read yet."""
         self._decoded_at = 0
+        self._run: Iterator[Record] | None = None
+        """Stands in `_decoded` where the `run` that is being read has come to."""
+
+    @property
+    def position(self) -> int:
+        if self._run is not None:
+            self._count_run(self._run)
+        return self._position
 
     def __bool__(self) -> bool:
         return bool(self._chunks)
 
     def clear(self, position: int) -> None:
         """Forget everything; read from `position` on."""
+        self.end_run()
         self._chunks.clear()
         self._decoded, self._decoded_at = [], 0
         self.bytes = 0
-        self.position = position
+        self._position = position
         self.epoch = -1
 
     def add(self, received: Received) -> None:
@@ -80,25 +96,47 @@ class Buffered:
 
     def take_record(self) -> Record | None:
         """The next record; None when there is none."""
+        if self._run is not None:
+            self.end_run()
         while self._chunks:
             if self._decoded_at < len(self._decoded):
                 record = self._decoded[self._decoded_at]
                 self._decoded_at += 1
-                self.position = record.offset + 1
+                self._position = record.offset + 1
                 self._end_batch_if_read()
                 return record
             self._decode_next()
         return None
 
-    def take_decoded(self) -> Record | None:
-        """The next record, if it is not the last one of a batch that is being read; None sends the caller to `take_record`."""
-        at = self._decoded_at + 1
-        if at >= len(self._decoded):
-            return None
-        record = self._decoded[at - 1]
-        self._decoded_at = at
-        self.position = record.offset + 1
-        return record
+    def run(self) -> Iterator[ConsumerRecord]:
+        """The rest of the batch that is being read but for its last record, which `take_record` gives, as it ends the batch.
+
+        Reading it runs no Python code per record: how far it was read is looked up when somebody asks. It ends early when
+        records are taken in another way, or the position moves.
+        """
+        self.end_run()
+        left = len(self._decoded) - self._decoded_at - 1
+        if left <= 0:
+            return iter(())
+        run = iter(self._decoded)
+        cast(Any, run).__setstate__(self._decoded_at)
+        self._run = run
+        # The count comes first, so that its end is met before one more record has been taken.
+        return map(new_record, map(add, repeat(self.topic_partition, left), run))
+
+    def end_run(self) -> None:
+        """The `run` that was given last gives nothing any more; what it has given is read."""
+        run = self._run
+        if run is not None:
+            self._count_run(run)
+            self._run = None
+            cast(Any, run).__setstate__(len(self._decoded))
+
+    def _count_run(self, run: Iterator[Record]) -> None:
+        at = len(self._decoded) - length_hint(run)
+        if at > self._decoded_at:
+            self._decoded_at = at
+            self._position = self._decoded[at - 1].offset + 1
 
     def take_records(self, limit: int) -> list[Record]:
         """Up to `limit` records.
@@ -106,6 +144,7 @@ class Buffered:
         Raises:
             CorruptionError: the next batch cannot be decoded, and nothing before it was left to give.
         """
+        self.end_run()
         taken: list[Record] = []
         while self._chunks and len(taken) < limit:
             if self._decoded_at == len(self._decoded):
@@ -119,14 +158,15 @@ class Buffered:
             end = min(self._decoded_at + limit - len(taken), len(self._decoded))
             taken += self._decoded[self._decoded_at : end]
             self._decoded_at = end
-            self.position = taken[-1].offset + 1
+            self._position = taken[-1].offset + 1
             self._end_batch_if_read()
         return taken
 
     def take_values(self) -> Values | None:
         """The values of all that is contiguous, decoded batch by batch; None when there is nothing."""
+        self.end_run()
         values: list[bytes | None] = []
-        first = self.position
+        first = self._position
         while self._chunks and not (values and self._gap_follows()):
             if self._decoded_at < len(self._decoded):  # somebody read a part of this batch record by record
                 rest = self._decoded[self._decoded_at :]
@@ -150,17 +190,18 @@ class Buffered:
                 if values:
                     break
                 raise
-            skipped = max(0, self.position - header.base_offset)
+            skipped = max(0, self._position - header.base_offset)
             if not values:
                 first = header.base_offset + skipped
             values += batch[skipped:] if skipped else batch
-            self.position = header.next_offset
+            self._position = header.next_offset
             self.epoch = header.partition_leader_epoch
             self._advance(chunk)
-        return Values(self.topic_partition, first, self.position, values) if values else None
+        return Values(self.topic_partition, first, self._position, values) if values else None
 
     def take_batches(self) -> list[Batch]:
         """Everything, raw; control batches included, as they lie in the log."""
+        self.end_run()
         taken: list[Batch] = []
         while self._chunks:
             chunk = self._chunks.popleft()
@@ -170,13 +211,13 @@ class Buffered:
             last = chunk.batches[-1][1]
             next_offset, self.epoch = last.next_offset, last.partition_leader_epoch
             self._decoded, self._decoded_at = [], 0
-            taken.append(Batch(self.topic_partition, chunk.records[at:], self.position, next_offset))
-            self.position = next_offset
+            taken.append(Batch(self.topic_partition, chunk.records[at:], self._position, next_offset))
+            self._position = next_offset
         return taken
 
     def _gap_follows(self) -> bool:
         chunk = self._chunks[0]
-        return chunk.batches[chunk.next_batch][1].base_offset > self.position
+        return chunk.batches[chunk.next_batch][1].base_offset > self._position
 
     def _decode_next(self) -> None:
         chunk = self._chunks[0]
@@ -185,8 +226,8 @@ class Buffered:
             records: list[Record] = []
         else:
             records = decode_records(chunk.records, at, check_crc=False)
-            if header.base_offset < self.position:
-                records = [record for record in records if record.offset >= self.position]
+            if header.base_offset < self._position:
+                records = [record for record in records if record.offset >= self._position]
         self._decoded, self._decoded_at = records, 0
         self.epoch = header.partition_leader_epoch
         chunk.next_batch += 1
@@ -198,7 +239,7 @@ class Buffered:
             return
         chunk = self._chunks[0]
         self._decoded, self._decoded_at = [], 0
-        self.position = chunk.batches[chunk.next_batch - 1][1].next_offset
+        self._position = chunk.batches[chunk.next_batch - 1][1].next_offset
         self._drop_if_read(chunk)
 
     def _advance(self, chunk: _Chunk) -> None:

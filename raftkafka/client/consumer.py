@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from random import Random
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from raftkafka.client.backoff import Backoff
+from raftkafka.client.buffered import new_record
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
 from raftkafka.client.connection import Connection
 from raftkafka.client.fetching import Fetcher, FetchSettings
@@ -40,9 +41,7 @@ DEFAULT_STRATEGY: Final = ("range", "cooperative-sticky")
 _RESETS: Final[Mapping[str, TimestampMs | None]] = {"latest": LATEST, "earliest": EARLIEST, "none": None}
 _ISOLATION_LEVELS: Final[Mapping[str, int]] = {"read_uncommitted": 0, "read_committed": 1}
 _Taken = TypeVar("_Taken")
-
-# namedtuple's own `_make` is a Python function; this is its C core.
-_new_record = cast(Callable[[tuple[object, ...]], ConsumerRecord], partial(tuple.__new__, ConsumerRecord))
+_NO_RUN: Final[Iterator[ConsumerRecord]] = iter(())
 
 
 class Consumer(Positions):
@@ -148,8 +147,8 @@ class Consumer(Positions):
                 backoff=backoff,
             )
         self._group: Participation | None = None
-        self._in_turn: PartitionFetch | None = None
-        """The partition that `async for` is reading."""
+        self._run: Iterator[ConsumerRecord] = _NO_RUN
+        """What `async for` is in the midst of reading, without a group."""
         self._running = False
         self._handed_out: list[tuple[PartitionFetch, int, int]] = []
         """By the last read, for a group: partitions, and their positions and generations before."""
@@ -224,7 +223,7 @@ class Consumer(Positions):
         """
         self._check_running()
         wanted = [TopicPartition(*partition) for partition in partitions]
-        self._in_turn = None
+        self._run = _NO_RUN
         if self._group is None:
             self._fetcher.assign(wanted)
         elif self._group.subscribed:
@@ -261,6 +260,7 @@ class Consumer(Positions):
         if self._group is not None and self._group.subscribed:
             await self._group.unsubscribe()
         else:
+            self._run = _NO_RUN
             self._fetcher.assign(())
 
     def subscription(self) -> list[str]:
@@ -346,13 +346,10 @@ class Consumer(Positions):
 
     async def __anext__(self) -> ConsumerRecord:
         """The next record of any assigned partition, waiting without end. Raises as `poll`."""
-        group = self._group
-        state = self._in_turn
-        if group is None and state is not None and not state.paused:
+        for following in self._run:
             # Most records are followed by another of the same batch: nothing else has changed then.
-            record = state.buffered.take_decoded()
-            if record is not None:
-                return _new_record(state.topic_partition + record)
+            return following
+        group = self._group
         while True:
             if group is not None:
                 self._begin_read(group)
@@ -363,9 +360,10 @@ class Consumer(Positions):
                 if record is not None:
                     if not state.buffered:
                         self._last_in_turn(state)
-                    self._in_turn = state
+                    if group is None:
+                        self._run = state.buffered.run()
                     self._fetcher.wake()
-                    return _new_record(state.topic_partition + record)
+                    return new_record(state.topic_partition + record)
             self._raise_error()
             if not self._running:
                 raise StopAsyncIteration

@@ -72,7 +72,9 @@ class Positions:
     def pause(self, *partitions: TopicPartition) -> None:
         """Neither fetch nor hand out these until `resume`; positions and what is buffered stay."""
         for partition in partitions:
-            self._state(partition).paused = True
+            state = self._state(partition)
+            state.paused = True
+            state.buffered.end_run()
 
     def resume(self, *partitions: TopicPartition) -> None:
         for partition in partitions:

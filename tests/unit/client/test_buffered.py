@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from itertools import islice
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from raftkafka.client.buffered import Buffered, receive
-from raftkafka.client.types import TopicPartition
+from raftkafka.client.types import ConsumerRecord, TopicPartition
 from raftkafka.model.errors import CorruptionError
 from raftkafka.record.build import encode_records, encode_values
 from raftkafka.record.header import iter_headers, stamp
@@ -38,17 +40,27 @@ def buffered_from(offset: int, *chunks: bytes) -> Buffered:
 @given(
     counts=st.lists(st.integers(1, 6), min_size=1, max_size=5),
     skip=st.integers(0, 12),
-    limits=st.lists(st.sampled_from([0, 1, 2, 7]), min_size=1, max_size=40),
+    limits=st.lists(st.sampled_from([0, 1, 2, 7, -1, -3, -9]), min_size=1, max_size=40),
 )
 def test_whichever_way_they_are_read_every_offset_comes_once_and_in_order(counts, skip, limits):
-    """A limit of 0 reads values, 7 reads raw, others read records; each way goes on where the last stopped."""
+    """A limit of 0 reads values, 7 reads raw, a negative one steps through a run, others read records; each way goes on
+    where the last stopped, and what a run had left is not given any more.
+    """
     end = sum(counts)
     start = min(skip, end)
     buffered = buffered_from(start, log(*counts))
     seen: list[int] = []
+    runs = []
     for limit in limits:
         assert buffered.position == start + len(seen)
-        if limit == 0:
+        if limit < 0:
+            run = buffered.run()
+            assert all(list(stale) == [] for stale in runs)
+            runs.append(run)
+            for record in islice(run, -limit):
+                assert record == ConsumerRecord(*TP, record.offset, 1, None, b"%d" % record.offset, ())
+                seen.append(record.offset)
+        elif limit == 0:
             values = buffered.take_values()
             seen += [int(value) for value in values.values] if values else []
             assert values is None or values.first_offset + len(values.values) == values.next_offset
@@ -77,6 +89,35 @@ def test_gaps_left_by_compaction_divide_values():
     first, second = buffered.take_values(), buffered.take_values()
     assert (first.first_offset, first.next_offset, first.values) == (0, 2, [b"0", b"1"])
     assert (second.first_offset, second.next_offset, second.values) == (7, 10, [b"7", b"8", b"9"])
+
+
+def test_a_run_is_followed_record_by_record_and_leaves_the_last_one_of_its_batch():
+    buffered = buffered_from(0, log(4, 2, gap=5))
+    assert list(buffered.run()) == []  # no batch is being read yet
+    assert buffered.take_record().offset == 0
+    run = buffered.run()
+    for offset in (1, 2):
+        assert next(run).offset == offset
+        assert buffered.position == offset + 1
+    assert list(run) == []
+    assert (buffered.position, buffered.take_record().offset, buffered.position) == (3, 3, 4)
+
+
+def test_a_run_ends_when_the_position_moves():
+    buffered = buffered_from(0, log(9))
+    assert buffered.take_record().offset == 0
+    run = buffered.run()
+    assert next(run).offset == 1
+    buffered.clear(5)
+    assert list(run) == []
+    assert buffered.position == 5
+    buffered = buffered_from(0, log(9))
+    assert buffered.take_record().offset == 0
+    run = buffered.run()
+    assert next(run).offset == 1
+    buffered.end_run()
+    assert list(run) == []
+    assert [record.offset for record in buffered.take_records(3)] == [2, 3, 4]
 
 
 def test_nothing_new_is_nothing():
