@@ -68,10 +68,12 @@ def children(image: Image, path: str) -> list[str] | None:
         return None if find(image, path) is None else []
     name, *below = path.removeprefix("/brokers/topics/").split("/")
     topic = image.topic_by_name(name)
-    if topic is None or _below_topic(topic, below) is None:
+    if topic is None:
         return None
     if not below:
         return ["partitions"]
+    if _below_topic(topic, below) is None:
+        return None
     if below == ["partitions"]:
         return sorted(str(index) for index in range(len(topic.partitions)))
     return ["state"] if len(below) == 2 else []
@@ -127,17 +129,21 @@ def _visible(image: Image) -> Iterator[Broker]:
     return (each for each in image.brokers.values() if not each.fenced)
 
 
+def _count(image: Image, path: str) -> int:
+    return sum(1 for _ in _visible(image)) if path == IDS else len(image.topic_ids)
+
+
 def _count_below(image: Image, above: str) -> int:
     if above == TOPICS:
         return sum(2 + 2 * len(topic.partitions) for topic in image.topics.values())
-    return sum(1 for _ in _names(image, above))
+    return _count(image, above)
 
 
 def _stat_of(image: Image, path: str, node: Znode) -> Stat:
     stat = node.stat()
     if path in _RENDERED_BELOW:
         # `creations` counts the rendered children too, see `Draft`: what is missing is that they are there.
-        rendered = sum(1 for _ in _names(image, path))
+        rendered = _count(image, path)
         return replace(stat, num_children=stat.num_children + rendered, cversion=stat.cversion - rendered)
     if path == CONTROLLER:
         broker = image.brokers.get(_controller_of(node))
