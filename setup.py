@@ -1,4 +1,4 @@
-"""Only what pyproject.toml cannot say: the compiled record codec, which an installation can do without."""
+"""Only what pyproject.toml cannot say: what is compiled, which an installation can do without."""
 
 from setuptools import Extension, setup
 
@@ -8,6 +8,7 @@ setup(
             "raftkafka.record._codec",
             sources=["raftkafka/record/_codec.c"],
             optional=True,  # without a compiler the Python codec does all the work
-        )
+        ),
+        Extension("raftkafka.client._fast", sources=["raftkafka/client/_fast.c"], optional=True),
     ]
 )

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
+from raftkafka.client.compiled import Room
 from raftkafka.client.lanes import Batch, Lane, OnDone
 from raftkafka.client.types import BufferFullError, RecordMetadata, TopicPartition
 from raftkafka.model.errors import ApiError
@@ -18,7 +19,7 @@ from raftkafka.record.header import HEADER_BYTES, NO_COMPRESSION
 from raftkafka.record.layout import RecordFields
 
 
-class Accumulator:
+class Accumulator(Room):
     """All lanes of one producer, and the memory that they share."""
 
     def __init__(
@@ -27,11 +28,11 @@ class Accumulator:
         self.lanes: dict[TopicPartition, Lane] = {}
         self.used_bytes = 0
         self.batch_size: Final = batch_size
-        self._memory_max_bytes = memory_max_bytes
+        self.max_bytes = memory_max_bytes
         self._delivery_timeout_s = delivery_timeout_s
         self._compression = compression
         self._incomplete: dict[Batch, None] = {}
-        self._waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.waiters: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._loop = asyncio.get_running_loop()
 
     def lane(self, topic_partition: TopicPartition) -> Lane:
@@ -50,13 +51,13 @@ class Accumulator:
         """
         if not self.reserve_now(size_bytes):
             raise BufferFullError(
-                f"{self.used_bytes} of {self._memory_max_bytes} bytes wait to be acknowledged; "
+                f"{self.used_bytes} of {self.max_bytes} bytes wait to be acknowledged; "
                 "wait for ready() before sending more, or raise buffer_memory"
             )
 
     def reserve_now(self, size_bytes: int) -> bool:
         """Count `size_bytes` more; False, and nothing is counted, where `reserve` raises."""
-        if self._waiters or not self._fits(size_bytes):
+        if self.waiters or not self._fits(size_bytes):
             return False
         self.used_bytes += size_bytes
         return True
@@ -66,20 +67,20 @@ class Accumulator:
         if self.reserve_now(size_bytes):
             return
         waiter = (size_bytes, self._loop.create_future())
-        self._waiters.append(waiter)
+        self.waiters.append(waiter)
         try:
             await waiter[1]
         except asyncio.CancelledError:
-            if waiter in self._waiters:
-                self._waiters.remove(waiter)
+            if waiter in self.waiters:
+                self.waiters.remove(waiter)
             else:
                 self.release(size_bytes)
             raise
 
     def release(self, size_bytes: int) -> None:
         self.used_bytes -= size_bytes
-        while self._waiters and self._fits(self._waiters[0][0]):
-            granted_bytes, waiter = self._waiters.popleft()
+        while self.waiters and self._fits(self.waiters[0][0]):
+            granted_bytes, waiter = self.waiters.popleft()
             self.used_bytes += granted_bytes
             if waiter.done():  # cancelled in this very turn: it gives its room back itself
                 continue
@@ -87,7 +88,7 @@ class Accumulator:
 
     def _fits(self, size_bytes: int) -> bool:
         """An empty buffer takes a batch of any size, so that nothing waits for ever."""
-        return self.used_bytes + size_bytes <= self._memory_max_bytes or not self.used_bytes
+        return self.used_bytes + size_bytes <= self.max_bytes or not self.used_bytes
 
     # Batches
 
@@ -99,9 +100,8 @@ class Accumulator:
         if batch is None or opened:
             self.used_bytes += HEADER_BYTES
             batch = self._new_batch(lane)
+        batch.outcome.futures[len(batch.records)] = future
         batch.records.append(record)
-        batch.futures.append(future)
-        batch.record_count += 1
         batch.size_bytes += size_bytes
         return opened or batch.size_bytes >= self.batch_size
 

@@ -13,7 +13,9 @@ from itertools import takewhile
 from typing import Final, NamedTuple
 
 from raftkafka.client.channels import Channel
-from raftkafka.client.types import UNKNOWN_OFFSET, RecordMetadata, TopicPartition
+from raftkafka.client.compiled import Filling
+from raftkafka.client.delivery import Outcome
+from raftkafka.client.types import UNKNOWN_OFFSET, TopicPartition
 from raftkafka.model.errors import ApiError, RaftKafkaError
 from raftkafka.model.ids import NO_PRODUCER_ID, LeaderEpoch, ProducerId, TopicId
 from raftkafka.record.build import encode_records
@@ -30,31 +32,27 @@ OnDone = Callable[[int, ApiError | None], None]
 """Told once: the base offset, or why not."""
 
 
-class Batch:
+class Batch(Filling):
     """Records that become one record batch; `deadline` is on the event loop's clock."""
 
     __slots__ = (
         "_compression",
-        "_encoded",
         "_finished",
+        "_held_count",
         "created",
         "deadline",
         "doubtful",
-        "futures",
         "numbers",
         "on_done",
-        "record_count",
-        "records",
         "sent",
-        "size_bytes",
     )
 
     def __init__(self, *, created: float, deadline: float, compression: int) -> None:
         self.created = created
         self.deadline = deadline
         self.records: list[RecordFields] = []
-        self.futures: list[asyncio.Future[RecordMetadata]] = []
-        self.record_count = 0
+        self.outcome = Outcome(asyncio.get_running_loop())
+        self._held_count = 0
         self.size_bytes = HEADER_BYTES
         """An upper bound of the encoded size until `encode`; it is what counts against the memory bound."""
         self.sent = False
@@ -65,7 +63,7 @@ class Batch:
         """Producer id, epoch and base sequence; None where the producer is not idempotent, and until it is sent first."""
         self.on_done: OnDone | None = None
         self._compression = compression
-        self._encoded: bytearray | None = None
+        self.encoded: bytearray | None = None
         self._finished: asyncio.Future[None] | None = None
 
     def finished(self) -> asyncio.Future[None]:
@@ -77,20 +75,24 @@ class Batch:
     @property
     def open(self) -> bool:
         """True while records may still be added."""
-        return self._encoded is None
+        return self.encoded is None
+
+    @property
+    def record_count(self) -> int:
+        return self._held_count or len(self.records)
 
     def hold(self, encoded: bytearray, record_count: int, on_done: OnDone) -> None:
         """Take a batch that somebody has encoded already; nothing more is added to it."""
-        self._encoded = encoded
+        self.encoded = encoded
         self.size_bytes = len(encoded)
-        self.record_count = record_count
+        self._held_count = record_count
         self.on_done = on_done
 
     def number(self, producer_id: ProducerId, epoch: int, sequence: int) -> None:
         """Give the batch the numbers by which brokers recognize it (KIP-98)."""
         self.numbers = (producer_id, epoch, sequence)
-        if self._encoded is None:
-            self._encoded = encode_records(
+        if self.encoded is None:
+            self.encoded = encode_records(
                 self.records,
                 producer_id=producer_id,
                 producer_epoch=epoch,
@@ -98,28 +100,20 @@ class Batch:
                 compression=self._compression,
             )
         else:
-            set_producer(self._encoded, 0, producer_id=producer_id, producer_epoch=epoch, base_sequence=sequence)
+            set_producer(self.encoded, 0, producer_id=producer_id, producer_epoch=epoch, base_sequence=sequence)
 
     def encode(self) -> bytearray:
-        if self._encoded is None:
-            self._encoded = encode_records(self.records, compression=self._compression)
-        return self._encoded
+        if self.encoded is None:
+            self.encoded = encode_records(self.records, compression=self._compression)
+        return self.encoded
 
     def succeed(self, topic_partition: TopicPartition, base_offset: int, log_append_time_ms: int) -> None:
         """Tell everybody the offsets; `log_append_time_ms` is -1 unless the topic uses the broker's time."""
-        topic, partition = topic_partition
-        known = base_offset != UNKNOWN_OFFSET
-        for delta, (future, record) in enumerate(zip(self.futures, self.records, strict=True)):
-            if not future.done():
-                timestamp = record[2] if log_append_time_ms < 0 else log_append_time_ms
-                offset = base_offset + delta if known else UNKNOWN_OFFSET
-                future.set_result(RecordMetadata(topic, partition, offset, timestamp))
+        self.outcome.succeed(topic_partition, base_offset, log_append_time_ms, self.records)
         self._finish(base_offset, None)
 
     def fail(self, error: ApiError) -> None:
-        for future in self.futures:
-            if not future.done():
-                future.set_exception(error)
+        self.outcome.fail(error, len(self.records))
         self._finish(UNKNOWN_OFFSET, error)
 
     def _finish(self, base_offset: int, error: ApiError | None) -> None:

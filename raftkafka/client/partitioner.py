@@ -7,6 +7,8 @@ from random import Random
 from struct import iter_unpack
 from typing import Final
 
+from raftkafka.client.compiled import Sticky
+
 Partitioner = Callable[[bytes, int], int]
 """`(key, partition count) -> partition`, for records that have a key."""
 
@@ -35,26 +37,26 @@ def partition_by_key(key: bytes, partitions: int) -> int:
     return (murmur2(key) & 0x7FFFFFFF) % partitions
 
 
-class StickyChoice:
+class StickyChoice(Sticky):
     """For records without a key: stay with one partition until `switch_bytes` went there, then take another (KIP-794).
 
     Few full batches are cheaper for everybody than many small ones. Partitions that have a leader are preferred.
     """
 
-    __slots__ = ("_bytes", "_current", "_random", "_switch_bytes")
+    __slots__ = ("_random",)
 
     def __init__(self, *, switch_bytes: int, random: Random) -> None:
-        self._switch_bytes = switch_bytes
+        self.switch_bytes = switch_bytes
         self._random = random
-        self._current = -1
-        self._bytes = 0
+        self.current = -1
+        self.given_bytes = 0
 
     def choose(self, size_bytes: int, partitions: int, available: Callable[[], Sequence[int]]) -> int:
         """The partition for `size_bytes` more; `available` lists those that have a leader and is asked at a switch only."""
-        if self._bytes >= self._switch_bytes or not 0 <= self._current < partitions:
+        if self.given_bytes >= self.switch_bytes or not 0 <= self.current < partitions:
             candidates = available() or range(partitions)
-            others = [partition for partition in candidates if partition != self._current]
-            self._current = self._random.choice(others or candidates)
-            self._bytes = 0
-        self._bytes += size_bytes
-        return self._current
+            others = [partition for partition in candidates if partition != self.current]
+            self.current = self._random.choice(others or candidates)
+            self.given_bytes = 0
+        self.given_bytes += size_bytes
+        return self.current

@@ -107,6 +107,7 @@ class Producer:
         self._connect: Connect = connect or open_connection
         self._random = random or Random()
         self._clock = clock or WallClock()
+        self._now_ms = None if clock is None else clock.now_ms
         self._compression = codec_of(compression_type)
         self._batch_size = min(batch_size, max_request_size)
         self._max_request_size = max_request_size
@@ -227,9 +228,16 @@ class Producer:
             NotRunningError: before `start` or after `stop`.
             TypeError: key, value or a header is of the wrong type.
         """
+        route = self._routes.get(topic)
+        plain = key is None and timestamp_ms is None and headers == ()
+        if plain and route is not None:
+            appender = route.appender if partition is None else route.appenders.get(partition)
+            if appender is not None:
+                delivery = appender(value)
+                if delivery is not None:
+                    return delivery
         record = checked_record(key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
         size_bytes = estimated_size(record[0], record[1], record[3])
-        route = self._routes.get(topic)
         if route is None or size_bytes > self._record_bytes_max:
             self._check(partition, size_bytes)
             self._accumulator.reserve(size_bytes)
@@ -239,6 +247,8 @@ class Producer:
         future: asyncio.Future[RecordMetadata] = self._loop.create_future()
         if self._accumulator.append(lane, record, size_bytes, future):
             self._sender.wake(lane)
+            if plain:
+                route.take_plain(partition)
         return future
 
     async def send_and_wait(
@@ -409,7 +419,7 @@ class Producer:
             sticky = self._sticky.get(topic)
             if sticky is None:
                 sticky = self._sticky[topic] = StickyChoice(switch_bytes=self._batch_size, random=self._random)
-            route = self._routes[topic] = Route(view, self._accumulator, sticky, self._partitioner)
+            route = self._routes[topic] = Route(view, self._accumulator, sticky, self._partitioner, self._now_ms)
         return route
 
     def _hopeless(self, topic: str) -> bool:
