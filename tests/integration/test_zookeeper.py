@@ -21,6 +21,7 @@ from kazoo.exceptions import (
 from kazoo.protocol.states import EventType
 from kazoo.security import make_digest_acl
 
+from raftkafka.client import Admin
 from raftkafka.model.zookeeper.acl import OPEN_ACL
 from raftkafka.model.zookeeper.modes import CreateMode
 from raftkafka.model.zookeeper.ops import Create, CreateResult
@@ -253,3 +254,32 @@ async def test_topics_and_brokers_are_seen(served, client):
         assert b'"leader"' in zk.get("/brokers/topics/orders/partitions/0/state")[0]
 
     await asyncio.to_thread(use)
+
+
+async def test_tools_change_topics_by_writing_nodes(served, client):
+    cluster, ports = await served(3)
+
+    def create() -> None:
+        zk = client(ports[1])
+        zk.create("/config/topics/made", b'{"version":1,"config":{"retention.ms":"123456"}}')
+        zk.create("/brokers/topics/made", b'{"version":1,"partitions":{"0":[1,2],"1":[2,3]}}')
+        with pytest.raises(NodeExistsError):
+            zk.create("/brokers/topics/made", b'{"version":1,"partitions":{"0":[1,2]}}')
+        with pytest.raises(NoAuthError):
+            zk.create("/brokers/ids/9", b"{}")
+
+    await asyncio.to_thread(create)
+    async with Admin(cluster.bootstrap) as admin:
+        (topic,) = await admin.describe_topics(["made"])
+        assert [list(each.replica_nodes) for each in topic.partitions] == [[1, 2], [2, 3]]
+
+    def delete() -> None:
+        zk = client(ports[2])
+        zk.sync("/")
+        gone = threading.Event()
+        assert zk.exists("/brokers/topics/made", watch=lambda event: gone.set()) is not None
+        zk.create("/admin/delete_topics/made")
+        assert gone.wait(PATIENCE_S)
+        assert zk.exists("/brokers/topics/made") is None
+
+    await asyncio.to_thread(delete)
