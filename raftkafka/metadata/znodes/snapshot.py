@@ -1,7 +1,7 @@
 """The tree and its sessions as bytes: a part of a metadata snapshot.
 
-Floor 1, pure. `[[session...], [access control list...], [node...]]`: lists that nodes share are written once. What follows from the nodes
-(ephemerals, sizes) is worked out again.
+Floor 1, pure. `[[session...], [node...]]`; an access control list that is open to everybody, as almost all are, is null. What follows from
+the nodes (ephemerals, sizes) is worked out again.
 """
 
 from __future__ import annotations
@@ -13,20 +13,17 @@ from raftkafka.metadata.znodes.commands import pack_acl, unpack_acl
 from raftkafka.metadata.znodes.sorted_map import SortedMap
 from raftkafka.metadata.znodes.tree import Session, Znode, Znodes, indexed, key_of, path_of
 from raftkafka.model import cbor
-from raftkafka.model.zookeeper.acl import OPEN_ACL, Acl
+from raftkafka.model.zookeeper.acl import OPEN_ACL
 
 BYTES_PER_PIECE: Final = 64 << 10
 
 
 def pieces(znodes: Znodes, array_header: Callable[[int], bytes]) -> Iterator[bytes]:
     """The bytes, a piece of about BYTES_PER_PIECE at a time; a node with more data makes a larger one."""
-    lists = dict.fromkeys(node.acl for node in znodes.nodes.values())
-    numbers = {acl: number for number, acl in enumerate(lists)}
-    yield array_header(3) + cbor.encode([_packed_session(each) for each in znodes.sessions.values()])
-    yield cbor.encode([pack_acl(acl) for acl in lists])
+    yield array_header(2) + cbor.encode([_packed_session(each) for each in znodes.sessions.values()])
     gathered, size = [array_header(len(znodes.nodes))], 0
     for key, node in znodes.nodes.items():
-        gathered.append(cbor.encode(_packed_node(path_of(key), node, numbers[node.acl])))
+        gathered.append(cbor.encode(_packed_node(path_of(key), node)))
         size += len(gathered[-1])
         if size >= BYTES_PER_PIECE:
             yield b"".join(gathered)
@@ -36,10 +33,9 @@ def pieces(znodes: Znodes, array_header: Callable[[int], bytes]) -> Iterator[byt
 
 def unpacked(packed: Any) -> Znodes:
     """What `pieces` was given, from the decoded value; raises ValueError or TypeError for anything else."""
-    sessions, lists, nodes = packed
-    acls = [_shared(unpack_acl(acl)) for acl in lists]
+    sessions, nodes = packed
     return indexed(
-        SortedMap(_nodes(nodes, acls)),
+        SortedMap(_nodes(nodes)),
         SortedMap([(session.session_id, session) for session in [_session(*each) for each in sessions]]),
     )
 
@@ -52,11 +48,11 @@ def _session(session_id: Any, password: Any, timeout_ms: Any, node_id: Any, atta
     return Session(session_id=session_id, password=password, timeout_ms=timeout_ms, node_id=node_id, attached=attached)
 
 
-def _packed_node(path: str, node: Znode, acl: int) -> tuple[object, ...]:
+def _packed_node(path: str, node: Znode) -> tuple[object, ...]:
     return (
         path,
         node.data,
-        acl,
+        None if node.acl == OPEN_ACL else pack_acl(node.acl),
         node.czxid,
         node.mzxid,
         node.pzxid,
@@ -70,14 +66,14 @@ def _packed_node(path: str, node: Znode, acl: int) -> tuple[object, ...]:
     )
 
 
-def _nodes(packed: Iterable[Any], acls: list[tuple[Acl, ...]]) -> Iterator[tuple[str, Znode]]:
+def _nodes(packed: Iterable[Any]) -> Iterator[tuple[str, Znode]]:
     for path, data, acl, czxid, mzxid, pzxid, ctime_ms, mtime_ms, version, aversion, *rest in packed:
         creations, child_count, owner = rest
         yield (
             key_of(path),
             Znode(
                 data=data,
-                acl=acls[acl],
+                acl=OPEN_ACL if acl is None else unpack_acl(acl),
                 czxid=czxid,
                 mzxid=mzxid,
                 pzxid=pzxid,
@@ -90,7 +86,3 @@ def _nodes(packed: Iterable[Any], acls: list[tuple[Acl, ...]]) -> Iterator[tuple
                 owner=owner,
             ),
         )
-
-
-def _shared(acl: tuple[Acl, ...]) -> tuple[Acl, ...]:
-    return OPEN_ACL if acl == OPEN_ACL else acl

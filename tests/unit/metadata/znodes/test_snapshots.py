@@ -42,7 +42,7 @@ def test_a_large_tree_comes_in_pieces(tree):
     assert snapshot.decode(b"".join(pieces)) == tree.image
 
 
-@pytest.mark.parametrize("damaged", [[], [[], [], [["/a"]]], [[], [], [["/", b"", 5, *[0] * 10]]], [[[1]], [], []], 7])
+@pytest.mark.parametrize("damaged", [[], [[], [["/a"]]], [[], [["/", b"", 5, *[0] * 10]]], [[[1]], []], 7])
 def test_damage_is_named(damaged):
     whole = [1, "", 0, [1, False], [1, False], [], [], 0, [], 0, 0, damaged, []]
     with pytest.raises(CorruptionError):
