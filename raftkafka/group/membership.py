@@ -40,6 +40,10 @@ PENDING_MAX: Final = 10_000
 
 HISTORY_MAX: Final = 50
 REASON_MAX_CHARS: Final = 255
+"""Of what a client says."""
+
+EVENT_MAX_CHARS: Final = 1_024
+"""Of what the history says: thousands of members may go at once, and each has its name."""
 
 _E: Final = ErrorCode
 _S: Final = GroupState
@@ -594,6 +598,8 @@ class Membership:
         self._note(reason, now)
 
     def _note(self, reason: str, now: Now) -> None:
+        if len(reason) > EVENT_MAX_CHARS:
+            reason = f"{reason[: EVENT_MAX_CHARS - 3]}..."
         self.history.append(
             GroupEvent(
                 time_ms=now.wall_ms,

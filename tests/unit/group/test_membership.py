@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raftkafka.group.effects import GroupLimits, GroupState, Now
-from raftkafka.group.membership import HISTORY_MAX, Membership
+from raftkafka.group.membership import EVENT_MAX_CHARS, HISTORY_MAX, Membership
 from raftkafka.model.errors import ErrorCode
 from tests.unit.group.driver import LIMITS, Driver, protocols
 
@@ -164,6 +164,16 @@ def test_who_does_not_sync_in_time_is_out(group):
         group.beat(leader)
     assert follower not in group.group.members
     assert group.group.state is S.PREPARING_REBALANCE
+
+
+def test_the_history_names_no_more_members_than_fit_a_line(group):
+    leader, *_ = group.formed(200, rebalance_timeout_ms=6_000)
+    group.join(leader, rebalance_timeout_ms=6_000)
+    group.advance(6)
+    reason = group.group.history[-1].reason
+    assert "without m" in reason
+    assert reason.endswith("...")
+    assert len(reason) == EVENT_MAX_CHARS
 
 
 def test_a_new_member_that_waits_has_five_minutes(group):
