@@ -1,6 +1,7 @@
 """OffsetCommit, OffsetFetch, OffsetDelete: asked of the group's coordinator.
 
 Floor 3. Whether a topic exists is looked up here; whether the group may commit is for the group to say.
+A request may ask for one offset with its metadata many times: an answer stops at ANSWER_MAX_CHARS of them.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
+from typing import Final
 
 from raftkafka.broker.groups.coordinator import GroupCoordinator
 from raftkafka.broker.groups.shard import refused_commit
@@ -34,6 +36,9 @@ from raftkafka.model.api.committed_offsets import (
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NO_OFFSET, NO_TOPIC_ID
+
+ANSWER_MAX_CHARS: Final = 8 << 20
+"""Of metadata and names in one answer to OffsetFetch: 32 MB at most, what a frame's header holds."""
 
 _NONE = ErrorCode.NONE
 
@@ -89,7 +94,17 @@ class CommittedOffsetsHandler:
         return OffsetCommitResponse(topics=tuple(topics))
 
     def fetch(self, context: RequestContext, request: OffsetFetch) -> OffsetFetchResponse:
-        return OffsetFetchResponse(groups=tuple([self._fetch(wanted) for wanted in request.groups]))
+        groups: list[OffsetFetchGroupResponse] = []
+        left_chars = ANSWER_MAX_CHARS
+        for wanted in request.groups:
+            if left_chars > 0:
+                fetched = self._fetch(wanted)
+                left_chars -= _size_of(fetched)
+            if left_chars <= 0:
+                # What does not fit is not sent, and what comes after it is not even looked up.
+                fetched = OffsetFetchGroupResponse(group_id=wanted.group_id, error_code=ErrorCode.MESSAGE_TOO_LARGE)
+            groups.append(fetched)
+        return OffsetFetchResponse(groups=tuple(groups))
 
     def _fetch(self, wanted: OffsetFetchGroup) -> OffsetFetchGroupResponse:
         try:
@@ -134,6 +149,14 @@ class CommittedOffsetsHandler:
             for topic in unknown
         ]
         return replace(answer, topics=(*answer.topics, *refused))
+
+
+def _size_of(group: OffsetFetchGroupResponse) -> int:
+    """About as many characters as it takes in an answer."""
+    size = len(group.group_id)
+    for topic in group.topics:
+        size += len(topic.name) + sum([len(each.metadata or "") + 16 for each in topic.partitions])
+    return size
 
 
 def _why_not(image: Image, topic: OffsetCommitTopic, each: OffsetCommitPartition) -> ErrorCode:

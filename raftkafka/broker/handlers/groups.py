@@ -1,8 +1,12 @@
-"""FindCoordinator, ListGroups, DescribeGroups, DeleteGroups. Floor 3."""
+"""FindCoordinator, ListGroups, DescribeGroups, DeleteGroups. Floor 3.
+
+A request may name one large group many times: descriptions stop at ANSWER_MAX_BYTES, so that no answer outgrows memory or its frame.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 from raftkafka.broker.groups.coordinator import GroupCoordinator
 from raftkafka.broker.handlers.membership import check_group_id
@@ -25,6 +29,9 @@ from raftkafka.model.api.groups import (
 from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import GroupId
+
+ANSWER_MAX_BYTES: Final = 8 << 20
+"""Of descriptions in one answer, about; the last one may go over it. Groups after it are for another request."""
 
 
 class GroupsHandler:
@@ -73,9 +80,16 @@ class GroupsHandler:
         )
 
     def describe(self, context: RequestContext, request: DescribeGroups) -> DescribeGroupsResponse:
-        return DescribeGroupsResponse(
-            groups=tuple([self._describe(each, request.include_history) for each in request.groups])
-        )
+        groups: list[DescribedGroup] = []
+        left_bytes = ANSWER_MAX_BYTES
+        for group_id in request.groups:
+            if left_bytes <= 0:
+                groups.append(DescribedGroup(group_id=group_id, error_code=ErrorCode.MESSAGE_TOO_LARGE))
+                continue
+            described = self._describe(group_id, request.include_history)
+            groups.append(described)
+            left_bytes -= _size_of(described)
+        return DescribeGroupsResponse(groups=tuple(groups))
 
     def _describe(self, group_id: GroupId, include_history: bool) -> DescribedGroup:
         try:
@@ -103,3 +117,17 @@ class GroupsHandler:
             refused: asyncio.Future[ErrorCode] = asyncio.get_running_loop().create_future()
             refused.set_result(error.code)
             return refused
+
+
+def _size_of(group: DescribedGroup) -> int:
+    """About as many bytes as it takes in an answer."""
+    members = sum(
+        len(each.member_id)
+        + len(each.group_instance_id or "")
+        + len(each.client_id)
+        + len(each.client_host)
+        + len(each.member_metadata)
+        + len(each.member_assignment)
+        for each in group.members
+    )
+    return len(group.group_id) + members + sum(len(each.reason) + 32 for each in group.history)

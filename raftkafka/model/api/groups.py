@@ -113,7 +113,10 @@ class GroupEvent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DescribedGroup:
-    """A group that does not exist is Dead, without an error (Kafka up to version 5 of this API)."""
+    """A group that does not exist is Dead, without an error (Kafka up to version 5 of this API).
+
+    MESSAGE_TOO_LARGE: the answer is full with the groups before this one, ask for it in another request.
+    """
 
     error_code: ErrorCode = ErrorCode.NONE
     error_message: str | None = None

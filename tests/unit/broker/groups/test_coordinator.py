@@ -8,7 +8,7 @@ import pytest
 from crc32c import crc32c
 
 from raftkafka.broker.handlers.committed_offsets import CommittedOffsetsHandler
-from raftkafka.broker.handlers.groups import GroupsHandler
+from raftkafka.broker.handlers.groups import ANSWER_MAX_BYTES, GroupsHandler
 from raftkafka.broker.handlers.membership import MembershipHandler
 from raftkafka.broker.handlers.topics import TopicsHandler
 from raftkafka.group.records import CommittedOffset, GroupRecord, OffsetRecord, decode, encode
@@ -20,6 +20,7 @@ from raftkafka.model.api.committed_offsets import (
     OffsetDeleteTopic,
     OffsetFetch,
     OffsetFetchGroup,
+    OffsetFetchTopic,
 )
 from raftkafka.model.api.groups import DeleteGroups, DescribeGroups, FindCoordinator, ListGroups
 from raftkafka.model.api.membership import (
@@ -90,22 +91,28 @@ class Broker:
         assert answer.error_code is E.NONE
         return {topic.name: topic.partitions[0].committed_offset for topic in answer.topics}
 
-    def join(self, member_id: str = "", group: str = "g", **changes):
+    def join(
+        self,
+        member_id: str = "",
+        group: str = "g",
+        metadata: bytes = b"\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff",
+        **changes,
+    ):
         request = JoinGroup(
             group_id=group,
             session_timeout_ms=10_000,
             rebalance_timeout_ms=20_000,
             member_id=member_id,
             protocol_type="consumer",
-            protocols=(JoinGroupProtocol(name="range", metadata=b"\x00\x00\x00\x00\x00\x00\xff\xff\xff\xff"),),
+            protocols=(JoinGroupProtocol(name="range", metadata=metadata),),
             **changes,
         )
         return self.members.join(CONTEXT, request)
 
-    async def formed(self, group: str = "g") -> str:
-        asked = await self.join(group=group)
+    async def formed(self, group: str = "g", **changes) -> str:
+        asked = await self.join(group=group, **changes)
         assert asked.error_code is E.MEMBER_ID_REQUIRED
-        joined = await self.join(asked.member_id, group)
+        joined = await self.join(asked.member_id, group, **changes)
         assert joined.error_code is E.NONE
         answer = await self.members.sync(
             CONTEXT,
@@ -581,3 +588,31 @@ async def test_the_log_flush_policy_of_kafka_commits_at_once(make_world):
     member = await broker.formed()
     assert await broker.committed(6, generation_id=1, member_id=member) is E.NONE
     assert broker.shown() == {"t": 6}
+
+
+async def test_an_answer_does_not_grow_with_how_often_a_group_is_named(broker):
+    size = 500_000
+    await broker.formed(metadata=b"m" * size)
+    answer = broker.groups.describe(CONTEXT, DescribeGroups(groups=("g",) * 1_000))
+    told = [each for each in answer.groups if each.error_code is E.NONE]
+    refused = [each for each in answer.groups if each.error_code is E.MESSAGE_TOO_LARGE]
+    assert len(told) + len(refused) == 1_000
+    assert all(each.group_id == "g" and not each.members for each in refused)
+    assert ANSWER_MAX_BYTES <= sum(len(each.members[0].member_metadata) for each in told) < ANSWER_MAX_BYTES + size
+
+
+async def test_an_answer_does_not_grow_with_how_often_an_offset_is_asked_for(broker):
+    metadata = "m" * 4_096
+    row = OffsetCommitPartition(partition=PartitionIndex(0), committed_offset=5, committed_metadata=metadata)
+    await broker.offsets.commit(
+        CONTEXT, OffsetCommit(group_id="g", topics=(OffsetCommitTopic(name="t", partitions=(row,)),))
+    )
+
+    def asked(rows: int, times: int):
+        topics = (OffsetFetchTopic(name="t", partitions=(PartitionIndex(0),) * rows),)
+        wanted = OffsetFetch(groups=(OffsetFetchGroup(group_id="g", topics=topics),) * times)
+        return [each.error_code for each in broker.offsets.fetch(CONTEXT, wanted).groups]
+
+    assert asked(1_000, 1) == [E.NONE]
+    assert asked(10_000, 1) == [E.MESSAGE_TOO_LARGE]
+    assert asked(1_000, 4) == [E.NONE, E.NONE, E.MESSAGE_TOO_LARGE, E.MESSAGE_TOO_LARGE]
