@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint conformance bench sim fuzz chaos clean distclean install
+.PHONY: help demo test lint conformance conformance-kazoo bench sim fuzz chaos clean distclean install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -39,6 +39,11 @@ conformance: $(VENV)/.installed-dev ## Kafka's own tools read our files; fetches
 	@mvn --quiet --batch-mode --file tests/conformance/pom.xml dependency:copy-dependencies \
 		-DincludeScope=runtime -DoutputDirectory="$(CURDIR)/.conformance/jars"
 	@$(BIN)/python -m pytest tests/conformance
+
+# Kazoo's tests come with it; what they import beside it is not worth a place among our own requirements.
+conformance-kazoo: $(VENV)/.installed-dev ## kazoo's own tests against the ZooKeeper ports of three nodes
+	@$(PIP) install objgraph pyjks pyopenssl
+	@$(BIN)/python -m pytest -q -rfEs -p tests.conformance.kazoo_cluster -p no:randomly -W default --timeout 60 -c /dev/null --rootdir $(VENV) --pyargs kazoo.tests
 
 bench: $(VENV)/.installed ## throughput and latency on this machine
 	@$(BIN)/python -m benchmarks
