@@ -291,6 +291,7 @@ def _allocate_producer_ids(draft: Draft, _: RaftIndex, command: AllocateProducer
         return ErrorCode.INVALID_UPDATE_VERSION
     draft.next_producer_id = ProducerId(command.start + command.count)
     draft.set_broker(replace(broker, producer_id_block=command.start))
+    kafka_nodes.producer_ids_given(draft, command.node_id, command.start, command.count)
     return ErrorCode.NONE
 
 

@@ -96,7 +96,8 @@ def _meaning(image: Image, operation: SingleOp, rules: Rules) -> _Meaning | None
         return _look(image, operation)
     if directory == view.TOPICS:
         return _topic(image, operation, name, rules)
-    if path.startswith(("/brokers/ids/", "/brokers/topics/", "/cluster/")) or path == "/controller_epoch":
+    own = ("/brokers/ids/", "/brokers/topics/", "/cluster/", "/latest_producer_id_block")
+    if path.startswith(own) or path == "/controller_epoch":
         raise _not_yours(image, operation)
     if path == view.CONTROLLER:
         if isinstance(operation, Delete):

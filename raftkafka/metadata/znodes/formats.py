@@ -90,6 +90,11 @@ def parsed_controller(data: bytes | None) -> NodeId:
     return NodeId(int(found)) if found is not None and _is_id(found) else NO_NODE
 
 
+def producer_ids(node_id: NodeId, first: int, count: int) -> bytes:
+    """/latest_producer_id_block, both ends included."""
+    return _json({"version": 1, "broker": node_id, "block_start": str(first), "block_end": str(first + count - 1)})
+
+
 def reassignment(moves: Mapping[tuple[str, int], tuple[NodeId, ...]]) -> bytes:
     """/admin/reassign_partitions"""
     partitions = [

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 CLUSTER_ID: Final = "/cluster/id"
 CONTROLLER: Final = "/controller"
 CONTROLLER_EPOCH: Final = "/controller_epoch"
+PRODUCER_IDS: Final = "/latest_producer_id_block"
 BROKER_CONFIGS: Final = "/config/brokers"
 
 
@@ -51,6 +52,11 @@ def leave_office(draft: Draft, index: RaftIndex, command: LeaveOffice) -> ErrorC
 def named(draft: Draft, cluster_id: str) -> None:
     """The cluster has got its id."""
     draft.znodes.write(CLUSTER_ID, formats.cluster_id(cluster_id), draft.index, draft.time_ms)
+
+
+def producer_ids_given(draft: Draft, node_id: NodeId, first: int, count: int) -> None:
+    """A broker has got the next block of producer ids."""
+    draft.znodes.write(PRODUCER_IDS, formats.producer_ids(node_id, first, count), draft.index, draft.time_ms)
 
 
 def broker_configured(draft: Draft, node_id: NodeId, configs: Mapping[str, str]) -> None:

@@ -219,6 +219,7 @@ KAFKA_PARENTS: Final = (
     "/config/users",
     "/consumers",
     "/isr_change_notification",
+    "/latest_producer_id_block",
     "/log_dir_event_notification",
 )
 """What a broker of the ZooKeeper era creates at its start (`ZkData.PersistentZkPaths`)."""

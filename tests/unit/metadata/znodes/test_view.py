@@ -9,6 +9,7 @@ import pytest
 from raftkafka.metadata import snapshot
 from raftkafka.metadata.commands import (
     AddPartitions,
+    AllocateProducerIdBlock,
     AlterBrokerConfigs,
     AlterClientQuotas,
     AlterTopicConfigs,
@@ -20,7 +21,7 @@ from raftkafka.metadata.image import ALL_BROKERS, Image
 from raftkafka.metadata.znodes import view
 from raftkafka.metadata.znodes.commands import ChangeZnodes, CreateZkSession
 from raftkafka.model.errors import ErrorCode
-from raftkafka.model.ids import NodeId, TimestampMs
+from raftkafka.model.ids import NodeId, ProducerId, TimestampMs
 from raftkafka.model.zookeeper.acl import OPEN_ACL
 from raftkafka.model.zookeeper.errors import ZkErrorCode
 from raftkafka.model.zookeeper.modes import CreateMode
@@ -252,6 +253,19 @@ def test_the_cluster_and_the_configs_of_brokers(new_cluster, cluster):
     cluster.apply(AlterBrokerConfigs(node_id=NodeId(1), configs={"log.retention.ms": None}))
     assert data(cluster.image, "/config/brokers/1") == {"version": 1, "config": {}}
     assert stat(cluster.image, "/config/brokers/1").version == 1
+
+
+def test_the_last_block_of_producer_ids(kafka):
+    assert view.find(kafka.image, "/latest_producer_id_block").data is None
+    epoch = kafka.epoch(2)
+    kafka.apply(AllocateProducerIdBlock(node_id=NodeId(2), epoch=epoch, start=ProducerId(0), count=1_000))
+    assert data(kafka.image, "/latest_producer_id_block") == {
+        "version": 1,
+        "broker": 2,
+        "block_start": "0",
+        "block_end": "999",
+    }
+    assert stat(kafka.image, "/latest_producer_id_block").version == 1
 
 
 def test_quotas_stand_beside_what_else_is_in_their_node(kafka):
