@@ -458,7 +458,10 @@ class ZooKeeperService:
                 return self._prove(client, request)
             case WhoAmI():
                 return WhoAmIResult(identities=tuple([digest.shown(each) for each in client.identities]))
-            case Sasl() | Reconfig() | Unknown():
+            case Sasl():
+                # As a ZooKeeper without JAAS: a client takes UNIMPLEMENTED for a lost connection, and comes back for ever.
+                return ErrorResult(code=ZkErrorCode.AUTHFAILED)
+            case Reconfig() | Unknown():
                 return ErrorResult(code=ZkErrorCode.UNIMPLEMENTED)
             case Create() | Delete() | SetData() | SetAcl() | Check() | Multi() | Sync() | CloseSession():
                 raise AssertionError("asks the controller")

@@ -52,7 +52,7 @@ class Znode:
     creations: int = 0
     child_count: int = 0
     owner: int = NO_SESSION
-    """As in a Stat: a session, or the mark of a container or of a time to live, see `model.zookeeper.modes`."""
+    """A session, or the mark of a container or of a time to live, see `model.zookeeper.modes`; a Stat shows sessions only."""
 
     @property
     def ephemeral(self) -> bool:
@@ -67,7 +67,7 @@ class Znode:
             version=self.version,
             cversion=int32(self.creations * 2 - self.child_count),
             aversion=self.aversion,
-            ephemeral_owner=self.owner,
+            ephemeral_owner=self.owner if self.ephemeral else NO_SESSION,
             data_length=len(self.data or b""),
             num_children=self.child_count,
             pzxid=self.pzxid,

@@ -45,7 +45,7 @@ class CreateMode(IntEnum):
 
 
 CONTAINER_OWNER: Final = -(1 << 63)
-"""The owner in the Stat of a container (`EphemeralType.CONTAINER_EPHEMERAL_OWNER`)."""
+"""What stands in the place of an owner for a container (`EphemeralType.CONTAINER_EPHEMERAL_OWNER`)."""
 TTL_MAX_MS: Final = (1 << 40) - 1
 """The longest time to live: what 40 bits hold (`EphemeralType.TTL`)."""
 _TTL_MARK: Final = 0xFF << 56
@@ -53,7 +53,7 @@ _SIGN: Final = 1 << 63
 
 
 def ttl_owner(ttl_ms: int) -> int:
-    """The owner in the Stat of a node with a time to live, from 1 to TTL_MAX_MS: 0xff, 16 reserved bits, 40 bits of it."""
+    """What stands in the place of an owner for a node with a time to live, from 1 to TTL_MAX_MS: 0xff, 16 reserved bits, 40 bits of it."""
     if not 0 < ttl_ms <= TTL_MAX_MS:
         raise ValueError(f"a time to live is from 1 to {TTL_MAX_MS} ms, not {ttl_ms}")
     return (_TTL_MARK | ttl_ms) - (_SIGN << 1)

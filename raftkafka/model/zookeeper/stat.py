@@ -17,7 +17,7 @@ class Stat:
     cversion: int = 0
     aversion: int = 0
     ephemeral_owner: int = 0
-    """The session of an ephemeral node; for containers and TTL nodes a mark of their own, see `modes`."""
+    """The session of an ephemeral node; 0 for all others, containers and TTL nodes too (as ZooKeeper 3.8 shows them)."""
     data_length: int = 0
     num_children: int = 0
     pzxid: int = 0

@@ -53,7 +53,7 @@ class Node:
             version=self.version,
             cversion=self.changes,
             aversion=0,
-            ephemeral_owner=self.owner,
+            ephemeral_owner=max(self.owner, 0),
             data_length=len(self.data or b""),
             num_children=len(self.children),
             pzxid=self.pzxid,

@@ -97,7 +97,7 @@ def test_sequential_nodes_are_numbered_per_parent_by_all_its_creations(tree):
     assert tree.create("/a/m", mode=CreateMode.PERSISTENT_SEQUENTIAL) == "/a/m0000000003"
     ttl = CreateMode.PERSISTENT_SEQUENTIAL_WITH_TTL
     assert tree.create("/a/t", mode=ttl, ttl_ms=9) == "/a/t0000000004"
-    assert tree.stat("/a/t0000000004").ephemeral_owner == ttl_owner(9)
+    assert tree.image.znodes.get("/a/t0000000004").owner == ttl_owner(9)
 
 
 def test_the_root_counts_its_first_child_as_zookeeper_does(tree):
@@ -117,11 +117,12 @@ def test_ephemeral_nodes_have_an_owner_and_no_children(tree):
     assert list(tree.image.znodes.ephemerals_of(77)) == []
 
 
-def test_containers_and_times_to_live_are_seen_by_their_owner(tree):
+def test_containers_and_times_to_live_have_no_owner_that_clients_see(tree):
     tree.create("/c", mode=CreateMode.CONTAINER)
     tree.create("/t", mode=CreateMode.PERSISTENT_WITH_TTL, ttl_ms=1_000)
-    assert tree.stat("/c").ephemeral_owner == CONTAINER_OWNER
-    assert tree.stat("/t").ephemeral_owner == ttl_owner(1_000)
+    assert tree.image.znodes.get("/c").owner == CONTAINER_OWNER
+    assert tree.image.znodes.get("/t").owner == ttl_owner(1_000)
+    assert tree.stat("/c").ephemeral_owner == tree.stat("/t").ephemeral_owner == 0
     assert list(tree.image.znodes.reapable) == ["/c", "/t"]
     tree.create("/c/x")
     tree.create("/t/x")
