@@ -17,7 +17,7 @@ from kazoo.testing import harness
 from tests.clusters import Cluster, _free_port
 
 NODES = 3
-_COUNTS_OBJECTS = "counts objects of the test process; fails against ZooKeeper 3.8, too, by pytest's options (with -v)"
+_COUNTS_OBJECTS = "counts objects of the test process, in which this plugin starts the nodes; see docs/zookeeper.md"
 NOT_FOR_US = {
     "TestSSLClient": "the port has no TLS",
     "TestReconfig": "reconfig is not served: voters are changed by rk cluster",

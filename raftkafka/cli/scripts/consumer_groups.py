@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from raftkafka.cli.output import printable
 from raftkafka.cli.scripts.entry import BOOTSTRAP_SERVER, COMMAND_CONFIG, ZOOKEEPER, start, tool
 from raftkafka.cli.scripts.options import Option, Parsed, UsageError
 
@@ -145,10 +146,10 @@ async def _list(admin: Admin, parsed: Parsed) -> int:
     wanted = [each.strip() for each in (states or "").split(",") if each.strip()]
     groups = await admin.list_consumer_groups(states=wanted)
     if states is None:
-        sys.stdout.write("".join(each.group_id + "\n" for each in groups))
+        sys.stdout.write("".join(printable(each.group_id) + "\n" for each in groups))
         return 0
-    width = max([15, *(len(each.group_id) for each in groups)]) + 10
-    rows = [("GROUP", "STATE"), *((each.group_id, each.group_state) for each in groups)]
+    rows = [("GROUP", "STATE"), *((printable(each.group_id), each.group_state) for each in groups)]
+    width = max([15, *(len(group) for group, _ in rows)]) + 10
     sys.stdout.write("".join(f"{group:<{width}} {state:<20}\n" for group, state in rows))
     return 0
 
@@ -182,9 +183,9 @@ def _is_there(group: GroupDescription) -> bool:
         return False
     sys.stdout.flush()
     if group.state == "Empty":
-        sys.stderr.write(f"\nConsumer group '{group.group_id}' has no active members.\n")
+        sys.stderr.write(f"\nConsumer group '{printable(group.group_id)}' has no active members.\n")
     elif group.state != "Stable":
-        sys.stderr.write(f"\nWarning: Consumer group '{group.group_id}' is rebalancing.\n")
+        sys.stderr.write(f"\nWarning: Consumer group '{printable(group.group_id)}' is rebalancing.\n")
     return True
 
 

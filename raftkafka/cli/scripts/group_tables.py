@@ -1,4 +1,7 @@
-"""The tables of `kafka-consumer-groups.sh`, in the columns of Kafka's ConsumerGroupCommand. Floor 5, pure."""
+"""The tables of `kafka-consumer-groups.sh`, in the columns of Kafka's ConsumerGroupCommand. Floor 5, pure.
+
+Ids are chosen by whoever connects: what a terminal would obey, or read as another line, is shown as `\\x1b` (Kafka passes it on).
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 from raftkafka.cli.group_report import GroupReport
+from raftkafka.cli.output import printable
 from raftkafka.client.group.descriptions import GroupDescription, MemberDescription
 from raftkafka.client.types import TopicPartition
 
@@ -117,11 +121,11 @@ def _share(partitions: Iterable[TopicPartition]) -> str:
 
 
 def _row(cells: Sequence[str], widths: Mapping[int, int]) -> str:
-    return " ".join(cell.ljust(widths.get(column, 0)) for column, cell in enumerate(cells))
+    return " ".join(printable(cell).ljust(widths.get(column, 0)) for column, cell in enumerate(cells))
 
 
 def _width(rows: Iterable[Sequence[str]], column: int) -> int:
-    return max(_COLUMN_MIN, *(len(row[column]) for row in rows), 0)
+    return max(_COLUMN_MIN, *(len(printable(row[column])) for row in rows), 0)
 
 
 def _or_dash(number: int | None) -> str:

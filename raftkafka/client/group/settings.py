@@ -27,6 +27,10 @@ class GroupSettings:
     backoff: Backoff
 
     def __post_init__(self) -> None:
+        for name in ("group_id", "group_instance_id"):
+            given = getattr(self, name)
+            if not isinstance(given, str) and (given is not None or name == "group_id"):
+                raise ConfigurationError(f"{name} is a str, not {type(given).__name__}")
         if not self.group_id:
             raise ConfigurationError("group_id is empty")
         if self.group_instance_id == "":

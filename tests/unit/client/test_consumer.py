@@ -462,3 +462,9 @@ async def test_who_is_throttled_asks_that_broker_for_nothing_meanwhile(cluster):
         fill(part, b"two")
         assert await collect(consumer, 1) == [b"two"]
     assert asked[1] - asked[0] >= 0.24
+
+
+@pytest.mark.parametrize("wrong", [{"group_id": 5}, {"group_id": b"g"}, {"group_id": "g", "group_instance_id": 5}])
+async def test_ids_of_another_type_are_refused_at_once(wrong) -> None:
+    with pytest.raises(ConfigurationError, match="is a str, not"):
+        Consumer("b1:9092", **wrong)

@@ -83,3 +83,22 @@ def test_offsets_that_are_moved_and_deleted() -> None:
     ]
     assert group_tables.new_offsets({}) == "\n"
     assert group_tables.deleted_offsets({T0: "Successful"}).split("\n")[2].split() == ["t", "0", "Successful"]
+
+
+def test_a_terminal_is_not_steered_by_ids() -> None:
+    rogue = group(member("a\x1b[2J\nb", T0, instance="i"))
+    for text in (
+        group_tables.members(rogue, verbose=False),
+        group_tables.offsets(
+            GroupReport(
+                group=rogue,
+                partitions=(
+                    PartitionReport(partition=T0, current_offset=5, log_end_offset=8, member=rogue.members[0]),
+                ),
+            )
+        ),
+    ):
+        _, head, row, end = text.split("\n")
+        assert "a\\x1b[2J\\nb" in row
+        assert row.index("/h") == head.index("HOST")
+        assert end == ""
