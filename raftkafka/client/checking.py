@@ -1,11 +1,30 @@
-"""Refuses records that could not be encoded, while the caller can still be told. Floor 3, pure."""
+"""Refuses records and names that could not be encoded, while the caller can still be told. Floor 3, pure."""
 
 from __future__ import annotations
 
 from operator import index
 
 from raftkafka.client.types import Headers
+from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.model.topics import NAME_MAX_CHARS
 from raftkafka.record.layout import RecordFields
+
+
+def checked_topic(name: str) -> str:
+    """A name that a request can hold. Brokers refuse a request that they cannot read as a whole, and each one after it.
+
+    Raises:
+        TypeError: it is no str.
+        ApiError: INVALID_TOPIC_EXCEPTION, it is longer than any topic's name.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"a topic's name is a str, not {type(name).__name__}")
+    if len(name) > NAME_MAX_CHARS:
+        raise ApiError(
+            ErrorCode.INVALID_TOPIC_EXCEPTION,
+            f"a topic's name has at most {NAME_MAX_CHARS} characters, not {len(name)}",
+        )
+    return name
 
 
 def checked_record(key: bytes | None, value: bytes | None, timestamp_ms: int, headers: Headers) -> RecordFields:

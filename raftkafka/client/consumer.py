@@ -11,6 +11,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from operator import index
 from random import Random
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 from raftkafka.client.backoff import Backoff
 from raftkafka.client.buffered import new_record
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
+from raftkafka.client.checking import checked_topic
 from raftkafka.client.connection import Connection
 from raftkafka.client.fetching import Fetcher, FetchSettings
 from raftkafka.client.partition_fetch import PartitionFetch
@@ -222,7 +224,7 @@ class Consumer(Positions):
         New ones begin at what the group has committed, else, or without a group, where `auto_offset_reset` says, unless sought.
         """
         self._check_running()
-        wanted = [TopicPartition(*partition) for partition in partitions]
+        wanted = [TopicPartition(checked_topic(topic), index(partition)) for topic, partition in partitions]
         self._run = _NO_RUN
         if self._group is None:
             self._fetcher.assign(wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 
+from raftkafka.client.checking import checked_topic
 from raftkafka.client.fetching import Fetcher
 from raftkafka.client.offsets import Found, list_offsets
 from raftkafka.client.partition_fetch import PartitionFetch
@@ -118,7 +119,7 @@ class Positions:
         Raises:
             ApiError: it cannot be had within `default_api_timeout_ms`.
         """
-        self._router.track((topic,))
+        self._router.track((checked_topic(topic),))
         view = self._router.view
 
         def settled() -> bool:

@@ -17,7 +17,7 @@ from raftkafka.client.accumulator import Accumulator
 from raftkafka.client.backoff import Backoff
 from raftkafka.client.bulk import BulkDelivery, encode_chunk, records_per_chunk
 from raftkafka.client.channels import Channel, Connect, parse_bootstrap
-from raftkafka.client.checking import checked_record
+from raftkafka.client.checking import checked_record, checked_topic
 from raftkafka.client.connection import Connection
 from raftkafka.client.identity import Identity
 from raftkafka.client.partitioner import Partitioner, StickyChoice, partition_by_key
@@ -226,7 +226,7 @@ class Producer:
             BufferFullError: `buffer_memory` is used up; the record was not taken.
             ApiError: MESSAGE_TOO_LARGE, beyond `max_request_size`.
             NotRunningError: before `start` or after `stop`.
-            TypeError: key, value or a header is of the wrong type.
+            TypeError: topic, key, value or a header is of the wrong type.
         """
         route = self._routes.get(topic)
         plain = key is None and timestamp_ms is None and headers == ()
@@ -239,7 +239,7 @@ class Producer:
         record = checked_record(key, value, self._clock.now_ms() if timestamp_ms is None else timestamp_ms, headers)
         size_bytes = estimated_size(record[0], record[1], record[3])
         if route is None or size_bytes > self._record_bytes_max:
-            self._check(partition, size_bytes)
+            self._check(topic, partition, size_bytes)
             self._accumulator.reserve(size_bytes)
             return self._take(topic, partition, record, size_bytes)
         lane = route.lane(record[0], size_bytes) if partition is None else route.lane_of(partition)
@@ -266,7 +266,7 @@ class Producer:
         size_bytes = estimated_size(record[0], record[1], record[3])
         route = self._routes.get(topic)
         if route is None or size_bytes > self._record_bytes_max or not self._accumulator.reserve_now(size_bytes):
-            self._check(partition, size_bytes)
+            self._check(topic, partition, size_bytes)
             await self._reserve_when_free(size_bytes)
             return await self._take(topic, partition, record, size_bytes)
         try:
@@ -294,7 +294,7 @@ class Producer:
         """
         if not values:
             raise ValueError("send_batch wants at least one value")
-        self._check(partition, 0)
+        self._check(topic, partition, 0)
         accumulator = self._accumulator
         timestamp = self._clock.now_ms() if timestamp_ms is None else timestamp_ms
         total_bytes = sum(map(len, values))
@@ -340,7 +340,7 @@ class Producer:
         Raises:
             ApiError: it cannot be had; the code is the broker's last word.
         """
-        self._router.track((topic,))
+        self._router.track((checked_topic(topic),))
 
         def settled() -> bool:
             return self._route(topic) is not None or self._hopeless(topic)
@@ -358,8 +358,9 @@ class Producer:
         if not self._running:
             raise NotRunningError("the producer is not running: use `async with`, or start() it")
 
-    def _check(self, partition: int | None, size_bytes: int) -> None:
+    def _check(self, topic: str, partition: int | None, size_bytes: int) -> None:
         self._check_running()
+        checked_topic(topic)
         if partition is not None and partition < 0:
             raise ValueError(f"partition {partition} is negative")
         if size_bytes > self._record_bytes_max:

@@ -11,7 +11,8 @@ from random import Random
 from raftkafka.client.backoff import Backoff
 from raftkafka.client.routing import Router
 from raftkafka.model.api.cluster import Metadata, MetadataResponse
-from raftkafka.model.errors import ProtocolError, RaftKafkaError
+from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError, RaftKafkaError
+from raftkafka.model.topics import why_illegal
 
 _log = logging.getLogger("raftkafka.client")
 
@@ -98,11 +99,16 @@ def checked_topics(topics: Iterable[str]) -> tuple[str, ...]:
 
     Raises:
         TypeError: one string where several are wanted (it would be taken apart into letters).
-        ValueError: a name is empty.
+        ValueError: a name is empty or no string.
+        ApiError: INVALID_TOPIC_EXCEPTION, no topic can have that name, and one would wait for it in vain.
     """
     if isinstance(topics, str):
         raise TypeError(f"topics are a list of names: [{topics!r}]")
     wanted = tuple(dict.fromkeys(topics))
     if not all(isinstance(name, str) and name for name in wanted):
         raise ValueError("a topic's name is a string, and not empty")
+    for name in wanted:
+        why = why_illegal(name)
+        if why is not None:
+            raise ApiError(ErrorCode.INVALID_TOPIC_EXCEPTION, why)
     return wanted

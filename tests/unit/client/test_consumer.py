@@ -468,3 +468,22 @@ async def test_who_is_throttled_asks_that_broker_for_nothing_meanwhile(cluster):
 async def test_ids_of_another_type_are_refused_at_once(wrong) -> None:
     with pytest.raises(ConfigurationError, match="is a str, not"):
         Consumer("b1:9092", **wrong)
+
+
+@pytest.mark.parametrize(("wrong", "error"), [(5, TypeError), (b"t", TypeError), ("x" * 40_000, ApiError)])
+async def test_names_that_no_request_can_hold_are_refused_at_once(cluster, wrong, error) -> None:
+    cluster.add_topic("t", 1)
+    async with consumer_of(cluster, auto_offset_reset="earliest") as consumer:
+        with pytest.raises(error, match="a topic's name"):
+            consumer.assign([(wrong, 0)])
+        with pytest.raises(error, match="a topic's name"):
+            await consumer.partitions_for(wrong)
+        assert consumer.assignment() == []
+
+
+@pytest.mark.parametrize("wrong", ["bad/name", "..", "x" * 250])
+async def test_topics_that_cannot_be_are_not_waited_for(cluster, wrong) -> None:
+    async with consumer_of(cluster, group_id="g") as consumer:
+        with pytest.raises(ApiError, match="topic name") as refused:
+            consumer.subscribe(["t", wrong])
+        assert refused.value.code is ErrorCode.INVALID_TOPIC_EXCEPTION

@@ -586,3 +586,16 @@ async def test_who_is_throttled_sends_nothing_to_that_broker_meanwhile(cluster):
     assert sent[2][0] == 1
     assert sent[2][1] - sent[0][1] >= 0.24
     assert cluster.topics["t"][0].values() == [b"one", b"two"]
+
+
+async def test_a_name_that_no_request_can_hold_harms_no_other_topic(cluster):
+    cluster.add_topic("t", 1)
+    async with producer_of(cluster) as producer:
+        for wrong, error in ((5, TypeError), (b"t", TypeError), ("x" * 40_000, ApiError)):
+            with pytest.raises(error, match="a topic's name"):
+                producer.send(wrong, b"x")
+            with pytest.raises(error, match="a topic's name"):
+                await producer.send_and_wait(wrong, b"x")
+            with pytest.raises(error, match="a topic's name"):
+                await producer.partitions_for(wrong)
+        assert (await producer.send_and_wait("t", b"x")).offset == 0
