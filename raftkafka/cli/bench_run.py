@@ -13,6 +13,7 @@ from struct import Struct
 from typing import Any, Final
 
 from raftkafka.cli.pace import Pace
+from raftkafka.cli.reading import known_partitions
 from raftkafka.client.consumer import Consumer
 from raftkafka.client.producer import Producer
 from raftkafka.client.types import BatchMetadata, TopicPartition
@@ -60,9 +61,14 @@ def _check(done: set[asyncio.Future[BatchMetadata]]) -> None:
 
 
 async def consume(topic: str, *, records: int, settings: dict[str, Any]) -> dict[str, Any]:
-    """Read the topic from its beginning: so many records, or all that are there now if they are fewer. Raises ApiError."""
-    async with Consumer(client_id="rk-bench", auto_offset_reset="earliest", **settings) as consumer:
-        partitions = await consumer.partitions_for(topic)
+    """Read the topic from its beginning: so many records, or all that are there now if they are fewer. Raises ApiError.
+
+    A topic that is missing is an error, and not created: a misspelt name would be measured as an empty topic.
+    """
+    reader = Consumer(client_id="rk-bench", auto_offset_reset="earliest", allow_auto_create_topics=False, **settings)
+    async with reader as consumer:
+        waiting_for = (settings["bootstrap_servers"], settings["default_api_timeout_ms"])
+        partitions = await known_partitions(consumer, topic, waiting_for)
         starts, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
         wanted = min(records, sum(ends[each] - starts[each] for each in partitions))
         consumer.assign(partitions)

@@ -172,6 +172,14 @@ def test_the_bench_measures(rk: Rk, topic: str) -> None:
     assert "p99" in rk("bench", "latency", topic, "--records", "5").stdout
 
 
+def test_the_bench_reads_no_topic_that_is_missing(rk: Rk, topic: str) -> None:
+    done = rk("bench", "consumer", topic, "--json", fails=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"rk: UNKNOWN_TOPIC_OR_PARTITION: topic '{topic}'\n"
+    # Nor did the question create it.
+    assert topic not in documents(rk("topic", "list", "--json"))[0]["topics"]
+
+
 def test_metrics_and_health(places: list[NodePlace], rk: Rk, topic: str) -> None:
     rk("produce", topic, given="a\nb\n")
     with urllib.request.urlopen(places[0].metrics_url, timeout=20) as answer:
