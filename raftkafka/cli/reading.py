@@ -92,6 +92,11 @@ class Reading:
         self, partitions: Sequence[TopicPartition], ends: Mapping[TopicPartition, int]
     ) -> Mapping[TopicPartition, int]:
         if self._offset is not None:
+            beyond = [each for each in partitions if self._until_end and self._offset > ends[each]]
+            if beyond:
+                # Without an end to stop at, the broker refuses it, or the record comes some day.
+                where = f"{beyond[0].topic}-{beyond[0].partition} ends at {ends[beyond[0]]}"
+                raise ApiError(ErrorCode.OFFSET_OUT_OF_RANGE, f"{where}, before offset {self._offset}")
             return dict.fromkeys(partitions, self._offset)
         if self._from_beginning:
             return await self._consumer.beginning_offsets(partitions)

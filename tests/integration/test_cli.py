@@ -104,9 +104,9 @@ def test_where_reading_starts_and_ends(rk: Rk, topic: str) -> None:
     assert rk("consume", topic, "--timestamp", str(before_ms), "--until-end").stdout == "a\nb\nc\nd\n"
     assert rk("consume", topic, "--timestamp", str(before_ms + 3_600_000), "--until-end").stdout == ""
     assert rk("consume", topic, "--until-end").stdout == ""
-    assert rk("consume", topic, "--partition", "0", "--offset", "9", fails=True).stderr.startswith(
-        "rk: OFFSET_OUT_OF_RANGE"
-    )
+    for more in ((), ("--until-end",)):
+        beyond = rk("consume", topic, "--partition", "0", "--offset", "9", *more, fails=True)
+        assert beyond.stderr.startswith("rk: OFFSET_OUT_OF_RANGE")
     assert "there is no partition 7" in rk("consume", topic, "--partition", "7", fails=True).stderr
 
 

@@ -793,11 +793,12 @@ async def test_the_size_counts_after_the_topic_s_codec(logs, disk):
     assert log.log_end_offset == 0
 
 
-async def test_a_bomb_is_refused_where_the_broker_has_to_unpack(logs, disk):
+@pytest.mark.parametrize("codec", [1, 2, 3, 4], ids=["gzip", "snappy", "lz4", "zstd"])
+async def test_a_bomb_is_refused_where_the_broker_has_to_unpack(logs, disk, codec):
     """Topics that keep what producers sent never unpack: there the consumer's bound counts."""
-    bomb = encode_records([(b"k", bytes(65 << 20), 1, ())], compression=4)
-    for config in ({"repacks_by": 3}, {"cleanup_policy": "compact"}):
-        log = await logs.open(disk, f"/data/{next(iter(config))}-0", **config)
+    bomb = encode_records([(b"k", bytes(65 << 20), 1, ())], compression=codec)
+    for config in ({"repacks_by": 4 if codec == 3 else 3}, {"cleanup_policy": "compact"}):
+        log = await logs.open(disk, f"/data/{next(iter(config))}-0", message_max_bytes=8 << 20, **config)
         with pytest.raises(ApiError, match="unfolds to more than 67108864 bytes") as refused:
             log.append_as_leader(memoryview(bytearray(bomb)), leader_epoch=0, now_ms=1_000)
         assert refused.value.code is ErrorCode.RECORD_LIST_TOO_LARGE
