@@ -112,13 +112,16 @@ def test_F3_F6_F7_a_topic_is_listed_deleted_and_gone(run: Run, topic: str) -> No
 
 def test_F3_F6_the_zookeeper_forms_say_what_to_write(run: Run, topic: str) -> None:
     for line in (
-        "kafka-topics.sh --list --zookeeper localhost",
-        f"kafka-topics.sh --delete --zookeeper localhost --topic {topic}",
+        "kafka-topics.sh --list --zookeeper 127.0.0.1:1",
+        f"kafka-topics.sh --delete --zookeeper 127.0.0.1:1 --topic {topic}",
     ):
         refused = run(line, code=1)
-        assert refused.stdout == ""
-        assert refused.stderr.startswith("There is no ZooKeeper: write --bootstrap-server ")
-        assert refused.stderr.count("\n") == 1
+        assert refused.stderr == ""
+        assert "Nobody listens at 127.0.0.1:1: set zookeeper.listener, or write --bootstrap-server " in refused.stdout
+        assert refused.stdout.count("\n") == 1
+    refused = run("kafka-configs.sh --describe --zookeeper 127.0.0.1:1 --entity-type topics", code=1)
+    assert refused.stdout == ""
+    assert "write --bootstrap-server 127.0.0.1:9092 in place of --zookeeper" in refused.stderr
 
 
 def test_a_topic_is_created_with_more_and_grows(run: Run, topic: str) -> None:

@@ -21,15 +21,15 @@ _SHARED: Final = (
     Option("help", "Print usage information."),
     Option("version", "Display the version."),
 )
-ZOOKEEPER: Final = Option("zookeeper", "Not served: there is no ZooKeeper. Use --bootstrap-server.", "hosts")
+ZOOKEEPER: Final = Option("zookeeper", "Not taken: use --bootstrap-server.", "hosts")
 BOOTSTRAP_SERVER: Final = Option("bootstrap-server", "REQUIRED: The server(s) to connect to.", "server to connect to")
 COMMAND_CONFIG: Final = Option(
     "command-config", "Property file containing configs to be passed to Admin Client.", "config file"
 )
 
 
-def tool(name: str, summary: str, *options: Option) -> Tool:
-    return Tool(name=name, summary=summary, options=(*options, *_SHARED))
+def tool(name: str, summary: str, *options: Option, takes_zookeeper: bool = False) -> Tool:
+    return Tool(name=name, summary=summary, options=(*options, *_SHARED), takes_zookeeper=takes_zookeeper)
 
 
 def start(tool: Tool, main: Callable[[Parsed], int]) -> NoReturn:
@@ -57,7 +57,8 @@ def run_tool(tool: Tool, main: Callable[[Parsed], int], arguments: Sequence[str]
                 return 0
             for word in parsed.others:
                 warn(f"'{word}' is not an option and is ignored")
-            refuse_zookeeper(parsed)
+            if not tool.takes_zookeeper:
+                refuse_zookeeper(parsed)
             return main(parsed)
         except UsageError as error:
             sys.stderr.write(f"{error} (see: {tool.name} --help)\n")
@@ -68,11 +69,15 @@ def run_tool(tool: Tool, main: Callable[[Parsed], int], arguments: Sequence[str]
 
 def refuse_zookeeper(parsed: Parsed) -> None:
     """Say what to write instead of --zookeeper; raises UsageError."""
-    if not parsed.has("zookeeper"):
-        return
+    if parsed.has("zookeeper"):
+        raise UsageError(f"{parsed.tool.name} does not take --zookeeper here: {instead_of_zookeeper(parsed)}")
+
+
+def instead_of_zookeeper(parsed: Parsed) -> str:
+    """What to write."""
     hosts = parsed.many("zookeeper")[-1].partition("/")[0].replace(" ", "")
     servers = ",".join(f"{_host_of(host)}:9092" for host in hosts.split(",") if host) or "localhost:9092"
-    raise UsageError(f"There is no ZooKeeper: write --bootstrap-server {servers} in place of --zookeeper {hosts}")
+    return f"write --bootstrap-server {servers} in place of --zookeeper {hosts}"
 
 
 def _host_of(address: str) -> str:

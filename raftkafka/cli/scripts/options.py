@@ -35,6 +35,8 @@ class Tool:
     name: str
     summary: str
     options: tuple[Option, ...]
+    takes_zookeeper: bool = False
+    """Whether --zookeeper works, rather than being told what to write instead."""
 
 
 class Parsed:

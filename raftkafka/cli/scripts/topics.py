@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from raftkafka.cli.scripts.entry import BOOTSTRAP_SERVER, COMMAND_CONFIG, ZOOKEEPER, start, tool
+from raftkafka.cli.scripts.entry import BOOTSTRAP_SERVER, COMMAND_CONFIG, start, tool
 from raftkafka.cli.scripts.options import Option, Parsed, UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ TOOL: Final = tool(
     "This tool helps to create, delete, describe, or change a topic.",
     BOOTSTRAP_SERVER,
     COMMAND_CONFIG,
-    ZOOKEEPER,
+    Option(
+        "zookeeper", "DEPRECATED: The ZooKeeper port of nodes that have zookeeper.listener, or a ZooKeeper.", "hosts"
+    ),
     Option("list", "List all available topics."),
     Option("create", "Create a new topic."),
     Option("delete", "Delete a topic."),
@@ -40,7 +42,7 @@ TOOL: Final = tool(
     Option("topic", "The topic; a regular expression, except for --create.", "topic"),
     Option("topic-id", "The topic-id to describe.", "topic-id"),
     Option("config", "A topic configuration override for the topic being created.", "name=value"),
-    Option("delete-config", "Not supported: use kafka-configs.sh.", "name"),
+    Option("delete-config", "A topic configuration override to be removed; with --zookeeper only.", "name"),
     Option("partitions", "The number of partitions of the topic being created or altered.", "# of partitions"),
     Option("replication-factor", "The replication factor of each partition being created.", "replication factor"),
     Option("replica-assignment", "Brokers of each partition: 1:2,2:3 are two partitions.", "id:id,id:id,..."),
@@ -55,6 +57,7 @@ TOOL: Final = tool(
     Option("disable-rack-aware", "Accepted for Kafka 2.4; the brokers place replicas."),
     Option("force", "Accepted for Kafka 2.4; nothing is asked."),
     Option("partition-size-limit-per-response", "Accepted; answers are not paged.", "number"),
+    takes_zookeeper=True,
 )
 
 
@@ -69,7 +72,10 @@ def main(parsed: Parsed) -> int:
 
     _check(parsed)
     try:
-        run_async(_act(parsed))
+        if parsed.has("zookeeper"):
+            _act_over_zookeeper(parsed)
+        else:
+            run_async(_act(parsed))
     except RaftKafkaError as error:
         if isinstance(error, UsageError):
             raise
@@ -83,13 +89,18 @@ def _check(parsed: Parsed) -> None:
     """As TopicCommandOptions.checkArgs; raises UsageError."""
     if sum(map(parsed.has, _ACTIONS)) != 1:
         raise UsageError("Command must include exactly one action: --list, --describe, --create, --alter or --delete")
-    if not parsed.has("bootstrap-server"):
+    if parsed.has("bootstrap-server") == parsed.has("zookeeper"):
+        if parsed.has("zookeeper"):
+            raise UsageError("Only one of --bootstrap-server or --zookeeper must be specified")
         raise UsageError("--bootstrap-server must be specified")
+    parsed.check_apart("zookeeper", ("command-config", "topic-id", "under-min-isr-partitions", "at-min-isr-partitions"))
     if parsed.has("describe") and parsed.has("if-exists") and not parsed.has("topic-id"):
         parsed.check_required("topic")
     if not parsed.has("list") and not parsed.has("describe"):
         parsed.check_required("topic")
-    if parsed.has("alter"):
+    if parsed.has("zookeeper"):
+        _check_for_zookeeper(parsed)
+    elif parsed.has("alter"):
         if parsed.has("config") or parsed.has("delete-config"):
             raise UsageError("--alter does not change topic configs: use kafka-configs.sh")
         parsed.check_required("partitions")
@@ -110,6 +121,43 @@ def _check(parsed: Parsed) -> None:
         parsed.check_apart("replica-assignment", ("partitions", "replication-factor"))
     for report in _REPORTS:
         parsed.check_apart(report, ("topics-with-overrides",))
+
+
+def _check_for_zookeeper(parsed: Parsed) -> None:
+    """What ZooKeeper has no answer for, other than a broker: the defaults. Raises UsageError."""
+    if parsed.has("create") and not parsed.has("replica-assignment"):
+        parsed.check_required("partitions", "replication-factor")
+        _check_numbers(parsed)
+    if parsed.has("alter") and not any(map(parsed.has, ("partitions", "config", "delete-config"))):
+        raise UsageError("--alter needs --partitions, --config or --delete-config")
+
+
+def _check_numbers(parsed: Parsed) -> None:
+    partitions, replication_factor = parsed.number("partitions"), parsed.number("replication-factor")
+    if replication_factor is not None and not 1 <= replication_factor <= _REPLICATION_FACTOR_MAX:
+        raise UsageError(f"The replication factor must be between 1 and {_REPLICATION_FACTOR_MAX} inclusive")
+    if partitions is not None and partitions < 1:
+        raise UsageError("The partitions must be greater than 0")
+
+
+def _act_over_zookeeper(parsed: Parsed) -> None:
+    from raftkafka.cli.scripts.topics_zookeeper import Request, act
+
+    if parsed.has("create"):
+        _warn_of_collisions(parsed.needed("topic"))
+    act(
+        Request(
+            parsed=parsed,
+            matches=lambda names: _matching(parsed, names),
+            configs={key: value for key, value in _configs(parsed).items() if value is not None},
+            assignment=_assignment(parsed),
+        )
+    )
+
+
+def _warn_of_collisions(topic: str) -> None:
+    if "." in topic or "_" in topic:
+        sys.stdout.write(_COLLISION + "\n")
 
 
 async def _act(parsed: Parsed) -> None:
@@ -137,12 +185,8 @@ async def _create(admin: Admin, parsed: Parsed) -> None:
     name = parsed.needed("topic")
     partitions = parsed.number("partitions")
     replication_factor = parsed.number("replication-factor")
-    if "." in name or "_" in name:
-        sys.stdout.write(_COLLISION + "\n")
-    if replication_factor is not None and not 1 <= replication_factor <= _REPLICATION_FACTOR_MAX:
-        raise UsageError(f"The replication factor must be between 1 and {_REPLICATION_FACTOR_MAX} inclusive")
-    if partitions is not None and partitions < 1:
-        raise UsageError("The partitions must be greater than 0")
+    _warn_of_collisions(name)
+    _check_numbers(parsed)
     topic = NewTopic(
         name=name,
         num_partitions=partitions or -1,
@@ -216,12 +260,15 @@ async def _describe(admin: Admin, parsed: Parsed) -> None:
 
 async def _topics(admin: Admin, parsed: Parsed) -> list[str]:
     """All topics that --topic matches."""
+    return _matching(parsed, await admin.list_topics(include_internal=not parsed.has("exclude-internal")))
+
+
+def _matching(parsed: Parsed, names: Sequence[str]) -> list[str]:
     import re
 
-    names = await admin.list_topics(include_internal=not parsed.has("exclude-internal"))
     wanted = parsed.text("topic")
     if wanted is None:
-        return names
+        return list(names)
     # As Kafka's IncludeList: a comma stands for "or", blanks and outer quotes for nothing.
     pattern = wanted.replace(",", "|").replace(" ", "").strip("\"'")
     try:

@@ -189,18 +189,21 @@ def test_wrong_usage_is_one_line_and_code_1(line: str, words: str, capsys: pytes
     ],
 )
 def test_F3_F6_the_zookeeper_forms_name_bootstrap_server(
-    hosts: str, servers: str, capsys: pytest.CaptureFixture[str]
+    hosts: str, servers: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("raftkafka.cli.scripts.zookeeper.somebody_listens", lambda host, port: False)
     for words in (["--list"], ["--delete", "--topic", "x"]):
         assert run("kafka-topics.sh", *words, "--zookeeper", hosts) == 1
         captured = capsys.readouterr()
-        assert captured.out == ""
-        assert captured.err.count("\n") == 1
-        assert f"--bootstrap-server {servers} in place of --zookeeper" in captured.err
+        assert captured.err == ""
+        assert captured.out.count("\n") == 1
+        assert captured.out.startswith(f"Error while executing topic command : Nobody listens at {hosts}: ")
+        assert "set zookeeper.listener, or write " in captured.out
+        assert f"--bootstrap-server {servers} in place of --zookeeper" in captured.out
 
 
 def test_words_that_are_no_option_are_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("kafka-topics.sh", "frob", "--list", "--zookeeper", "x") == 1
+    assert run("kafka-topics.sh", "frob", "--list") == 1
     assert "WARN 'frob' is not an option and is ignored" in capsys.readouterr().err
 
 

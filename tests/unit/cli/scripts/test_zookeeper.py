@@ -1,0 +1,63 @@
+"""The --zookeeper forms, as far as they go without a server."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from raftkafka.cli.scripts import topics
+from raftkafka.cli.scripts.entry import run_tool
+from raftkafka.cli.scripts.options import UsageError
+from raftkafka.cli.scripts.topics_zookeeper import placed
+from raftkafka.cli.scripts.zookeeper import ZookeeperError, addresses
+
+
+def test_F3_the_port_is_2181_where_none_is_given() -> None:
+    assert addresses("localhost") == [("localhost", 2181)]
+    assert addresses("zk1:2182, zk2/kafka") == [("zk1", 2182), ("zk2", 2181)]
+    assert addresses("[::1]:2181") == [("::1", 2181)]
+    for wrong in ("", "a:b", "a:0", "a:65536", ":2181", "a,,b"):
+        with pytest.raises(UsageError):
+            addresses(wrong)
+
+
+def test_without_kazoo_it_is_said_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [each for each in sys.modules if each.partition(".")[0] == "kazoo"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "kazoo", None)
+    assert run_tool(topics.TOOL, topics.main, ["--list", "--zookeeper", "127.0.0.1:1"]) == 1
+    said = "--zookeeper needs kazoo: pip install 'raftkafka[zookeeper]'\n"
+    assert capsys.readouterr().out == f"Error while executing topic command : {said}"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--list", "--bootstrap-server", "x"],
+        ["--describe", "--at-min-isr-partitions"],
+        ["--create", "--topic", "x", "--partitions", "1"],
+        ["--create", "--topic", "x", "--partitions", "0", "--replication-factor", "1"],
+        ["--alter", "--topic", "x"],
+    ],
+)
+def test_wrong_usage_is_refused_before_anybody_is_asked(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_tool(topics.TOOL, topics.main, [*words, "--zookeeper", "127.0.0.1:1"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.endswith("(see: kafka-topics.sh --help)\n")
+
+
+def test_replicas_are_spread_over_brokers_and_racks() -> None:
+    racks: dict[int, str | None] = {1: "a", 2: "a", 3: "b", 4: "b", 5: "c"}
+    for _ in range(20):
+        found = placed(racks, 10, 3)
+        assert sorted(each[0] for each in found) == sorted([*racks, *racks])
+        assert all({racks[node] for node in each} == {"a", "b", "c"} for each in found)
+        assert all(len(set(each)) == 4 for each in placed(dict.fromkeys(racks), 7, 4))
+    assert placed({7: None}, 2, 1) == [[7], [7]]
+    for nodes in ({}, {1: None}):
+        with pytest.raises(ZookeeperError, match="larger than available brokers"):
+            placed(nodes, 1, 2)
