@@ -119,7 +119,7 @@ def test_F3_F6_the_zookeeper_forms_say_what_to_write(run: Run, topic: str) -> No
         assert refused.stderr == ""
         assert "Nobody listens at 127.0.0.1:1: set zookeeper.listener, or write --bootstrap-server " in refused.stdout
         assert refused.stdout.count("\n") == 1
-    refused = run("kafka-configs.sh --describe --zookeeper 127.0.0.1:1 --entity-type topics", code=1)
+    refused = run("kafka-configs.sh --describe --zookeeper 127.0.0.1:1 --entity-type brokers", code=1)
     assert refused.stdout == ""
     assert "write --bootstrap-server 127.0.0.1:9092 in place of --zookeeper" in refused.stderr
 

@@ -1,4 +1,4 @@
-"""`kafka-topics.sh --zookeeper` against the ZooKeeper port of real nodes. Tests are named after the rows that they hold."""
+"""`kafka-topics.sh` and `kafka-configs.sh --zookeeper` against the ZooKeeper port of real nodes. Tests are named after the rows that they hold."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from tests.clusters import PATIENCE_S, Cluster, _free_port, eventually
 
 pytestmark = pytest.mark.integration
 
-SCRIPT = Path(sys.executable).parent / "kafka-topics.sh"
+SCRIPTS = Path(sys.executable).parent
 
 
 @pytest.fixture
 async def topics(new_cluster):
-    """`await topics(words, code=0)`: what the script says over the port of the one node."""
+    """`await topics(words, code=0)`: what kafka-topics.sh says over the port of the one node; or another `script`."""
     cluster: Cluster = new_cluster(1, {})
     [node_id] = cluster.node_ids
     port = _free_port()
@@ -26,10 +26,10 @@ async def topics(new_cluster):
     cluster.start()
     await cluster.ready()
 
-    async def run(words: str, code: int = 0) -> str:
+    async def run(words: str, code: int = 0, script: str = "kafka-topics.sh") -> str:
         done = await asyncio.to_thread(
             subprocess.run,
-            [str(SCRIPT), "--zookeeper", f"127.0.0.1:{port}", *words.split()],
+            [str(SCRIPTS / script), "--zookeeper", f"127.0.0.1:{port}", *words.split()],
             capture_output=True,
             text=True,
             timeout=PATIENCE_S,
@@ -92,3 +92,21 @@ async def test_F3_a_topic_over_zookeeper_is_described_and_altered(topics) -> Non
     refused = await topics("--create --topic y --partitions 1 --replication-factor 1 --config retention.ms=soon", 1)
     assert refused.startswith("Error while executing topic command : KeeperErrorCode = ")
     assert (await topics("--list")).splitlines() == ["x"]
+
+
+async def test_configs_of_a_topic_over_zookeeper(topics) -> None:
+    await topics("--create --topic x --replica-assignment 1 --config retention.ms=5000")
+    script = "kafka-configs.sh"
+    assert await topics("--describe --entity-type topics", script=script) == (
+        "Configs for topic 'x' are retention.ms=5000\n"
+    )
+    change = "--alter --entity-type topics --entity-name x --add-config cleanup.policy=compact --delete-config"
+    assert await topics(f"{change} retention.ms", script=script) == (
+        "Completed Updating config for entity: topic 'x'.\n"
+    )
+    assert await topics("--describe --entity-type topics --entity-name x", script=script) == (
+        "Configs for topic 'x' are cleanup.policy=compact\n"
+    )
+    assert (await topics("--describe --topic x")).startswith(
+        "Topic: x\tPartitionCount: 1\tReplicationFactor: 1\tConfigs: cleanup.policy=compact\n"
+    )

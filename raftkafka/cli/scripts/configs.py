@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from raftkafka.cli.scripts.entry import BOOTSTRAP_SERVER, COMMAND_CONFIG, ZOOKEEPER, start, tool
+from raftkafka.cli.scripts.entry import BOOTSTRAP_SERVER, COMMAND_CONFIG, refuse_zookeeper, start, tool
 from raftkafka.cli.scripts.options import Option, Parsed, UsageError
 from raftkafka.model.errors import ConfigurationError
 
@@ -27,7 +27,7 @@ TOOL: Final = tool(
     "This tool helps to manipulate and describe entity config for a topic, client, user or broker.",
     BOOTSTRAP_SERVER,
     COMMAND_CONFIG,
-    ZOOKEEPER,
+    Option("zookeeper", "DEPRECATED: for topics, the ZooKeeper port of nodes that have zookeeper.listener.", "hosts"),
     Option("alter", "Alter the configuration for the entity."),
     Option("describe", "List configs for the given entity."),
     Option("all", "List all configs for the given topic or broker, also those that nobody has set."),
@@ -45,6 +45,7 @@ TOOL: Final = tool(
     Option("user-defaults", "The config defaults of all users."),
     Option("broker-defaults", "The config defaults of all brokers."),
     Option("force", "Accepted; nothing is asked."),
+    takes_zookeeper=True,
 )
 
 
@@ -67,6 +68,15 @@ def main(parsed: Parsed) -> int:
 
     entity = _checked(parsed)
     changes = _changes(parsed) if parsed.has("alter") else {}
+
+    if parsed.has("zookeeper"):
+        from raftkafka.cli.scripts.configs_zookeeper import alter, describe
+
+        if parsed.has("alter"):
+            alter(parsed, entity.names[0], changes)
+        else:
+            describe(parsed, entity.names)
+        return 0
 
     async def act() -> None:
         async with admin_of(parsed) as admin:
@@ -96,9 +106,14 @@ def _checked(parsed: Parsed) -> _Entity:
     if parsed.has("alter") == parsed.has("describe"):
         raise UsageError("Command must include exactly one action: --describe, --alter")
     parsed.check_apart("describe", ("add-config", "add-config-file", "delete-config"))
-    if not parsed.has("bootstrap-server"):
+    if parsed.has("bootstrap-server") == parsed.has("zookeeper"):
+        if parsed.has("zookeeper"):
+            raise UsageError("Only one of --bootstrap-server or --zookeeper must be specified")
         raise UsageError("--bootstrap-server must be specified")
+    parsed.check_apart("zookeeper", ("command-config", "all"))
     entity = _entity(parsed)
+    if entity.types and entity.types != ("topics",):
+        refuse_zookeeper(parsed)
     known = (*_NAMED.values(),)
     for each in entity.types:
         if each not in known:
