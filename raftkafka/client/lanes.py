@@ -16,7 +16,7 @@ from raftkafka.client.channels import Channel
 from raftkafka.client.compiled import Filling
 from raftkafka.client.delivery import Outcome
 from raftkafka.client.types import UNKNOWN_OFFSET, TopicPartition
-from raftkafka.model.errors import ApiError, RaftKafkaError
+from raftkafka.model.errors import ApiError, ErrorCode, RaftKafkaError
 from raftkafka.model.ids import NO_PRODUCER_ID, LeaderEpoch, ProducerId, TopicId
 from raftkafka.record.build import encode_records
 from raftkafka.record.header import HEADER_BYTES, set_producer
@@ -142,6 +142,12 @@ class Failed(NamedTuple):
     def may_pass(self) -> bool:
         """True when another try may succeed without a change."""
         return not isinstance(self.error, ApiError) or self.error.code.retriable
+
+
+def _was_written(outcome: Delivered | Failed | None) -> bool:
+    if isinstance(outcome, Failed):
+        return isinstance(outcome.error, ApiError) and outcome.error.code is ErrorCode.DUPLICATE_SEQUENCE_NUMBER
+    return outcome is not None
 
 
 class Flight:
@@ -295,13 +301,13 @@ class Lane:
 
         Doubtful batches come to stand first. A later flight that was acknowledged proves that those before it were
         written, so all of these are in doubt until the broker says where they stand. Behind a flight that certainly was not
-        written nothing was either.
+        written nothing was either; one that the broker calls a repetition was written, and hides nothing behind it.
         """
         first = self.flights[0].outcome
         assert isinstance(first, Failed)
         flights = list(self.flights)
         self.flights.clear()
-        written = max([at for at, flight in enumerate(flights) if isinstance(flight.outcome, Delivered)], default=-1)
+        written = max([at for at, flight in enumerate(flights) if _was_written(flight.outcome)], default=-1)
         possible = True
         for at, flight in enumerate(flights):
             outcome = flight.outcome

@@ -453,3 +453,20 @@ async def test_under_random_faults_there_is_one_copy_in_send_order(cluster, seed
             assert unknown or values[number] not in written
         else:
             assert written[result.offset] == values[number]
+
+
+async def test_what_followed_a_repetition_may_have_been_written():
+    """Else it would get another number with the next epoch, and be written again (seed 821099)."""
+    lane = Lane(TopicPartition("t", 0))
+    repetition = ApiError(ErrorCode.DUPLICATE_SEQUENCE_NUMBER, "2 of 2 batches have been written before")
+    for error, in_doubt in ((repetition, False), (ApiError(ErrorCode.REQUEST_TIMED_OUT), True)):
+        batch = Batch(created=0.0, deadline=9.0, compression=0)
+        batch.hold(bytearray(encode_values([b"x"], timestamp_ms=1)), 1, lambda *_: None)
+        batch.number(1, 0, len(lane.flights))
+        flight = Flight([batch], object(), bytes(16), 0)
+        flight.outcome = Failed(error, in_doubt=in_doubt, at_once=False)
+        lane.flights.append(flight)
+    lane.put_back()
+    assert [batch.doubtful for batch in lane.waiting] == [True, True]
+    lane.begin_epoch()
+    assert [batch.numbers for batch in lane.waiting] == [(1, 0, 0), (1, 0, 1)]
