@@ -57,7 +57,8 @@ class Sticky:
 class Appender(Generic[_Filling]):
     """Adds plain values to what waits for one partition; `sticky` None where the application names the partition.
 
-    `now_ms` is None for the clock of this machine. Gives the future of the record, or None, and has done nothing: then the longer way is to be taken.
+    `now_ms` is None for the clock of this machine. Gives the future of the record; or None, has done nothing, and the longer way is
+    to be taken.
     """
 
     __slots__ = ("_batch_bytes", "_delivery", "_now_ms", "_partition", "_room", "_sticky", "_waiting")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 
 from raftkafka.client.checking import checked_topic
@@ -16,7 +17,7 @@ from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import TimestampMs
 
 
-class Positions:
+class Positions(ABC):
     """The part of `Consumer` that concerns positions in partitions, whoever assigned them."""
 
     _router: Router
@@ -24,9 +25,9 @@ class Positions:
     _api_timeout_s: float
     _isolation_level: int
 
+    @abstractmethod
     async def _wait(self) -> None:
         """Until something has arrived."""
-        raise NotImplementedError
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read on from `offset`; one that does not exist is met by `auto_offset_reset` at the next fetch."""

@@ -1,7 +1,8 @@
 """The image as bytes, whole: what a Raft snapshot carries.
 
-Floor 1, pure. The round trip is exact. `[version, cluster id, feature level, defaults, configured
-defaults, broker configs, client quotas, time, [broker...], next producer id, controller epoch, znodes, [topic...]]` in CBOR; a version that is not known stops the node, as an unknown command does.
+Floor 1, pure. The round trip is exact. `[version, cluster id, feature level, defaults, configured defaults, broker configs, client
+quotas, time, [broker...], next producer id, controller epoch, znodes, [topic...]]` in CBOR; a version that is not known stops the
+node, as an unknown command does.
 """
 
 from __future__ import annotations

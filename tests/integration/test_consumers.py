@@ -124,10 +124,13 @@ async def test_D9_a_member_that_is_killed_is_replaced_within_its_session_and_a_s
         for attempt in range(TAKEOVER_TRIES):
             notes = tmp_path / f"{attempt}"
             pid = nursery.begin(notes, bootstrap_servers=cluster.bootstrap, topic="t", group_id="g", **settings)
-            await until(cluster, lambda: len(survivor.held()) == 2, "the two share the partitions", survivor)
-            await until(cluster, lambda notes=notes: len(lines_of(notes)) == 2, "the other reads", survivor)
-            theirs = {line.partition for line in lines_of(notes)}
-            assert theirs == {0, 1, 2, 3} - survivor.held()
+
+            def both_read(notes: Path = notes) -> bool:
+                # On a busy machine the two may share them out more than once.
+                theirs = {line.partition for line in lines_of(notes)}
+                return len(survivor.held()) == 2 and theirs >= {0, 1, 2, 3} - survivor.held()
+
+            await until(cluster, both_read, "the two share the partitions and read", survivor)
             nursery.kill(pid)
             killed_at = time.monotonic()
             await until(cluster, lambda: len(survivor.held()) == 4, "it has taken over", survivor)
