@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,12 @@ from raftkafka.cli.scripts.zookeeper import (
     connected,
     decoded,
     encoded,
+    not_kafkas,
     read_configs,
     write_configs,
 )
+from raftkafka.model.topics import INTERNAL_TOPICS, OFFSETS_TOPIC, collision_key, why_illegal
 
-_INTERNAL: Final = frozenset({"__consumer_offsets", "__transaction_state"})
-_NAME: Final = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 _TOPICS: Final = "/brokers/topics"
 _DELETIONS: Final = "/admin/delete_topics"
 
@@ -63,7 +62,7 @@ def _topics(client: Client, request: Request) -> list[str]:
     parsed = request.parsed
     names = sorted(client.get_children(_TOPICS))
     if parsed.has("exclude-internal"):
-        names = [name for name in names if name not in _INTERNAL]
+        names = [name for name in names if name not in INTERNAL_TOPICS]
     found = request.matches(names)
     topic = parsed.text("topic")
     if topic and not found and not parsed.has("list") and not parsed.has("if-exists"):
@@ -81,7 +80,7 @@ def _delete(client: Client, topics: Sequence[str]) -> None:
     from kazoo.exceptions import NodeExistsError
 
     for topic in topics:
-        if topic in _INTERNAL:
+        if topic in INTERNAL_TOPICS:
             raise ZookeeperError(
                 f"Topic {topic} is a kafka internal topic and is not allowed to be marked for deletion."
             )
@@ -104,10 +103,8 @@ def _create(client: Client, request: Request) -> None:
 
     parsed = request.parsed
     name = parsed.needed("topic")
-    if not _NAME.fullmatch(name):
-        raise UsageError(
-            f"Topic name \"{name}\" is illegal: 1 to 249 ASCII alphanumerics, '.', '_' and '-', not \".\" or \"..\""
-        )
+    if wrong := why_illegal(name):
+        raise UsageError(wrong)
     replicas = [list(each) for each in request.assignment]
     if not replicas:
         count, factor = parsed.number("partitions") or 0, parsed.number("replication-factor") or 0
@@ -115,8 +112,8 @@ def _create(client: Client, request: Request) -> None:
     try:
         if client.exists(f"{_TOPICS}/{name}"):
             raise NodeExistsError
-        metric = name.replace(".", "_")
-        alike = [each for each in sorted(client.get_children(_TOPICS)) if each.replace(".", "_") == metric]
+        key = collision_key(name)
+        alike = [each for each in sorted(client.get_children(_TOPICS)) if collision_key(each) == key]
         if alike:
             raise ZookeeperError(f"Topic '{name}' collides with existing topics: {', '.join(alike)}")
         # The configs go first, so that they are in force when the topic is there.
@@ -127,6 +124,16 @@ def _create(client: Client, request: Request) -> None:
             return
         raise ZookeeperError(f"Topic '{name}' already exists.") from None
     sys.stdout.write(f"Created topic {name}.\n")
+
+
+def _partitions(document: Mapping[str, Any], path: str) -> Assignment:
+    """The assignment that a topic's node holds. Raises ZookeeperError where another writer has left something else."""
+    found = document.get("partitions")
+    if not isinstance(found, dict) or "0" not in found:
+        raise not_kafkas(path)
+    if not all(key.isdecimal() and isinstance(replicas, list) for key, replicas in found.items()):
+        raise not_kafkas(path)
+    return found
 
 
 def _document(partitions: Assignment) -> dict[str, Any]:
@@ -151,7 +158,7 @@ def _alter(client: Client, request: Request, topic: str) -> None:
         "WARNING: If partitions are increased for a topic that has a key, the partition logic or ordering of the "
         "messages will be affected\n"
     )
-    if topic == "__consumer_offsets":
+    if topic == OFFSETS_TOPIC:
         raise ZookeeperError("The number of partitions for the offsets topic cannot be changed.")
     _grow(client, request, topic)
     sys.stdout.write("Adding partitions succeeded!\n")
@@ -161,7 +168,7 @@ def _grow(client: Client, request: Request, topic: str) -> None:
     path = f"{_TOPICS}/{topic}"
     data, stat = client.get(path)
     document = decoded(data, path)
-    there: Assignment = document["partitions"]
+    there = _partitions(document, path)
     wanted = request.parsed.number("partitions") or 0
     if wanted <= len(there):
         raise ZookeeperError(
@@ -242,7 +249,7 @@ def _lines(client: Client, parsed: Parsed, topic: str, live: set[int]) -> list[s
         document = decoded(client.get(path)[0], path)
     except NoNodeError:  # deleted since it was listed
         return []
-    partitions: Assignment = document["partitions"]
+    partitions = _partitions(document, path)
     marked = "\tMarkedForDeletion: true" if client.exists(f"{_DELETIONS}/{topic}") else ""
     under, unavailable = parsed.has("under-replicated-partitions"), parsed.has("unavailable-partitions")
     lines = []
@@ -283,7 +290,10 @@ def _state(client: Client, path: str) -> tuple[int, list[int]]:
         state = decoded(client.get(path)[0], path)
     except NoNodeError:
         return -1, []
-    return state["leader"], state["isr"]
+    leader, isr = state.get("leader"), state.get("isr")
+    if not isinstance(leader, int) or not isinstance(isr, list):
+        raise not_kafkas(path)
+    return leader, isr
 
 
 def _ids(nodes: Sequence[int]) -> str:

@@ -96,8 +96,13 @@ def decoded(data: bytes | None, path: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise ZookeeperError(f"{path} does not hold what Kafka writes there")
+        raise not_kafkas(path)
     return found
+
+
+def not_kafkas(path: str) -> ZookeeperError:
+    """For a node in which somebody else has left something else."""
+    return ZookeeperError(f"{path} does not hold what Kafka writes there")
 
 
 def encoded(document: Mapping[str, Any]) -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from raftkafka.cli.scripts import topics
 from raftkafka.cli.scripts.entry import run_tool
 from raftkafka.cli.scripts.options import UsageError
-from raftkafka.cli.scripts.topics_zookeeper import placed
+from raftkafka.cli.scripts.topics_zookeeper import _partitions, placed
 from raftkafka.cli.scripts.zookeeper import ZookeeperError, addresses
 
 
@@ -61,3 +61,19 @@ def test_replicas_are_spread_over_brokers_and_racks() -> None:
     for nodes in ({}, {1: None}):
         with pytest.raises(ZookeeperError, match="larger than available brokers"):
             placed(nodes, 1, 2)
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        {},
+        {"partitions": []},
+        {"partitions": {"1": [1]}},
+        {"partitions": {"0": [1], "x": [1]}},
+        {"partitions": {"0": 1}},
+    ],
+)
+def test_a_topic_s_node_that_somebody_else_has_written_is_named(left: dict[str, object]) -> None:
+    with pytest.raises(ZookeeperError, match="/brokers/topics/t does not hold what Kafka writes there"):
+        _partitions(left, "/brokers/topics/t")
+    assert _partitions({"partitions": {"0": [1]}}, "") == {"0": [1]}
