@@ -122,6 +122,9 @@ def test_F3_F6_the_zookeeper_forms_say_what_to_write(run: Run, topic: str) -> No
     refused = run("kafka-configs.sh --describe --zookeeper 127.0.0.1:1 --entity-type brokers", code=1)
     assert refused.stdout == ""
     assert "write --bootstrap-server 127.0.0.1:9092 in place of --zookeeper" in refused.stderr
+    refused = run("kafka-consumer-groups.sh --list --zookeeper 127.0.0.1:1", code=1)
+    assert refused.stdout == ""
+    assert "does not take --zookeeper here: write --bootstrap-server 127.0.0.1:9092" in refused.stderr
 
 
 def test_a_topic_is_created_with_more_and_grows(run: Run, topic: str) -> None:
@@ -508,6 +511,19 @@ def test_replicas_are_reassigned(run: Run, topic: str, tmp_path: Path) -> None:
     assert f"Error reassigning partition(s):\n{topic}-0: " in refused
     unknown = run(f"{tool} --generate --topics-to-move-json-file {topics} --broker-list 1,9", code=1).stdout
     assert unknown == "Error: unknown broker(s): 9\n"
+
+
+def test_preferred_replicas_are_elected_by_the_tool_of_kafka_2_4(run: Run, topic: str, tmp_path: Path) -> None:
+    run(f"kafka-topics.sh --bootstrap-server localhost:9092 --create --topic {topic} --partitions 1")
+    file = tmp_path / "partitions.json"
+    file.write_text(json.dumps({"partitions": [{"topic": topic, "partition": each} for each in (0, 7)]}))
+    line = f"kafka-preferred-replica-election.sh --bootstrap-server localhost:9092 --path-to-json-file {file}"
+    failed = run(line, code=1)
+    said, first, second = failed.stdout.splitlines()
+    assert said == "This tool is deprecated. Please use kafka-leader-election tool. Tracking issue: KAFKA-8405"
+    assert first == f"Preferred replica already elected for partitions {topic}-0"
+    assert second.startswith(f"Error completing preferred leader election for partition: {topic}-7: ")
+    assert failed.stderr == "1 preferred replica(s) could not be elected\n"
 
 
 async def test_replicas_move_and_are_verified(cluster: Cluster, tmp_path: Path) -> None:

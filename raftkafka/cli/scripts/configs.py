@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from raftkafka.cli.scripts.entry import BOOTSTRAP_SERVER, COMMAND_CONFIG, refuse_zookeeper, start, tool
+from raftkafka.cli.scripts.entry import BOOTSTRAP_SERVER, COMMAND_CONFIG, start, tool
 from raftkafka.cli.scripts.options import Option, Parsed, UsageError
 from raftkafka.model.errors import ConfigurationError
 
@@ -27,7 +27,7 @@ TOOL: Final = tool(
     "This tool helps to manipulate and describe entity config for a topic, client, user or broker.",
     BOOTSTRAP_SERVER,
     COMMAND_CONFIG,
-    Option("zookeeper", "DEPRECATED: for topics, the ZooKeeper port of nodes that have zookeeper.listener.", "hosts"),
+    Option("zookeeper", "DEPRECATED: the ZooKeeper port of nodes that have zookeeper.listener.", "hosts"),
     Option("alter", "Alter the configuration for the entity."),
     Option("describe", "List configs for the given entity."),
     Option("all", "List all configs for the given topic or broker, also those that nobody has set."),
@@ -70,12 +70,12 @@ def main(parsed: Parsed) -> int:
     changes = _changes(parsed) if parsed.has("alter") else {}
 
     if parsed.has("zookeeper"):
-        from raftkafka.cli.scripts.configs_zookeeper import alter, describe
+        from raftkafka.cli.scripts.configs_zookeeper import alter, describe, entity_of
 
         if parsed.has("alter"):
-            alter(parsed, entity.names[0], changes)
+            alter(parsed, entity_of(entity.types, entity.names), changes)
         else:
-            describe(parsed, entity.names)
+            describe(parsed, entity_of(entity.types, entity.names))
         return 0
 
     async def act() -> None:
@@ -112,8 +112,6 @@ def _checked(parsed: Parsed) -> _Entity:
         raise UsageError("--bootstrap-server must be specified")
     parsed.check_apart("zookeeper", ("command-config", "all"))
     entity = _entity(parsed)
-    if entity.types and entity.types != ("topics",):
-        refuse_zookeeper(parsed)
     known = (*_NAMED.values(),)
     for each in entity.types:
         if each not in known:

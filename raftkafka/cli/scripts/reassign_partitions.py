@@ -1,4 +1,7 @@
-"""`kafka-reassign-partitions.sh`: generate, execute, verify, cancel, list. Floor 5. Words are those of Kafka 3.9."""
+"""`kafka-reassign-partitions.sh`: generate, execute, verify, cancel, list. Floor 5.
+
+Words are those of Kafka 3.9; with --zookeeper those of Kafka 2.4, see `reassign_partitions_zookeeper`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import sys
 from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from raftkafka.cli.scripts.entry import BOOTSTRAP_SERVER, COMMAND_CONFIG, ZOOKEEPER, start, tool
+from raftkafka.cli.scripts.entry import BOOTSTRAP_SERVER, COMMAND_CONFIG, start, tool
 from raftkafka.cli.scripts.options import Option, Parsed, UsageError
 from raftkafka.model.errors import RaftKafkaError
 
@@ -24,12 +27,13 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _ALLOWED: Final[Mapping[str, tuple[str, ...]]] = {
     "generate": ("disable-rack-aware",),
-    "execute": ("additional", "throttle", "timeout", "disable-rack-aware"),
+    "execute": ("additional", "throttle", "replica-alter-log-dirs-throttle", "timeout", "disable-rack-aware"),
     "verify": ("preserve-throttles",),
     "cancel": ("preserve-throttles", "timeout"),
     "list": (),
 }
-_EVERYWHERE: Final = ("bootstrap-server", "command-config")
+_EVERYWHERE: Final = ("bootstrap-server", "command-config", "zookeeper")
+_OVER_ZOOKEEPER: Final = ("generate", "execute", "verify")
 _BEGUN_ALREADY: Final = (
     "Cannot execute because there is an existing partition assignment.  Use --additional to override this and create "
     "a new partition assignment in addition to the existing one. The --additional flag can also be used to change the "
@@ -42,7 +46,7 @@ TOOL: Final = tool(
     "This tool helps to move topic partitions between replicas.",
     BOOTSTRAP_SERVER,
     COMMAND_CONFIG,
-    ZOOKEEPER,
+    Option("zookeeper", "DEPRECATED: the ZooKeeper port of nodes that have zookeeper.listener.", "hosts"),
     Option("generate", "Propose a reassignment; nothing is moved."),
     Option("execute", "Begin the moves of --reassignment-json-file."),
     Option("verify", "Say how the moves of --reassignment-json-file stand."),
@@ -60,8 +64,14 @@ TOOL: Final = tool(
     Option(
         "throttle", "Bytes per second for what is moved between brokers; --verify takes the limit away.", "throttle"
     ),
+    Option(
+        "replica-alter-log-dirs-throttle",
+        "Accepted and ignored: replicas are not moved between directories.",
+        "replicaAlterLogDirsThrottle",
+    ),
     Option("preserve-throttles", "Do not modify broker or topic throttles."),
     Option("timeout", "Accepted and ignored: replicas are not moved between directories.", "timeout"),
+    takes_zookeeper=True,
 )
 
 
@@ -77,6 +87,8 @@ def main(parsed: Parsed) -> int:
     from raftkafka.cli.scripts.entry import run_async
 
     action = _check(parsed)
+    if parsed.has("zookeeper"):
+        return _over_zookeeper(action, parsed)
     try:
         run_async(_act(action, parsed))
     except UsageError:
@@ -90,14 +102,31 @@ def main(parsed: Parsed) -> int:
     return 0
 
 
+def _over_zookeeper(action: str, parsed: Parsed) -> int:
+    from raftkafka.cli.scripts.reassign_partitions_zookeeper import act
+
+    try:
+        act(action, parsed)
+    except UsageError:
+        raise
+    except RaftKafkaError as error:
+        sys.stdout.write(f"Partitions reassignment failed due to {error}\n")
+        return 1
+    return 0
+
+
 def _check(parsed: Parsed) -> str:
     """The action; raises UsageError as validateAndParseArgs."""
     actions = [name for name in _NEEDED if parsed.has(name)]
     if len(actions) != 1:
         raise UsageError(f"Command must include exactly one action: {', '.join('--' + name for name in _NEEDED)}")
     action = actions[0]
-    if not parsed.has("bootstrap-server"):
+    # Kafka's form with --zookeeper takes both: brokers are asked about directories only.
+    if not parsed.has("bootstrap-server") and not parsed.has("zookeeper"):
         raise UsageError("Please specify --bootstrap-server")
+    parsed.check_apart("zookeeper", ("additional", "preserve-throttles"))
+    if parsed.has("zookeeper") and action not in _OVER_ZOOKEEPER:
+        raise UsageError(f'Option "[zookeeper]" can\'t be used with action "[{action}]"')
     parsed.check_required(*_NEEDED[action])
     for option in TOOL.options:
         fits = (action, *_EVERYWHERE, *_NEEDED[action], *_ALLOWED[action])

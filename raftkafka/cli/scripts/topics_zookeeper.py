@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from raftkafka.cli.scripts.cluster_zookeeper import TOPICS, Assignment, live_brokers, partitions_of, placed, racks
 from raftkafka.cli.scripts.options import Parsed, UsageError
 from raftkafka.cli.scripts.zookeeper import (
     Client,
@@ -21,12 +21,9 @@ from raftkafka.cli.scripts.zookeeper import (
 )
 from raftkafka.model.topics import INTERNAL_TOPICS, OFFSETS_TOPIC, collision_key, why_illegal
 
-_TOPICS: Final = "/brokers/topics"
 _DELETIONS: Final = "/admin/delete_topics"
 
 Matches = Callable[[Sequence[str]], list[str]]
-Assignment = dict[str, list[int]]
-"""The replicas by the partition's number, which JSON has as text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +57,7 @@ def act(request: Request) -> None:
 
 def _topics(client: Client, request: Request) -> list[str]:
     parsed = request.parsed
-    names = sorted(client.get_children(_TOPICS))
+    names = sorted(client.get_children(TOPICS))
     if parsed.has("exclude-internal"):
         names = [name for name in names if name not in INTERNAL_TOPICS]
     found = request.matches(names)
@@ -108,32 +105,22 @@ def _create(client: Client, request: Request) -> None:
     replicas = [list(each) for each in request.assignment]
     if not replicas:
         count, factor = parsed.number("partitions") or 0, parsed.number("replication-factor") or 0
-        replicas = placed(_racks(client, parsed), count, factor)
+        replicas = placed(racks(client, parsed), count, factor)
     try:
-        if client.exists(f"{_TOPICS}/{name}"):
+        if client.exists(f"{TOPICS}/{name}"):
             raise NodeExistsError
         key = collision_key(name)
-        alike = [each for each in sorted(client.get_children(_TOPICS)) if collision_key(each) == key]
+        alike = [each for each in sorted(client.get_children(TOPICS)) if collision_key(each) == key]
         if alike:
             raise ZookeeperError(f"Topic '{name}' collides with existing topics: {', '.join(alike)}")
         # The configs go first, so that they are in force when the topic is there.
         write_configs(client, f"topics/{name}", request.configs, tell=False)
-        client.create(f"{_TOPICS}/{name}", encoded(_document({str(at): each for at, each in enumerate(replicas)})))
+        client.create(f"{TOPICS}/{name}", encoded(_document({str(at): each for at, each in enumerate(replicas)})))
     except NodeExistsError:
         if parsed.has("if-not-exists"):
             return
         raise ZookeeperError(f"Topic '{name}' already exists.") from None
     sys.stdout.write(f"Created topic {name}.\n")
-
-
-def _partitions(document: Mapping[str, Any], path: str) -> Assignment:
-    """The assignment that a topic's node holds. Raises ZookeeperError where another writer has left something else."""
-    found = document.get("partitions")
-    if not isinstance(found, dict) or "0" not in found:
-        raise not_kafkas(path)
-    if not all(key.isdecimal() and isinstance(replicas, list) for key, replicas in found.items()):
-        raise not_kafkas(path)
-    return found
 
 
 def _document(partitions: Assignment) -> dict[str, Any]:
@@ -165,10 +152,10 @@ def _alter(client: Client, request: Request, topic: str) -> None:
 
 
 def _grow(client: Client, request: Request, topic: str) -> None:
-    path = f"{_TOPICS}/{topic}"
+    path = f"{TOPICS}/{topic}"
     data, stat = client.get(path)
     document = decoded(data, path)
-    there = _partitions(document, path)
+    there = partitions_of(document, path)
     wanted = request.parsed.number("partitions") or 0
     if wanted <= len(there):
         raise ZookeeperError(
@@ -178,7 +165,7 @@ def _grow(client: Client, request: Request, topic: str) -> None:
     # Kafka's form names all partitions, those that are there already first.
     added = [list(each) for each in request.assignment[len(there) :]]
     if not request.assignment:
-        added = placed(_racks(client, request.parsed), wanted - len(there), len(there["0"]))
+        added = placed(racks(client, request.parsed), wanted - len(there), len(there["0"]))
     elif len(request.assignment) != wanted:
         raise UsageError(f"--replica-assignment names {len(request.assignment)} partitions, --partitions {wanted}")
     numbered = {str(at): each for at, each in enumerate(added, len(there))}
@@ -186,56 +173,11 @@ def _grow(client: Client, request: Request, topic: str) -> None:
     client.set(path, encoded({**document, "partitions": {**there, **numbered}}), version=stat.version)
 
 
-def _racks(client: Client, parsed: Parsed) -> dict[int, str | None]:
-    """The live brokers and their racks, None where racks do not count."""
-    from kazoo.exceptions import NoNodeError
-
-    racks: dict[int, str | None] = {}
-    for node in sorted(map(int, client.get_children("/brokers/ids"))):
-        path = f"/brokers/ids/{node}"
-        try:
-            data, _ = client.get(path)
-        except NoNodeError:  # it has gone since
-            continue
-        racks[node] = decoded(data, path).get("rack")
-    if parsed.has("disable-rack-aware") or not any(racks.values()):
-        return dict.fromkeys(racks)
-    if None in racks.values():
-        raise ZookeeperError(
-            "Not all brokers have rack information. Add --disable-rack-aware in command line to make replica "
-            "assignment without rack information."
-        )
-    return racks
-
-
-def placed(racks: Mapping[int, str | None], partitions: int, factor: int) -> list[list[int]]:
-    """Leaders in turn from a random broker on, replicas over as many racks as there are. Raises ZookeeperError."""
-    if factor > len(racks):
-        raise ZookeeperError(f"Replication factor: {factor} larger than available brokers: {len(racks)}.")
-    nodes = list(racks)
-    start, shift = random.randrange(len(nodes)), random.randrange(len(nodes))
-    found = []
-    for number in range(partitions):
-        first = (start + number) % len(nodes)
-        others = nodes[first + 1 :] + nodes[:first]
-        # Another shift each time round, so that the followers of one leader are not always the same.
-        turn = (shift + number // len(nodes)) % max(1, len(others))
-        others = others[turn:] + others[:turn]
-        chosen = [nodes[first]]
-        while len(chosen) < factor:
-            used = [racks[each] for each in chosen]
-            following = min(others, key=lambda each: used.count(racks[each]))
-            others.remove(following)
-            chosen.append(following)
-        found.append(chosen)
-    return found
-
-
 # Description
 
 
 def _describe(client: Client, parsed: Parsed, topics: Sequence[str]) -> None:
-    live = set(map(int, client.get_children("/brokers/ids")))
+    live = set(live_brokers(client))
     for topic in topics:
         for line in _lines(client, parsed, topic, live):
             sys.stdout.write(line + "\n")
@@ -244,12 +186,12 @@ def _describe(client: Client, parsed: Parsed, topics: Sequence[str]) -> None:
 def _lines(client: Client, parsed: Parsed, topic: str, live: set[int]) -> list[str]:
     from kazoo.exceptions import NoNodeError
 
-    path = f"{_TOPICS}/{topic}"
+    path = f"{TOPICS}/{topic}"
     try:
         document = decoded(client.get(path)[0], path)
     except NoNodeError:  # deleted since it was listed
         return []
-    partitions = _partitions(document, path)
+    partitions = partitions_of(document, path)
     marked = "\tMarkedForDeletion: true" if client.exists(f"{_DELETIONS}/{topic}") else ""
     under, unavailable = parsed.has("under-replicated-partitions"), parsed.has("unavailable-partitions")
     lines = []

@@ -19,6 +19,7 @@ from raftkafka.cli.scripts import (
     consumer_groups,
     delete_records,
     leader_election,
+    preferred_replica_election,
     reassign_partitions,
     server_start,
     topics,
@@ -39,6 +40,7 @@ SCRIPTS: dict[str, tuple[Tool, Main]] = {
         configs,
         reassign_partitions,
         leader_election,
+        preferred_replica_election,
         delete_records,
     )
 }
@@ -131,6 +133,7 @@ def test_help_and_version(name: str, capsys: pytest.CaptureFixture[str]) -> None
             "kafka-leader-election.sh S --election-type preferred --all-topic-partitions --partition 1",
             "Option partition is only allowed if topic is used",
         ),
+        ("kafka-preferred-replica-election.sh --path-to-json-file a", "Exactly one of '[bootstrap-server]' or"),
         ("kafka-configs.sh S --entity-type topics", "Command must include exactly one action: --describe, --alter"),
         ("kafka-configs.sh --describe --entity-type topics", "--bootstrap-server must be specified"),
         ("kafka-configs.sh S --describe", "At least one entity type must be specified"),
@@ -262,6 +265,7 @@ def test_the_server_script_names_what_is_wrong_with_an_override(
         "console_producer",
         "console_consumer",
         "reassign_partitions",
+        "preferred_replica_election",
         "server_start",
     ],
 )

@@ -6,10 +6,11 @@ import sys
 
 import pytest
 
-from raftkafka.cli.scripts import topics
+from raftkafka.cli.scripts import configs, preferred_replica_election, reassign_partitions, topics
+from raftkafka.cli.scripts.cluster_zookeeper import partitions_of, placed
+from raftkafka.cli.scripts.configs_zookeeper import entity_of
 from raftkafka.cli.scripts.entry import run_tool
 from raftkafka.cli.scripts.options import UsageError
-from raftkafka.cli.scripts.topics_zookeeper import _partitions, placed
 from raftkafka.cli.scripts.zookeeper import ZookeeperError, addresses
 
 
@@ -33,21 +34,43 @@ def test_without_kazoo_it_is_said_what_to_install(
     assert capsys.readouterr().out == f"Error while executing topic command : {said}"
 
 
+TOOLS = {module.TOOL.name: module for module in (topics, configs, reassign_partitions, preferred_replica_election)}
+
+
 @pytest.mark.parametrize(
-    "words",
+    "line",
     [
-        ["--list", "--bootstrap-server", "x"],
-        ["--describe", "--at-min-isr-partitions"],
-        ["--create", "--topic", "x", "--partitions", "1"],
-        ["--create", "--topic", "x", "--partitions", "0", "--replication-factor", "1"],
-        ["--alter", "--topic", "x"],
+        "kafka-topics.sh --list --bootstrap-server x",
+        "kafka-topics.sh --describe --at-min-isr-partitions",
+        "kafka-topics.sh --create --topic x --partitions 1",
+        "kafka-topics.sh --create --topic x --partitions 0 --replication-factor 1",
+        "kafka-topics.sh --alter --topic x",
+        "kafka-configs.sh --describe --entity-type brokers --bootstrap-server x",
+        "kafka-configs.sh --describe --entity-type brokers --all",
+        "kafka-configs.sh --alter --entity-type brokers --entity-name x --add-config a=b",
+        "kafka-reassign-partitions.sh --list",
+        "kafka-reassign-partitions.sh --cancel --reassignment-json-file x",
+        "kafka-reassign-partitions.sh --execute --reassignment-json-file x --additional",
+        "kafka-reassign-partitions.sh --generate --broker-list 1",
+        "kafka-preferred-replica-election.sh --bootstrap-server x",
+        "kafka-preferred-replica-election.sh --admin.config x",
     ],
 )
-def test_wrong_usage_is_refused_before_anybody_is_asked(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_tool(topics.TOOL, topics.main, [*words, "--zookeeper", "127.0.0.1:1"]) == 1
+def test_wrong_usage_is_refused_before_anybody_is_asked(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+    name, *words = line.split()
+    assert run_tool(TOOLS[name].TOOL, TOOLS[name].main, [*words, "--zookeeper", "127.0.0.1:1"]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert captured.err.endswith("(see: kafka-topics.sh --help)\n")
+    assert captured.err.endswith(f"(see: {name} --help)\n")
+
+
+def test_an_entity_is_a_path_and_words() -> None:
+    both = entity_of(("clients", "users"), ("c/1", ""))
+    assert [(part.kind, part.name) for part in both] == [("users", "<default>"), ("clients", "c%2F1")]
+    assert ", ".join(map(str, both)) == "default user-principal, client-id 'c/1'"
+    assert list(map(str, entity_of(("users", "clients"), ("a",)))) == ["user-principal 'a'", "clients"]
+    assert list(map(str, entity_of(("brokers",), ("",)))) == ["default brokers"]
+    assert list(map(str, entity_of(("topics",), ("a%2Fb",)))) == ["topic 'a%2Fb'"]
 
 
 def test_replicas_are_spread_over_brokers_and_racks() -> None:
@@ -75,5 +98,5 @@ def test_replicas_are_spread_over_brokers_and_racks() -> None:
 )
 def test_a_topic_s_node_that_somebody_else_has_written_is_named(left: dict[str, object]) -> None:
     with pytest.raises(ZookeeperError, match="/brokers/topics/t does not hold what Kafka writes there"):
-        _partitions(left, "/brokers/topics/t")
-    assert _partitions({"partitions": {"0": [1]}}, "") == {"0": [1]}
+        partitions_of(left, "/brokers/topics/t")
+    assert partitions_of({"partitions": {"0": [1]}}, "") == {"0": [1]}
