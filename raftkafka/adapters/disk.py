@@ -299,6 +299,11 @@ class OsDisk:
             status = os.statvfs(path)
             return status.f_bavail * status.f_frsize
 
+    def total_bytes(self, path: str) -> int:
+        with _failures("look up", path):
+            status = os.statvfs(path)
+            return status.f_blocks * status.f_frsize
+
     def read_file(self, path: str) -> bytes:
         with _failures("read", path):
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -1,7 +1,7 @@
 """Every metric with its type, labels and meaning: the one table behind `/metrics` and `docs/metrics.md`.
 
 Floor 4. Names are part of the public interface: one that was released is not renamed. Labels never carry keys, principals or
-client ids, so that nobody outside can make the number of series grow.
+client ids, so that nobody outside can make the number of series grow; topics and groups, which clients name, have a cap.
 """
 
 from __future__ import annotations
@@ -24,6 +24,11 @@ def _row(name: str, kind: Literal["counter", "gauge", "histogram"], meaning: str
     return Metric(name=f"raftkafka_{name}", kind=kind, labels=labels, meaning=meaning)
 
 
+CLOCK: Final = _row(
+    "clock_seconds",
+    "gauge",
+    "this node's wall clock, in seconds since the epoch: less `timestamp()` of it, how far it is off Prometheus' clock",
+)
 BUILD_INFO: Final = _row("build_info", "gauge", "always 1; the version that runs", "version")
 NODE_INFO: Final = _row("node_info", "gauge", "always 1; who this node is", "cluster_id", "node_id")
 
@@ -53,6 +58,50 @@ RAFT_LEADER_ID: Final = _row("raft_leader_id", "gauge", "node id of the Raft lea
 RAFT_COMMIT_INDEX: Final = _row("raft_commit_index", "gauge", "last Raft index known to be committed")
 RAFT_APPLIED_INDEX: Final = _row("raft_applied_index", "gauge", "last Raft index applied to the metadata image")
 
+RAFT_LAST_INDEX: Final = _row("raft_last_index", "gauge", "Raft index of the newest entry in this node's log")
+RAFT_HAS_QUORUM: Final = _row(
+    "raft_has_quorum", "gauge", "1 while this node leads Raft with a majority behind it, or hears who does"
+)
+RAFT_LEADER_SILENCE: Final = _row(
+    "raft_leader_silence_seconds", "gauge", "since the Raft leader was heard last; 0 on the leader itself"
+)
+RAFT_LEADER_CHANGES: Final = _row(
+    "raft_leader_changes_total", "counter", "elections of a Raft leader that this node has heard the result of"
+)
+RAFT_VOTERS: Final = _row("raft_voters", "gauge", "voters in the set in force, by this node's log")
+RAFT_OBSERVERS: Final = _row("raft_observers", "gauge", "nodes without a vote that are connected to this one")
+RAFT_PEER_CONNECTED: Final = _row(
+    "raft_peer_connected", "gauge", "1 while there is a link to this voter or observer", "peer"
+)
+RAFT_PEER_BEHIND: Final = _row(
+    "raft_peer_entries_behind", "gauge", "entries that this peer has not acknowledged; on the Raft leader only", "peer"
+)
+
+CLUSTER_BROKERS: Final = _row("cluster_brokers", "gauge", "registered brokers; on the controller only", "state")
+CLUSTER_TOPICS: Final = _row("cluster_topics", "gauge", "topics; on the controller only")
+CLUSTER_PARTITIONS: Final = _row("cluster_partitions", "gauge", "partitions of all topics; on the controller only")
+CLUSTER_LEADERLESS: Final = _row(
+    "cluster_partitions_without_leader", "gauge", "partitions that nobody leads; on the controller only"
+)
+CLUSTER_MOVED: Final = _row(
+    "cluster_partitions_off_preferred_leader",
+    "gauge",
+    "partitions led by another replica than the first one; on the controller only",
+)
+
+LOG_DIRECTORY_ONLINE: Final = _row(
+    "log_directory_online",
+    "gauge",
+    "0 from the first failure of this log directory until the node is started again, and while it cannot be found",
+    "directory",
+)
+LOG_DIRECTORY_SIZE: Final = _row("log_directory_size_bytes", "gauge", "size of the logs in it", "directory")
+LOG_DIRECTORY_FREE: Final = _row(
+    "log_directory_free_bytes", "gauge", "what its file system has left for this process", "directory"
+)
+LOG_DIRECTORY_CAPACITY: Final = _row("log_directory_capacity_bytes", "gauge", "size of its file system", "directory")
+OFFLINE_LOG_DIRECTORIES: Final = _row("offline_log_directories", "gauge", "log directories that are not online")
+
 LEADER_ELECTIONS: Final = _row("leader_elections_total", "counter", "partition leaders chosen by this controller")
 ISR_SHRINKS: Final = _row("isr_shrinks_total", "counter", "replicas taken out of an ISR by this leader")
 ISR_EXPANDS: Final = _row("isr_expands_total", "counter", "replicas taken back into an ISR by this leader")
@@ -68,6 +117,14 @@ LEADER_PARTITIONS: Final = _row("leader_partitions", "gauge", "partitions that t
 UNDER_REPLICATED: Final = _row(
     "under_replicated_partitions", "gauge", "partitions led by this node whose ISR is smaller than their replica set"
 )
+UNDER_MIN_ISR: Final = _row(
+    "under_min_isr_partitions",
+    "gauge",
+    "partitions led by this node with fewer replicas in sync than `min.insync.replicas`: acks=all is refused",
+)
+LEADERLESS: Final = _row(
+    "partitions_without_leader", "gauge", "replicas on this node whose partition nobody leads, by its metadata"
+)
 OFFLINE_REPLICAS: Final = _row("offline_replicas", "gauge", "replicas on this node that a failure took out of service")
 UNEXPORTED: Final = _row(
     "partitions_without_series", "gauge", "replicas beyond the first 2000, which the partition metrics leave out"
@@ -77,9 +134,28 @@ GROUPS: Final = _row("groups", "gauge", "consumer groups that this node coordina
 GROUPS_LOADING: Final = _row(
     "group_partitions_loading", "gauge", "partitions of groups that this node reads to take over"
 )
+GROUP_MEMBERS: Final = _row("group_members", "gauge", "members of all groups that this node coordinates")
 GROUP_REBALANCES: Final = _row("group_rebalances_total", "counter", "generations of groups decided by this node")
 OFFSET_COMMITS: Final = _row(
     "offset_commits_total", "counter", "offsets committed through this node, partition by partition"
+)
+
+GROUP_OFFSETS_UNEXPORTED: Final = _row(
+    "group_offsets_without_series",
+    "gauge",
+    "committed offsets beyond the first 2000, or of groups with ids of more than 255 characters, which the next two leave out",
+)
+COMMITTED_OFFSET: Final = _row(
+    "group_committed_offset",
+    "gauge",
+    "offset that the group has committed, on its coordinator",
+    *("group", "topic", "partition"),
+)
+GROUP_LAG: Final = _row(
+    "group_lag_records",
+    "gauge",
+    "records from the committed offset to the high watermark, where the coordinator has a replica of the partition",
+    *("group", "topic", "partition"),
 )
 
 OF_PARTITIONS: Final = (
@@ -91,6 +167,7 @@ OF_PARTITIONS: Final = (
     _row("partition_replicas", "gauge", "replicas assigned", "topic", "partition"),
     _row("partition_isr_size", "gauge", "replicas in sync, as this node knows it", "topic", "partition"),
     _row("partition_under_replicated", "gauge", "1 on the leader while replicas are missing", "topic", "partition"),
+    _row("partition_under_min_isr", "gauge", "1 on the leader while acks=all is refused", "topic", "partition"),
     _row("partition_bytes_in_total", "counter", "bytes appended here since the start", "topic", "partition"),
     _row("partition_records_in_total", "counter", "records appended here since the start", "topic", "partition"),
     _row("partition_bytes_out_total", "counter", "bytes served to consumers and followers", "topic", "partition"),
@@ -99,6 +176,7 @@ OF_PARTITIONS: Final = (
 METRICS: Final = (
     BUILD_INFO,
     NODE_INFO,
+    CLOCK,
     REQUEST_SECONDS,
     REQUEST_ERRORS,
     WAITING_REQUESTS,
@@ -110,26 +188,50 @@ METRICS: Final = (
     LOOP_DELAY_SECONDS,
     RAFT_COMMIT_SECONDS,
     RAFT_SYNC_SECONDS,
+    RAFT_HAS_QUORUM,
     RAFT_TERM,
     RAFT_IS_LEADER,
     RAFT_LEADER_ID,
+    RAFT_LEADER_SILENCE,
+    RAFT_LEADER_CHANGES,
+    RAFT_LAST_INDEX,
     RAFT_COMMIT_INDEX,
     RAFT_APPLIED_INDEX,
+    RAFT_VOTERS,
+    RAFT_OBSERVERS,
+    RAFT_PEER_CONNECTED,
+    RAFT_PEER_BEHIND,
+    CLUSTER_BROKERS,
+    CLUSTER_TOPICS,
+    CLUSTER_PARTITIONS,
+    CLUSTER_LEADERLESS,
+    CLUSTER_MOVED,
     LEADER_ELECTIONS,
     ISR_SHRINKS,
     ISR_EXPANDS,
     QUOTA_THROTTLES,
     QUOTA_THROTTLE_SECONDS,
     FENCED,
+    LOG_DIRECTORY_ONLINE,
+    LOG_DIRECTORY_SIZE,
+    LOG_DIRECTORY_FREE,
+    LOG_DIRECTORY_CAPACITY,
+    OFFLINE_LOG_DIRECTORIES,
     PARTITIONS,
     LEADER_PARTITIONS,
     UNDER_REPLICATED,
+    UNDER_MIN_ISR,
+    LEADERLESS,
     OFFLINE_REPLICAS,
     UNEXPORTED,
     GROUPS,
+    GROUP_MEMBERS,
     GROUPS_LOADING,
     GROUP_REBALANCES,
     OFFSET_COMMITS,
+    GROUP_OFFSETS_UNEXPORTED,
+    COMMITTED_OFFSET,
+    GROUP_LAG,
     *OF_PARTITIONS,
 )
 
@@ -139,6 +241,11 @@ _PREAMBLE: Final = """\
 Every node serves these at `GET /metrics` of its `http.listener` (default `http://127.0.0.1:9644/metrics`), in Prometheus'
 text format. Times are in seconds, sizes in bytes. Counters start at 0 with the process. The process itself is described
 by the usual `process_*` metrics of the Prometheus client (resident memory, file descriptors, CPU time, start time).
+Scrape configuration, rules, alerts and dashboards: [ops](../ops/README.md).
+
+The number of series of a node is bounded: at most 2000 partitions and 2000 committed offsets have some of their own, and
+`raftkafka_partitions_without_series` and `raftkafka_group_offsets_without_series` say how many were left out. TLS is not part of
+the product yet, so there is no metric for the expiry of certificates.
 
 This page is generated from `raftkafka/adapters/metric_table.py`; a test keeps it current. To write it anew:
 `python -m raftkafka.adapters.metric_table > docs/metrics.md`.

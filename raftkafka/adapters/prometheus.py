@@ -9,41 +9,21 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from operator import attrgetter
 from typing import Final
 
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-from prometheus_client.registry import Collector
 
 from raftkafka import __version__
 from raftkafka.adapters import metric_table as table
+from raftkafka.adapters.exposition import family, histograms, states, value
 from raftkafka.adapters.histogram import Histogram
-from raftkafka.adapters.metric_table import Metric
 from raftkafka.model.errors import ErrorCode
-from raftkafka.ports.probe import BrokerStatistics, PartitionStatistics, ReadStatistics
-
-Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
+from raftkafka.ports.probe import ReadStatistics
 
 LATENCY_BOUNDS_S: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
-PARTITIONS_WITH_SERIES_MAX: Final = 2000
-"""Eleven series each: beyond it a scrape would hold the event loop for longer than a few milliseconds."""
-
-_READERS: Final = {
-    "raftkafka_partition_is_leader": attrgetter("is_leader"),
-    "raftkafka_partition_log_start_offset": attrgetter("log_start_offset"),
-    "raftkafka_partition_high_watermark": attrgetter("high_watermark"),
-    "raftkafka_partition_log_end_offset": attrgetter("log_end_offset"),
-    "raftkafka_partition_size_bytes": attrgetter("size_bytes"),
-    "raftkafka_partition_replicas": attrgetter("replicas"),
-    "raftkafka_partition_isr_size": attrgetter("isr_size"),
-    "raftkafka_partition_under_replicated": attrgetter("is_under_replicated"),
-    "raftkafka_partition_bytes_in_total": attrgetter("bytes_in"),
-    "raftkafka_partition_records_in_total": attrgetter("records_in"),
-    "raftkafka_partition_bytes_out_total": attrgetter("bytes_out"),
-}
+PIECE_BYTES: Final = 64 << 10
 
 
 class PrometheusProbe:
@@ -51,8 +31,7 @@ class PrometheusProbe:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        """Everything but the partitions' series (see `expose`); an embedding program may add collectors of its own."""
-        self.registry.register(_Events(self))
+        """The process itself; an embedding program may add collectors of its own."""
         ProcessCollector(registry=self.registry)
         self._read: ReadStatistics | None = None
         self._requests: defaultdict[str, Histogram] = defaultdict(_latency)
@@ -76,18 +55,23 @@ class PrometheusProbe:
         self._read = read
 
     def expose(self) -> bytes:
-        """Prometheus' text format, version 0.0.4.
+        """Prometheus' text format, version 0.0.4."""
+        return b"".join(self.pieces())
 
-        The partitions' series are written here and not by the registry: for 1,000 partitions its general way holds the event
-        loop for 60 ms, this one for 6.
-        """
-        read = self._read
-        if read is None:
-            return generate_latest(self.registry)
-        statistics = read()
-        parts = [generate_latest(self.registry), generate_latest(_Once(_states(statistics)))]
-        parts.append(_partition_series(statistics.partitions[:PARTITIONS_WITH_SERIES_MAX]).encode())
-        return b"".join(parts)
+    def pieces(self) -> Iterator[bytes]:
+        """`expose` in parts of about PIECE_BYTES, each of which costs a millisecond or two: who serves it on the event loop
+        lets others have a turn in between. The states are those of the first one."""
+        text: list[str] = []
+        size = 0
+        for lines in self._families():
+            text.append(lines)
+            size += len(lines)
+            if size >= PIECE_BYTES:
+                yield "".join(text).encode()
+                text.clear()
+                size = 0
+        if text:
+            yield "".join(text).encode()
 
     # ports.probe.Probe
 
@@ -131,111 +115,33 @@ class PrometheusProbe:
         self._throttles[quota] += 1
         self._throttle_s[quota] += seconds
 
-    def families(self) -> Iterator[Family]:
-        """What was counted, as the registry wants it."""
-        yield _gauge(table.BUILD_INFO, ((__version__,), 1))
-        yield _histograms(table.REQUEST_SECONDS, *(((api,), seen) for api, seen in sorted(self._requests.items())))
-        yield _counter(
-            table.REQUEST_ERRORS, *(((api, code.name), n) for (api, code), n in sorted(self._errors.items()))
-        )
-        yield _gauge(
-            table.CONNECTIONS, *(((name,), n - self._closed[name]) for name, n in sorted(self._opened.items()))
-        )
-        yield _counter(table.CONNECTIONS_OPENED, *(((name,), n) for name, n in sorted(self._opened.items())))
-        yield _counter(table.MALFORMED_FRAMES, *(((name,), n) for name, n in sorted(self._malformed.items())))
-        yield _histograms(table.LOG_SYNC_SECONDS, ((), self._log_sync))
-        yield _counter(table.LOG_SYNCED_FILES, ((), self._synced_files))
-        yield _histograms(table.LOOP_DELAY_SECONDS, ((), self._loop_delay))
-        yield _histograms(table.RAFT_COMMIT_SECONDS, ((), self._raft_commit))
-        yield _histograms(table.RAFT_SYNC_SECONDS, ((), self._raft_sync))
-        yield _counter(table.LEADER_ELECTIONS, ((), self._elections))
-        yield _counter(table.ISR_SHRINKS, ((), self._isr_shrinks))
-        yield _counter(table.ISR_EXPANDS, ((), self._isr_expands))
-        yield _counter(table.QUOTA_THROTTLES, *(((quota,), n) for quota, n in sorted(self._throttles.items())))
-        yield _counter(table.QUOTA_THROTTLE_SECONDS, *(((quota,), s) for quota, s in sorted(self._throttle_s.items())))
+    def _families(self) -> Iterator[str]:
+        yield generate_latest(self.registry).decode()
+        yield family(table.BUILD_INFO, [((__version__,), 1)])
+        yield from self._events()
+        if self._read is not None:
+            yield from states(self._read())
 
-
-class _Events(Collector):
-    def __init__(self, probe: PrometheusProbe) -> None:
-        self._probe = probe
-
-    def collect(self) -> Iterator[Family]:
-        return self._probe.families()
-
-    def describe(self) -> list[Family]:
-        # Without this the registry would collect once at registration, before the probe is complete.
-        return []
-
-
-class _Once(CollectorRegistry):
-    """A registry of families that were made already."""
-
-    def __init__(self, families: Iterator[Family]) -> None:
-        super().__init__()
-        self._families = families
-
-    def collect(self) -> Iterator[Family]:
-        return self._families
+    def _events(self) -> Iterator[str]:
+        """What was counted as it happened."""
+        yield histograms(table.REQUEST_SECONDS, [((api,), seen) for api, seen in sorted(self._requests.items())])
+        errors = sorted(self._errors.items())
+        yield family(table.REQUEST_ERRORS, [((api, code.name), count) for (api, code), count in errors])
+        opened = sorted(self._opened.items())
+        yield family(table.CONNECTIONS, [((name,), count - self._closed[name]) for name, count in opened])
+        yield family(table.CONNECTIONS_OPENED, [((name,), count) for name, count in opened])
+        yield family(table.MALFORMED_FRAMES, [((name,), count) for name, count in sorted(self._malformed.items())])
+        yield histograms(table.LOG_SYNC_SECONDS, [((), self._log_sync)])
+        yield value(table.LOG_SYNCED_FILES, self._synced_files)
+        yield histograms(table.LOOP_DELAY_SECONDS, [((), self._loop_delay)])
+        yield histograms(table.RAFT_COMMIT_SECONDS, [((), self._raft_commit)])
+        yield histograms(table.RAFT_SYNC_SECONDS, [((), self._raft_sync)])
+        yield value(table.LEADER_ELECTIONS, self._elections)
+        yield value(table.ISR_SHRINKS, self._isr_shrinks)
+        yield value(table.ISR_EXPANDS, self._isr_expands)
+        yield family(table.QUOTA_THROTTLES, [((quota,), count) for quota, count in sorted(self._throttles.items())])
+        yield family(table.QUOTA_THROTTLE_SECONDS, [((quota,), s) for quota, s in sorted(self._throttle_s.items())])
 
 
 def _latency() -> Histogram:
     return Histogram(LATENCY_BOUNDS_S)
-
-
-def _states(statistics: BrokerStatistics) -> Iterator[Family]:
-    raft, partitions = statistics.raft, statistics.partitions
-    yield _gauge(table.NODE_INFO, ((statistics.cluster_id, str(statistics.node_id)), 1))
-    for metric, value in (
-        (table.WAITING_REQUESTS, statistics.waiting_requests),
-        (table.FENCED, statistics.is_fenced),
-        (table.RAFT_TERM, raft.term),
-        (table.RAFT_IS_LEADER, raft.is_leader),
-        (table.RAFT_LEADER_ID, raft.leader_id),
-        (table.RAFT_COMMIT_INDEX, raft.commit_index),
-        (table.RAFT_APPLIED_INDEX, raft.applied_index),
-        (table.PARTITIONS, len(partitions)),
-        (table.LEADER_PARTITIONS, sum(partition.is_leader for partition in partitions)),
-        (table.UNDER_REPLICATED, sum(partition.is_under_replicated for partition in partitions)),
-        (table.OFFLINE_REPLICAS, sum(partition.is_offline for partition in partitions)),
-        (table.UNEXPORTED, max(0, len(partitions) - PARTITIONS_WITH_SERIES_MAX)),
-    ):
-        yield _gauge(metric, ((), value))
-    groups = statistics.groups
-    yield _gauge(table.GROUPS, *(((state,), count) for state, count in groups.states))
-    yield _gauge(table.GROUPS_LOADING, ((), groups.loading))
-    yield _counter(table.GROUP_REBALANCES, ((), groups.rebalances))
-    yield _counter(table.OFFSET_COMMITS, ((), groups.commits))
-
-
-def _partition_series(partitions: tuple[PartitionStatistics, ...]) -> str:
-    # Topic names are `[A-Za-z0-9._-]+`, so no label value here needs escaping.
-    labels = [f'{{topic="{partition.topic}",partition="{partition.partition}"}}' for partition in partitions]
-    lines: list[str] = []
-    for metric in table.OF_PARTITIONS:
-        name, read = metric.name, _READERS[metric.name]
-        lines.append(f"# HELP {name} {metric.meaning}\n# TYPE {name} {metric.kind}\n")
-        lines += [
-            f"{name}{label} {int(read(partition))}\n" for label, partition in zip(labels, partitions, strict=True)
-        ]
-    return "".join(lines)
-
-
-def _gauge(metric: Metric, *samples: tuple[tuple[str, ...], float]) -> Family:
-    family = GaugeMetricFamily(metric.name, metric.meaning, labels=metric.labels)
-    for labels, value in samples:
-        family.add_metric(labels, value)
-    return family
-
-
-def _counter(metric: Metric, *samples: tuple[tuple[str, ...], float]) -> Family:
-    family = CounterMetricFamily(metric.name, metric.meaning, labels=metric.labels)
-    for labels, value in samples:
-        family.add_metric(labels, value)
-    return family
-
-
-def _histograms(metric: Metric, *samples: tuple[tuple[str, ...], Histogram]) -> Family:
-    family = HistogramMetricFamily(metric.name, metric.meaning, labels=metric.labels)
-    for labels, seen in samples:
-        family.add_metric(labels, seen.buckets(), seen.sum)
-    return family

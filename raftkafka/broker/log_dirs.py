@@ -31,7 +31,7 @@ from raftkafka.model.ids import (
 from raftkafka.model.settings.values import FlushPolicy
 from raftkafka.ports.clock import Clock
 from raftkafka.ports.disk import Disk
-from raftkafka.ports.probe import Probe
+from raftkafka.ports.probe import LogDirectoryStatistics, Probe
 from raftkafka.storage import checkpoint
 from raftkafka.storage.config import log_config
 from raftkafka.storage.directory import LogDirectory, write_identity
@@ -359,6 +359,9 @@ class LogDirs:
                 if self._dirs[at].partitions.get(partition.topic_partition) is partition and partition.offline is None:
                     self._delete_old_segments(partition)
 
+    def statistics(self) -> tuple[LogDirectoryStatistics, ...]:
+        return tuple([_statistics(opened) for opened in self._dirs])
+
     def online_partitions(self) -> list[Partition]:
         return [each for opened in self._online() for each in opened.partitions.values() if each.offline is None]
 
@@ -517,6 +520,22 @@ class LogDirs:
             partition.take_offline(error)
         if all(each.failed is not None for each in self._dirs):
             self._on_all_failed(error)
+
+
+def _statistics(opened: _OpenDirectory) -> LogDirectoryStatistics:
+    free = capacity = None
+    # A device that has failed may not even answer.
+    if opened.failed is None:
+        with suppress(StorageError):
+            free, capacity = opened.directory.free_bytes(), opened.directory.total_bytes()
+    return LogDirectoryStatistics(
+        path=opened.directory.path,
+        # One that was removed, or unmounted, is noticed here first: open files go on working for a while.
+        is_online=capacity is not None,
+        size_bytes=sum(partition.log.size_bytes for partition in opened.partitions.values()),
+        free_bytes=free,
+        capacity_bytes=capacity,
+    )
 
 
 def _is_wanted(image: Image, key: TopicPartition, node_id: NodeId) -> bool:

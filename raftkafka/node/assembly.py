@@ -303,7 +303,15 @@ def assemble(
         now=now,
     )
     probe.watch(
-        StatisticsReader(consensus=consensus, store=store, replicas=replicas, membership=membership, groups=groups)
+        StatisticsReader(
+            consensus=consensus,
+            store=store,
+            replicas=replicas,
+            log_dirs=log_dirs,
+            membership=membership,
+            groups=groups,
+            clock=clock,
+        )
     )
     return Parts(
         probe=probe,

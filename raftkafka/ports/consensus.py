@@ -80,6 +80,16 @@ class Consensus(Protocol):
     @property
     def applied_index(self) -> RaftIndex: ...
 
+    @property
+    def last_index(self) -> RaftIndex:
+        """Of the newest entry in this node's log, committed or not."""
+        ...
+
+    @property
+    def leader_silence_s(self) -> float | None:
+        """Seconds since the leader of the current or a later term was heard; 0 on the leader, None before the first time."""
+        ...
+
     def voters(self) -> tuple[VoterState, ...]: ...
 
     def observers(self) -> tuple[VoterState, ...]:

@@ -232,6 +232,9 @@ class LogDirectory:
     def free_bytes(self) -> int:
         return self._disk.free_bytes(self.path)
 
+    def total_bytes(self) -> int:
+        return self._disk.total_bytes(self.path)
+
     def close(self) -> None:
         self._lock.release()
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import shutil
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from raftkafka.cli.layout import HOST
+from raftkafka.client import Consumer, TopicPartition
 
 if TYPE_CHECKING:
     from tests.cluster_fixtures import ClusterFactory
@@ -60,6 +63,84 @@ async def test_metrics_of_a_cluster(cluster: Cluster) -> None:
                 assert found["raftkafka_partition_high_watermark", labels] == len(load.acked[partition])
                 assert found["raftkafka_partition_isr_size", labels] == 3
         assert all(value >= 0 for (name, _), value in found.items() if name.endswith(("_total", "_count", "_bucket")))
+
+
+async def test_lag_of_a_group(cluster: Cluster) -> None:
+    await cluster.create_topic("t")
+    async with cluster.load("t") as load:
+        await load.more(100)
+        await load.end()
+    async with Consumer(
+        cluster.bootstrap, group_id="readers", auto_offset_reset="earliest", enable_auto_commit=False
+    ) as consumer:
+        consumer.subscribe(["t"])
+        while not (await consumer.poll_values(1_000)):
+            pass
+        await consumer.commit({TopicPartition("t", 0): 40})
+    labels = frozenset({("group", "readers"), ("topic", "t"), ("partition", "0")})
+
+    async def lag() -> float:
+        """Of the one node that coordinates the group."""
+        for node_id in cluster.node_ids:
+            found = await scrape(cluster, node_id)
+            if ("raftkafka_group_committed_offset", labels) in found:
+                assert found["raftkafka_group_committed_offset", labels] == 40
+                return found["raftkafka_group_lag_records", labels]
+        return -1
+
+    async def as_expected() -> bool:
+        return await lag() == load.count - 40
+
+    await cluster.eventually(as_expected, "the coordinator knows the lag")
+
+
+async def test_what_a_broken_cluster_says(new_cluster: ClusterFactory) -> None:
+    cluster = new_cluster(3)
+    for node_id in cluster.node_ids:
+        directory = cluster.place(node_id).directory
+        cluster.configure(node_id, {"log.dirs": f"{directory},{directory}-b"})
+    cluster.start()
+    await cluster.ready()
+    await cluster.create_topic("t", partitions=2, min_insync_replicas="3")
+    shutil.rmtree(f"{cluster.place(3).directory}-b")
+
+    async def is_offline() -> bool:
+        return (await scrape(cluster, 3))["raftkafka_offline_log_directories", frozenset()] == 1
+
+    await cluster.eventually(is_offline, "the node has noticed that a log directory is gone")
+    cluster.kill(2)
+    remaining = [1, 3]
+
+    async def all_is_told() -> bool:
+        found = [await scrape(cluster, node_id) for node_id in remaining]
+        told = {name: sum(each.get((name, frozenset()), 0) for each in found) for name in expected}
+        return told == expected
+
+    expected = {
+        "raftkafka_under_min_isr_partitions": 2,
+        "raftkafka_under_replicated_partitions": 2,
+        "raftkafka_cluster_partitions_without_leader": 0,
+        "raftkafka_cluster_partitions": 2,
+        "raftkafka_raft_has_quorum": 2,
+    }
+    await cluster.eventually(all_is_told, f"metrics say {expected}")
+    found = await scrape(cluster, 1)
+    assert found["raftkafka_raft_peer_connected", frozenset({("peer", "2")})] == 0
+    cluster.kill(3)
+
+    async def no_quorum() -> bool:
+        return (await scrape(cluster, 1))["raftkafka_raft_has_quorum", frozenset()] == 0
+
+    await cluster.eventually(no_quorum, "the last node has no quorum")
+
+
+async def test_promtool_has_nothing_to_say(single: Cluster) -> None:
+    if (promtool := shutil.which("promtool")) is None:
+        pytest.skip("promtool is missing (Debian: apt install --no-install-recommends prometheus)")
+    await single.create_topic("t", replicas=1)
+    _, text = await asyncio.to_thread(get, single, 1, "/metrics")
+    done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 async def test_health(single: Cluster) -> None:

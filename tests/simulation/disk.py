@@ -373,6 +373,9 @@ class ProcessDisk:
     def free_bytes(self, path: str) -> int:
         return max(0, self.host.capacity_bytes - self.host.used_bytes)
 
+    def total_bytes(self, path: str) -> int:
+        return self.host.capacity_bytes
+
     def read_file(self, path: str) -> bytes:
         self.check()
         return bytes(self.host.inode(path).content)

@@ -371,6 +371,17 @@ class RaftConsensus:
     def applied_index(self) -> RaftIndex:
         return RaftIndex(0 if self._parts is None else self._parts.core.applied_index)
 
+    @property
+    def last_index(self) -> RaftIndex:
+        return RaftIndex(0 if self._parts is None else int(self._parts.core.last_entry()[1]))
+
+    @property
+    def leader_silence_s(self) -> float | None:
+        if self.is_leader:
+            return 0.0
+        heard_at = None if self._parts is None else self._parts.transport.leader_heard_at
+        return None if heard_at is None else self._loop.time() - heard_at
+
     def voters(self) -> tuple[VoterState, ...]:
         """All voters, by id; other voters' match indexes only while this node leads."""
         states = [self._state_of(node_id) for node_id in self._quorum.others]

@@ -65,6 +65,8 @@ class RaftTransport(Transport):
         self._outgoing: dict[NodeId, OutgoingTransfer] = {}
         self._incoming = IncomingTransfer()
         self._question: Question | None = None
+        self.leader_heard_at: float | None = None
+        """When a leader was heard last, in seconds of the loop's clock; for the metrics."""
         self.must_send = False
         """A follower waits for entries that no new entry would bring it: the driver sends at the end of the turn."""
 
@@ -191,7 +193,8 @@ class RaftTransport(Transport):
             if self._mends.pre_vote:
                 self._network.send(voter, HigherTerm(term=self._core.term))
             return False
-        self._pre_vote.heard_from_leader(self._now())
+        self.leader_heard_at = now = self._now()
+        self._pre_vote.heard_from_leader(now)
         return True
 
     def _on_append(self, voter: NodeId, message: AppendEntries) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 from raftkafka.broker.groups.log import GroupLog
 from raftkafka.broker.groups.offsets_topic import OffsetsTopic
@@ -18,11 +19,13 @@ from raftkafka.group.effects import GroupState
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.image import Image
 from raftkafka.model.errors import ApiError, ErrorCode
-from raftkafka.model.ids import GroupId, TopicPartition
+from raftkafka.model.ids import GroupId, Offset, PartitionIndex, TopicPartition
 from raftkafka.model.settings.values import GroupSettings
 from raftkafka.model.topics import OFFSETS_TOPIC
 from raftkafka.ports.clock import Clock
-from raftkafka.ports.probe import GroupStatistics
+from raftkafka.ports.probe import GROUP_ID_MAX_CHARS, GROUP_OFFSETS_MAX, GroupOffsetStatistics, GroupStatistics
+
+LagOf = Callable[[str, PartitionIndex, Offset], int | None]
 
 
 class GroupCoordinator:
@@ -99,14 +102,45 @@ class GroupCoordinator:
         for key, shard in list(self._shards.items()):
             self._drop(key, shard)
 
-    def statistics(self) -> GroupStatistics:
-        states = Counter(group.membership.state.value for shard in self for group in shard)
+    def statistics(self, lag_of: LagOf = lambda topic, partition, offset: None) -> GroupStatistics:
+        """`lag_of` says how many records of a partition lie from an offset on, where that is known here."""
+        states: Counter[str] = Counter()
+        members = offsets = 0
+        for shard in self:
+            for group in shard:
+                states[group.membership.state.value] += 1
+                members += len(group.membership.members)
+                offsets += len(group.offsets)
         return GroupStatistics(
             states=tuple([(state.value, states[state.value]) for state in GroupState]),
+            members=members,
+            offsets=tuple(self._offsets(lag_of)),
+            committed_offsets=offsets,
             commits=self._commits_before + sum(shard.commits for shard in self),
             rebalances=self._rebalances_before + sum(shard.rebalances for shard in self),
             loading=sum(not shard.is_loaded for shard in self),
         )
+
+    def _offsets(self, lag_of: LagOf) -> Iterator[GroupOffsetStatistics]:
+        """Groups that consume go before those that nobody is in; else those that came first, so that a scrape shows the
+        same ones as the one before."""
+        left = GROUP_OFFSETS_MAX
+        for wants_members in (True, False):
+            for shard in self._shards.values():
+                for group in shard:
+                    if bool(group.membership.members) is not wants_members or len(group.group_id) > GROUP_ID_MAX_CHARS:
+                        continue
+                    for (topic, partition), committed in islice(group.offsets, left):
+                        left -= 1
+                        yield GroupOffsetStatistics(
+                            group=group.group_id,
+                            topic=topic,
+                            partition=partition,
+                            committed_offset=committed.offset,
+                            lag=lag_of(topic, partition, committed.offset),
+                        )
+                    if not left:
+                        return
 
     def _drop(self, key: TopicPartition, shard: GroupShard) -> None:
         del self._shards[key]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,14 +12,27 @@ from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from raftkafka.adapters.exposition import PARTITIONS_WITH_SERIES_MAX
 from raftkafka.adapters.histogram import Histogram
 from raftkafka.adapters.metric_table import METRICS, page
-from raftkafka.adapters.prometheus import PARTITIONS_WITH_SERIES_MAX, PrometheusProbe
+from raftkafka.adapters.prometheus import PrometheusProbe
 from raftkafka.model.errors import ErrorCode
-from raftkafka.ports.probe import BrokerStatistics, PartitionStatistics, Probe, RaftStatistics
+from raftkafka.ports.probe import (
+    BrokerStatistics,
+    ClusterStatistics,
+    GroupOffsetStatistics,
+    GroupStatistics,
+    LogDirectoryStatistics,
+    PartitionStatistics,
+    Probe,
+    RaftPeerStatistics,
+    RaftStatistics,
+)
 
 
-def partition(number: int, *, isr_size: int = 3, is_leader: bool = True) -> PartitionStatistics:
+def partition(
+    number: int, *, isr_size: int = 3, is_leader: bool = True, has_leader: bool = True
+) -> PartitionStatistics:
     return PartitionStatistics(
         topic="logs",
         partition=number,
@@ -29,17 +43,62 @@ def partition(number: int, *, isr_size: int = 3, is_leader: bool = True) -> Part
         size_bytes=1234,
         replicas=3,
         isr_size=isr_size,
+        least_isr=2,
+        has_leader=has_leader,
         bytes_in=5,
         records_in=6,
         bytes_out=7,
     )
 
 
-def statistics(*partitions: PartitionStatistics) -> BrokerStatistics:
-    raft = RaftStatistics(term=4, is_leader=True, leader_id=2, commit_index=17, applied_index=16)
+RAFT = RaftStatistics(
+    term=4,
+    is_leader=True,
+    leader_id=2,
+    commit_index=17,
+    applied_index=16,
+    last_index=18,
+    leader_silence_s=0.25,
+    leader_changes=3,
+    voters=3,
+    peers=(
+        RaftPeerStatistics(node_id=1, is_voter=True, is_connected=True, entries_behind=4),
+        RaftPeerStatistics(node_id=3, is_voter=True, is_connected=False, entries_behind=None),
+        RaftPeerStatistics(node_id=4, is_voter=False, is_connected=True, entries_behind=0),
+    ),
+)
+CLUSTER = ClusterStatistics(
+    brokers_active=2,
+    brokers_fenced=1,
+    topics=5,
+    partitions=9,
+    partitions_without_leader=2,
+    partitions_off_preferred_leader=4,
+)
+NO_GROUPS = GroupStatistics()
+DIRECTORIES = (
+    LogDirectoryStatistics(path="/var/a", is_online=True, size_bytes=10, free_bytes=70, capacity_bytes=100),
+    LogDirectoryStatistics(path="/var/b", is_online=False, size_bytes=20, free_bytes=None, capacity_bytes=None),
+)
+
+
+def statistics(*partitions: PartitionStatistics, groups: GroupStatistics = NO_GROUPS) -> BrokerStatistics:
     return BrokerStatistics(
-        node_id=2, cluster_id="c1", is_fenced=False, raft=raft, partitions=partitions, waiting_requests=3
+        node_id=2,
+        cluster_id="c1",
+        is_fenced=False,
+        raft=RAFT,
+        time_ms=1_700_000_000_250,
+        cluster=CLUSTER,
+        log_directories=DIRECTORIES,
+        partitions=partitions,
+        waiting_requests=3,
+        groups=groups,
     )
+
+
+def committed(group: str, *, lag: int | None) -> GroupOffsetStatistics:
+    return GroupOffsetStatistics(group=group, topic="logs", partition=0, committed_offset=40, lag=lag)
 
 
 def scrape(probe: PrometheusProbe) -> dict[str, Metric]:
@@ -112,6 +171,78 @@ def test_states(probe: PrometheusProbe) -> None:
     assert value(probe, "raftkafka_partition_under_replicated", topic="logs", partition="1") == 1
     assert value(probe, "raftkafka_partition_high_watermark", topic="logs", partition="0") == 8
     assert value(probe, "raftkafka_partition_bytes_out_total", topic="logs", partition="2") == 7
+    assert value(probe, "raftkafka_clock_seconds") == 1_700_000_000.25
+
+
+def test_what_acks_all_lacks(probe: PrometheusProbe) -> None:
+    probe.watch(
+        lambda: statistics(
+            partition(0, isr_size=2),
+            partition(1, isr_size=1),
+            partition(2, isr_size=1, is_leader=False),
+            partition(3, isr_size=0, is_leader=False, has_leader=False),
+        )
+    )
+    assert value(probe, "raftkafka_under_min_isr_partitions") == 1
+    assert value(probe, "raftkafka_partition_under_min_isr", topic="logs", partition="1") == 1
+    assert value(probe, "raftkafka_partition_under_min_isr", topic="logs", partition="0") == 0
+    assert value(probe, "raftkafka_partitions_without_leader") == 1
+
+
+def test_raft_and_the_cluster(probe: PrometheusProbe) -> None:
+    probe.watch(statistics)
+    assert value(probe, "raftkafka_raft_has_quorum") == 1
+    assert value(probe, "raftkafka_raft_leader_silence_seconds") == 0.25
+    assert value(probe, "raftkafka_raft_leader_changes_total") == 3
+    assert value(probe, "raftkafka_raft_voters") == 3
+    assert value(probe, "raftkafka_raft_observers") == 1
+    assert value(probe, "raftkafka_raft_peer_connected", peer="3") == 0
+    assert value(probe, "raftkafka_raft_peer_entries_behind", peer="1") == 4
+    assert len(scrape(probe)["raftkafka_raft_peer_entries_behind"].samples) == 2
+    assert value(probe, "raftkafka_cluster_brokers", state="fenced") == 1
+    assert value(probe, "raftkafka_cluster_partitions_without_leader") == 2
+
+
+def test_what_only_the_controller_knows_is_not_told_by_others(probe: PrometheusProbe) -> None:
+    probe.watch(lambda: replace(statistics(), cluster=None, raft=replace(RAFT, leader_id=-1, leader_silence_s=None)))
+    exposed = scrape(probe)
+    assert not exposed["raftkafka_cluster_partitions_without_leader"].samples
+    assert not exposed["raftkafka_cluster_brokers"].samples
+    assert not exposed["raftkafka_raft_leader_silence_seconds"].samples
+    assert value(probe, "raftkafka_raft_has_quorum") == 0
+
+
+def test_log_directories(probe: PrometheusProbe) -> None:
+    probe.watch(statistics)
+    assert value(probe, "raftkafka_log_directory_online", directory="/var/b") == 0
+    assert value(probe, "raftkafka_log_directory_size_bytes", directory="/var/b") == 20
+    assert value(probe, "raftkafka_log_directory_free_bytes", directory="/var/a") == 70
+    assert value(probe, "raftkafka_log_directory_capacity_bytes", directory="/var/a") == 100
+    assert len(scrape(probe)["raftkafka_log_directory_free_bytes"].samples) == 1
+    assert value(probe, "raftkafka_offline_log_directories") == 1
+
+
+def test_groups_may_be_called_anything(probe: PrometheusProbe) -> None:
+    name = 'a "quoted"\n\\ name, \u00fc'
+    offsets = (committed(name, lag=2), committed("elsewhere", lag=None))
+    probe.watch(lambda: statistics(groups=GroupStatistics(members=7, offsets=offsets, committed_offsets=5)))
+    labels = {"topic": "logs", "partition": "0"}
+    assert value(probe, "raftkafka_group_committed_offset", group=name, **labels) == 40
+    assert value(probe, "raftkafka_group_lag_records", group=name, **labels) == 2
+    assert len(scrape(probe)["raftkafka_group_lag_records"].samples) == 1
+    assert value(probe, "raftkafka_group_offsets_without_series") == 3
+    assert value(probe, "raftkafka_group_members") == 7
+
+
+def test_pieces_keep_what_belongs_together(probe: PrometheusProbe) -> None:
+    probe.watch(lambda: statistics(*map(partition, range(1_000))))
+    pieces = [piece.decode() for piece in probe.pieces()]
+    assert len(pieces) > 3
+    heads = [line.split()[2] for piece in pieces for line in piece.splitlines() if line.startswith("# TYPE")]
+    assert len(heads) == len(set(heads))
+    assert "".join(pieces).count("raftkafka_partition_size_bytes{") == 1_000
+    for piece in pieces:
+        assert piece.startswith("# HELP")
 
 
 def test_the_number_of_series_is_bounded(probe: PrometheusProbe) -> None:

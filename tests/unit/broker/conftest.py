@@ -141,7 +141,8 @@ class FakeConsensus:
     def is_leader(self) -> bool:
         return self.leader_id == self.node_id
 
-    commit_index = applied_index = property(lambda self: self.index)
+    commit_index = applied_index = last_index = property(lambda self: self.index)
+    leader_silence_s = None
 
     def observers(self) -> tuple[VoterState, ...]:
         return ()

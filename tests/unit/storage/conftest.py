@@ -256,6 +256,9 @@ class MemoryDisk:
     def free_bytes(self, path: str) -> int:
         return self.capacity_bytes - self.used_bytes()
 
+    def total_bytes(self, path: str) -> int:
+        return self.capacity_bytes
+
     def read_file(self, path: str) -> bytes:
         return bytes(self._inode(path).content)
 

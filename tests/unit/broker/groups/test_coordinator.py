@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from crc32c import crc32c
 
+from raftkafka.broker.groups import coordinator
 from raftkafka.broker.handlers.committed_offsets import CommittedOffsetsHandler
 from raftkafka.broker.handlers.groups import ANSWER_MAX_BYTES, GroupsHandler
 from raftkafka.broker.handlers.membership import MembershipHandler
@@ -37,6 +38,7 @@ from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import CorruptionError, ErrorCode, StorageError
 from raftkafka.model.ids import PartitionIndex, TimestampMs, TopicId, TopicPartition
 from raftkafka.model.settings.values import FlushPolicy
+from raftkafka.ports.probe import GROUP_ID_MAX_CHARS
 from raftkafka.record.build import encode_records
 from raftkafka.record.header import HEADER_BYTES, iter_headers, stamp
 from raftkafka.record.iterate import decode_pairs
@@ -616,3 +618,35 @@ async def test_an_answer_does_not_grow_with_how_often_an_offset_is_asked_for(bro
     assert asked(1_000, 1) == [E.NONE]
     assert asked(10_000, 1) == [E.MESSAGE_TOO_LARGE]
     assert asked(1_000, 4) == [E.NONE, E.NONE, E.MESSAGE_TOO_LARGE, E.MESSAGE_TOO_LARGE]
+
+
+async def test_the_metrics_show_what_groups_have_committed(world) -> None:
+    broker = Broker(world)
+    await broker.start()
+    assert await broker.committed(3, group="empty") is E.NONE
+    assert await broker.committed(4, group="x" * (GROUP_ID_MAX_CHARS + 1)) is E.NONE
+    member = await broker.formed(group="busy")
+    for number in range(2):
+        row = {"group": "busy", "member_id": member, "generation_id": 1, "topic": "tu"[number]}
+        assert await broker.committed(5 + number, **row) is E.NONE
+
+    def lag_of(topic: str, partition: int, offset: int) -> int | None:
+        return 10 - offset if topic == "t" else None
+
+    seen = world.groups.statistics(lag_of)
+    shown = [(each.group, each.topic, each.partition, each.committed_offset, each.lag) for each in seen.offsets]
+    assert shown == [("busy", "t", 0, 5, 5), ("busy", "u", 0, 6, None), ("empty", "t", 0, 3, 7)]
+    assert seen.committed_offsets == 4
+    assert seen.members == 1
+
+
+async def test_the_metrics_of_groups_are_bounded(world, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coordinator, "GROUP_OFFSETS_MAX", 3)
+    broker = Broker(world)
+    await broker.start()
+    for number in range(3):
+        for topic in "tu":
+            assert await broker.committed(1, group=f"g{number}", topic=topic) is E.NONE
+    seen = world.groups.statistics()
+    assert [(each.group, each.topic) for each in seen.offsets] == [("g0", "t"), ("g0", "u"), ("g1", "t")]
+    assert seen.committed_offsets == 6
