@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 
@@ -12,11 +14,14 @@ import click
 def broker(properties: str, check: bool, with_parent: int | None) -> int:
     """Run one node in the foreground.
 
-    Its settings are in SERVER.PROPERTIES, with Kafka's keys. It runs until SIGTERM or Ctrl-C.
+    Its settings are in SERVER.PROPERTIES, with Kafka's keys. It runs until SIGTERM or Ctrl-C. Settings that cannot be used
+    end it with exit code 78.
     """
     if check:
         return _check(properties)
     if with_parent is not None:
+        # Whoever waits for messages at this socket waits for the parent's.
+        os.environ.pop("NOTIFY_SOCKET", None)
         from raftkafka.cli.parent import stop_with_parent
 
         stop_with_parent(with_parent)

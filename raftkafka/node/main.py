@@ -1,32 +1,42 @@
 """Running one node in the foreground, as systemd does: settings, logging, event loop, signals, exit code.
 
 Floor 5. Whatever the operator can mend (a bad setting, a port in use, a foreign directory, a damaged journal) ends in one
-clear line on stderr and exit code 1, never in a traceback.
+clear line on stderr and exit code 1, never in a traceback; a bad setting in exit code 78, since starting again cannot mend it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Final
 
 import uvloop
 
+from raftkafka.adapters.journal import JournalHandler, goes_to_journal
+from raftkafka.adapters.service_manager import ServiceManager
 from raftkafka.broker.background import DUTY
 from raftkafka.model.errors import ConfigurationError, InvariantViolationError, RaftKafkaError
 from raftkafka.model.settings.load import load
 from raftkafka.model.settings.values import Settings
 from raftkafka.node.descriptors import raise_limit, within_limit
 from raftkafka.node.lifecycle import Node
+from raftkafka.node.status_line import status_line
+from raftkafka.node.supervision import Supervision
 
 _log = logging.getLogger("raftkafka.node")
+
+CONFIGURATION_EXIT: Final = 78
+"""EX_CONFIG of sysexits.h, which the unit for systemd does not answer with a new start."""
+_STDERR: Final = 2
 
 
 def load_settings(path: str, overrides: Mapping[str, str] = MappingProxyType({})) -> Settings:
@@ -70,23 +80,42 @@ def run_broker(path: str, overrides: Mapping[str, str] = MappingProxyType({})) -
     try:
         settings = load_settings(path, overrides)
     except ConfigurationError as error:
-        sys.stderr.write(f"rk broker: {error}\n")
-        return 1
+        return _refuse(error)
     return run_settings(settings)
 
 
 def run_settings(settings: Settings) -> int:
-    """Run one node until SIGTERM or SIGINT; the exit code: 0 after a clean stop, 1 when it could not start or go on."""
+    """Run one node until SIGTERM or SIGINT; the exit code: 0 after a clean stop, 78 when the settings cannot be used, 1 when it
+    could not start or go on for another reason."""
     _configure_logging()
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler, JournalHandler):
+            handler.node_id = settings.node_id
+    if not faulthandler.is_enabled():
+        # The watchdog of systemd ends a loop that is stuck with SIGABRT: this says where it was.
+        faulthandler.enable()
+    manager = ServiceManager.from_environment(os.environ, process_id=os.getpid())
+    supervision = Supervision(manager)
     try:
-        uvloop.run(_run(within_limit(settings, raise_limit())))
+        uvloop.run(_run(within_limit(settings, raise_limit()), supervision))
     except RaftKafkaError as error:
-        sys.stderr.write(f"rk broker: {error}\n")
-        return 1
+        supervision.failed(str(error))
+        return _refuse(error)
+    finally:
+        if manager is not None:
+            manager.close()
     return 0
 
 
-async def _run(settings: Settings) -> None:
+def _refuse(error: RaftKafkaError) -> int:
+    if any(isinstance(handler, JournalHandler) for handler in logging.getLogger().handlers):
+        _log.critical("rk broker: %s", error)
+    else:
+        sys.stderr.write(f"rk broker: {error}\n")
+    return CONFIGURATION_EXIT if isinstance(error, ConfigurationError) else 1
+
+
+async def _run(settings: Settings, supervision: Supervision) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -100,10 +129,18 @@ async def _run(settings: Settings) -> None:
             node.fail(InvariantViolationError(f"{context[DUTY]} has stopped: {context['exception']!r}"))
 
     loop.set_exception_handler(on_exception)
-    await node.start()
-    # What is alive now stays alive: the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
+    with supervision:
+        supervision.starting()
+        await node.start()
+        # What is alive now stays alive: the collector need not look at it again and again.
+        gc.collect()
+        gc.freeze()
+        supervision.ready(lambda: status_line(node))
+        await _until_stopped(node, stop, supervision)
+
+
+async def _until_stopped(node: Node, stop: asyncio.Event, supervision: Supervision) -> None:
+    loop = asyncio.get_running_loop()
     stopped = loop.create_task(stop.wait())
     failed = loop.create_task(node.failure())
     try:
@@ -113,11 +150,16 @@ async def _run(settings: Settings) -> None:
     finally:
         stopped.cancel()
         failed.cancel()
+        supervision.stopping()
         await node.stop()
 
 
 def _configure_logging() -> None:
     if logging.getLogger().handlers:
+        return
+    if goes_to_journal(os.environ, _STDERR):
+        # The journal notes time and level by itself.
+        logging.basicConfig(level=logging.INFO, handlers=[JournalHandler()], format="%(message)s")
         return
     logging.basicConfig(
         level=logging.INFO,

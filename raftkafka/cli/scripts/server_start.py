@@ -35,14 +35,15 @@ def main(arguments: Sequence[str]) -> int:
     if not words or words[0].startswith("-") or overrides is None:
         sys.stderr.write(USAGE + "\n")
         return 1
-    from raftkafka.node.main import load_settings, run_broker
+    from raftkafka.node.main import CONFIGURATION_EXIT, load_settings, run_broker
 
     if daemon:
         # Nobody sees what a process in the background says of its settings: look at them before.
         load_settings(words[0], overrides)
         return _in_background(words)
 
-    return run_broker(words[0], overrides=overrides)
+    code = run_broker(words[0], overrides=overrides)
+    return 1 if code == CONFIGURATION_EXIT else code  # Kafka's script knows no other
 
 
 def _overrides(words: Sequence[str]) -> dict[str, str] | None:
