@@ -339,6 +339,16 @@ def _withdraw(draft: Draft, node_id: NodeId, log_of: Callable[[TopicPartition], 
 
 
 def _change_kafka_nodes(draft: Draft, index: RaftIndex, command: ChangeKafkaNodes) -> ErrorCode:
+    if command.rendered_at >= 0 and not command.refused:
+        effects = command.effects[:1]
+        znodes.carried_out(
+            draft,
+            index,
+            command.change,
+            rendered_at=command.rendered_at,
+            effect=lambda: _applied(draft, index, effects[0]) if effects else ErrorCode.NONE,
+        )
+        return ErrorCode.NONE
     if command.stored:
         if znodes.carried_out(draft, index, command.change):
             for effect in command.effects:

@@ -258,7 +258,8 @@ class ChangeKafkaNodes:
 
     `stored`: the nodes are changed, and if they were, the effects follow, whatever comes of each. Else its nodes are rendered from the
     image: the effects, one at most, are all that there is to do, and the client is answered by what comes of them. `refused`, unless
-    0, is the `ZkErrorCode` of an operation that means nothing, `refused_at` its place in a Multi.
+    0, is the `ZkErrorCode` of an operation that means nothing, `refused_at` its place in a Multi. `rendered_at`, unless -1, is the
+    place in a Multi of the one operation that is about a rendered node: all others are carried out together with its effect, or none is.
     """
 
     change: ChangeZnodes
@@ -266,6 +267,7 @@ class ChangeKafkaNodes:
     stored: bool = False
     refused: int = 0
     refused_at: int = 0
+    rendered_at: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -496,17 +498,18 @@ def _unpack_change(topic_id: Any, partition: Any, epoch: Any, isr: Any, leader: 
 
 def _pack_meaning(each: ChangeKafkaNodes) -> tuple[object, ...]:
     effects = [_packed(effect) for effect in each.effects]
-    return (*pack_change(each.change), effects, each.stored, each.refused, each.refused_at)
+    return (*pack_change(each.change), effects, each.stored, each.refused, each.refused_at, each.rendered_at)
 
 
 def _unpack_meaning(*fields: Any) -> ChangeKafkaNodes:
-    *change, effects, stored, refused, refused_at = fields
+    *change, effects, stored, refused, refused_at, rendered_at = fields
     return ChangeKafkaNodes(
         change=unpack_change(*change),
         effects=tuple([_unpacked(effect) for effect in effects]),
         stored=_bool(stored),
         refused=_int(refused),
         refused_at=_int(refused_at),
+        rendered_at=_int(rendered_at),
     )
 
 

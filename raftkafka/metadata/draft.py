@@ -15,6 +15,7 @@ from raftkafka.metadata.commands import Command
 from raftkafka.metadata.history import room_for
 from raftkafka.metadata.image import Broker, Event, Growth, Image, Partition, QuotaEntity, Stamp, Topic
 from raftkafka.metadata.znodes.draft import Noted, TreeDraft
+from raftkafka.metadata.znodes.tree import Znodes
 from raftkafka.model.ids import LeaderEpoch, NodeId, PartitionIndex, RaftIndex, TopicId, TopicPartition
 
 
@@ -168,10 +169,8 @@ class Draft:
         """The new image, and what differs from the base."""
         if self._partitions:
             topics, _ = self._own_topics()
-            for topic_id, partitions in self._partitions.items():
-                topic = topics[topic_id]
-                assigned = self.stamp if topic_id in self._reassigned else topic.assigned
-                topics[topic_id] = replace(topic, partitions=tuple(partitions), assigned=assigned)
+            for topic_id in self._partitions:
+                topics[topic_id] = self._as_changed(topic_id)
         self._count_children()
         tree = self._znodes
         znodes = self._base.znodes if tree is None else tree.freeze()
@@ -192,11 +191,27 @@ class Draft:
         )
         if not changes:
             return self._base, changes
-        image = Image(
+        return self._image(self.topics if self._topics is None else MappingProxyType(self._topics), znodes), changes
+
+    def look(self) -> Image:
+        """Everything as it is in the middle of an entry, but for the counts of rendered children."""
+        topics: Mapping[TopicId, Topic] = self.topics
+        if self._partitions:
+            topics = {**topics, **{topic_id: self._as_changed(topic_id) for topic_id in self._partitions}}
+        return self._image(topics, self.znodes.freeze())
+
+    def _as_changed(self, topic_id: TopicId) -> Topic:
+        """A topic with what has become of its partitions."""
+        topic = self.topics[topic_id]
+        assigned = self.stamp if topic_id in self._reassigned else topic.assigned
+        return replace(topic, partitions=tuple(self._partitions[topic_id]), assigned=assigned)
+
+    def _image(self, topics: Mapping[TopicId, Topic], znodes: Znodes) -> Image:
+        return Image(
             cluster_id=self.cluster_id,
             feature_level=self.feature_level,
             brokers=self.brokers if self._brokers is None else MappingProxyType(self._brokers),
-            topics=self.topics if self._topics is None else MappingProxyType(self._topics),
+            topics=topics,
             topic_ids=self.topic_ids if self._topic_ids is None else MappingProxyType(self._topic_ids),
             defaults=self.defaults,
             configured_defaults=self.configured_defaults,
@@ -207,7 +222,6 @@ class Draft:
             controller_epoch=self.controller_epoch,
             znodes=znodes,
         )
-        return image, changes
 
     def _count_children(self) -> None:
         """What is rendered from this image counts for the nodes above it, see `znodes.view`."""

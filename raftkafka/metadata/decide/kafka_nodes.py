@@ -31,8 +31,8 @@ from raftkafka.metadata.decide.topics import decide_create_topics
 from raftkafka.metadata.image import ALL_BROKERS, NO_NAME, Image, Partition, QuotaEntity
 from raftkafka.metadata.placement import RandomSource
 from raftkafka.metadata.quotas import KEYS, why_not_value
-from raftkafka.metadata.znodes import formats, view
-from raftkafka.metadata.znodes.apply import as_zookeepers
+from raftkafka.metadata.znodes import formats, permissions, view
+from raftkafka.metadata.znodes.apply import NOWHERE, as_zookeepers
 from raftkafka.metadata.znodes.commands import ChangeZnodes
 from raftkafka.model.api.elections import ElectionType, ElectLeaders, TopicToElect
 from raftkafka.model.api.partitions import CreatePartitions, CreatePartitionsResponse, NewPartitions
@@ -40,7 +40,9 @@ from raftkafka.model.api.reassignments import AlterPartitionReassignments, Reass
 from raftkafka.model.api.topics import CreateTopics, CreateTopicsResponse, NewTopic
 from raftkafka.model.ids import NodeId, PartitionIndex, TopicId
 from raftkafka.model.topics import why_illegal
+from raftkafka.model.zookeeper import acl as permission
 from raftkafka.model.zookeeper import paths
+from raftkafka.model.zookeeper.acl import Identity
 from raftkafka.model.zookeeper.errors import ZkError, ZkErrorCode
 from raftkafka.model.zookeeper.modes import CreateMode
 from raftkafka.model.zookeeper.ops import ANY_VERSION, Check, Create, Delete, Multi, SetAcl, SetData, SingleOp
@@ -48,6 +50,7 @@ from raftkafka.model.zookeeper.ops import ANY_VERSION, Check, Create, Delete, Mu
 REASSIGN: Final = "/admin/reassign_partitions"
 ELECT: Final = "/admin/preferred_replica_election"
 DELETE_TOPICS: Final = "/admin/delete_topics"
+_KAFKAS: Final = ("/admin/", "/brokers/", "/config/", "/controller/", "/controller_epoch/", "/cluster/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,43 +75,59 @@ def meant(image: Image, change: ChangeZnodes, rules: Rules) -> ChangeZnodes | Ch
     operation = change.operation
     singles = operation.operations if isinstance(operation, Multi) else (operation,)
     effects: list[Command] = []
+    rendered_at = NOWHERE
     for at, single in enumerate(singles):
         try:
-            meaning = _meaning(image, single, rules)
+            meaning = _meaning(image, single, rules, change.identities)
             if meaning is None:
                 continue
             if not meaning.stored:
                 if not isinstance(operation, Multi):
                     return ChangeKafkaNodes(change=change, effects=meaning.effects)
-                # What is rendered changes by a command of its own: it is not all or nothing together with others.
-                raise ZkError(ZkErrorCode.NOAUTH, f"{single.path} cannot be part of a transaction")
+                if isinstance(single, Check):
+                    continue  # looked at again when it is applied
+                _check_alone(operation, at)
+                rendered_at = at
             effects += meaning.effects
         except ZkError as refusal:
             return ChangeKafkaNodes(change=change, refused=refusal.code, refused_at=at)
+    if rendered_at != NOWHERE:
+        return ChangeKafkaNodes(change=change, effects=tuple(effects), rendered_at=rendered_at)
     return ChangeKafkaNodes(change=change, effects=tuple(effects), stored=True) if effects else change
 
 
-def _meaning(image: Image, operation: SingleOp, rules: Rules) -> _Meaning | None:
+def _check_alone(operation: Multi, at: int) -> None:
+    """Commands of the metadata are not undone: one can be all or nothing together with changes of the tree, two can not.
+
+    And what a tool means by a node of Kafka is worked out from how things were before the transaction.
+    """
+    for other, single in enumerate(operation.operations):
+        if other != at and not isinstance(single, Check) and (single.path + "/").startswith(_KAFKAS):
+            raise ZkError(ZkErrorCode.NOAUTH, f"{operation.operations[at].path} and {single.path} in one transaction")
+
+
+def _meaning(image: Image, operation: SingleOp, rules: Rules, who: tuple[Identity, ...]) -> _Meaning | None:
     """None for an operation that is about nothing but the tree; raises ZkError for one that may not be."""
     path = operation.path
     directory, name = paths.parent(path), paths.name(path)
     if isinstance(operation, SetAcl | Check):
-        return _look(image, operation)
+        return _look(image, operation, who)
     if directory == view.TOPICS:
-        return _topic(image, operation, name, rules)
+        return _topic(image, operation, name, rules, who)
     own = ("/brokers/ids/", "/brokers/topics/", "/cluster/", "/latest_producer_id_block")
     if path.startswith(own) or path == "/controller_epoch":
         raise _not_yours(image, operation)
     if path == view.CONTROLLER:
         if isinstance(operation, Delete):
             # Runbooks of old delete it to have another controller elected, which may be the same one.
+            _check_permission(image, directory, permission.DELETE, who)
             _check_version(image, path, operation.version)
             return _Meaning(effects=(LeaveOffice(epoch=image.controller_epoch),))
         raise _not_yours(image, operation)
     if directory == view.TOPIC_CONFIGS:
-        return _topic_configs(image, operation, name)
+        return _topic_configs(image, operation, name, who)
     if directory == "/config/brokers":
-        return _broker_configs(image, operation, name)
+        return _broker_configs(image, operation, name, who)
     if path.startswith(("/config/users/", "/config/clients/")):
         return _quotas(image, operation)
     if path == REASSIGN:
@@ -122,24 +141,37 @@ def _meaning(image: Image, operation: SingleOp, rules: Rules) -> _Meaning | None
     return None
 
 
-def _look(image: Image, operation: SetAcl | Check) -> _Meaning | None:
-    """Of a rendered node the access control list is fixed; its version can be checked."""
-    if image.znodes.get(operation.path) is not None or view.find(image, operation.path) is None:
+def _look(image: Image, operation: SetAcl | Check, who: tuple[Identity, ...]) -> _Meaning | None:
+    """Of a rendered node the access control list is that of its directory, which can be set again; its version can be checked."""
+    path = operation.path
+    found = None if image.znodes.get(path) is not None else view.find(image, path)
+    if found is None:
         return None
     if isinstance(operation, SetAcl):
-        raise ZkError(ZkErrorCode.NOAUTH, operation.path)
-    _check_version(image, operation.path, operation.version)
+        wanted = permissions.granted(operation.acl, who, path)
+        permissions.check(found.acl, permission.ADMIN, who, path)
+        if operation.version not in (ANY_VERSION, found.stat.aversion):
+            raise ZkError(ZkErrorCode.BADVERSION, path)
+        if wanted != found.acl:
+            raise ZkError(ZkErrorCode.NOAUTH, f"{path} has the access control list of its directory")
+    else:
+        permissions.check(found.acl, permission.READ, who, path)
+        _check_version(image, path, operation.version)
     return _Meaning()
 
 
-def _topic(image: Image, operation: Create | Delete | SetData, name: str, rules: Rules) -> _Meaning:
+def _topic(
+    image: Image, operation: Create | Delete | SetData, name: str, rules: Rules, who: tuple[Identity, ...]
+) -> _Meaning:
     topic = image.topic_by_name(name)
     if isinstance(operation, Create):
+        _check_permission(image, view.TOPICS, permission.CREATE, who)
         _check_persistent(operation)
         if topic is not None:
             raise ZkError(ZkErrorCode.NODEEXISTS, operation.path)
         return _Meaning(effects=_new_topic(image, name, operation.data, rules))
     _check_version(image, operation.path, operation.version)
+    _check_permission(image, operation.path, permission.WRITE, who)
     if isinstance(operation, Delete) or topic is None:
         raise ZkError(ZkErrorCode.NOTEMPTY, operation.path)
     wanted = formats.parsed_topic(operation.data)
@@ -182,7 +214,9 @@ def _new_topic(image: Image, name: str, data: bytes | None, rules: Rules) -> tup
     return decision.commands
 
 
-def _topic_configs(image: Image, operation: Create | Delete | SetData, name: str) -> _Meaning | None:
+def _topic_configs(
+    image: Image, operation: Create | Delete | SetData, name: str, who: tuple[Identity, ...]
+) -> _Meaning | None:
     topic = image.topic_by_name(name)
     if topic is None:
         if not isinstance(operation, Delete):
@@ -192,6 +226,7 @@ def _topic_configs(image: Image, operation: Create | Delete | SetData, name: str
         return None
     if not isinstance(operation, SetData):
         raise _not_yours(image, operation)
+    _check_permission(image, operation.path, permission.WRITE, who)
     _check_version(image, operation.path, operation.version)
     wanted = formats.parsed_configs(operation.data)
     _check_configs(why_not_for_topic(wanted))
@@ -199,14 +234,18 @@ def _topic_configs(image: Image, operation: Create | Delete | SetData, name: str
     return _Meaning(effects=(AlterTopicConfigs(topic_id=topic.topic_id, configs=changes),) if changes else ())
 
 
-def _broker_configs(image: Image, operation: Create | Delete | SetData, name: str) -> _Meaning:
+def _broker_configs(
+    image: Image, operation: Create | Delete | SetData, name: str, who: tuple[Identity, ...]
+) -> _Meaning:
     if isinstance(operation, Delete):
         raise _not_yours(image, operation)
     if isinstance(operation, Create):
+        _check_permission(image, paths.parent(operation.path), permission.CREATE, who)
         _check_persistent(operation)
         if image.znodes.get(operation.path) is not None:
             raise ZkError(ZkErrorCode.NODEEXISTS, operation.path)
     else:
+        _check_permission(image, operation.path, permission.WRITE, who)
         _check_version(image, operation.path, operation.version)
     node_id = ALL_BROKERS
     if name != formats.DEFAULT:
@@ -333,6 +372,13 @@ def _check_configs(wrong: str | None) -> None:
 def _check_persistent(operation: Create) -> None:
     if operation.mode is not CreateMode.PERSISTENT or operation.ttl_ms >= 0:
         raise ZkError(ZkErrorCode.BADARGUMENTS, f"{operation.path}: Kafka's nodes do not go by themselves")
+
+
+def _check_permission(image: Image, path: str, needed: int, who: tuple[Identity, ...]) -> None:
+    """Raises ZkError: NOAUTH. A node that is not there is somebody else's to refuse."""
+    found = view.find(image, path)
+    if found is not None:
+        permissions.check(found.acl, needed, who, path)
 
 
 def _check_version(image: Image, path: str, expected: int) -> None:

@@ -6,11 +6,12 @@ for its client. A session ends together with its ephemeral nodes, in one step: n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hmac import compare_digest
 from typing import TYPE_CHECKING, Final
 
 from raftkafka.metadata.image import Image
-from raftkafka.metadata.znodes import ownership, view
+from raftkafka.metadata.znodes import ownership, permissions, view
 from raftkafka.metadata.znodes.commands import (
     ChangeZnodes,
     CreateZkSession,
@@ -23,9 +24,11 @@ from raftkafka.metadata.znodes.permissions import SUPER
 from raftkafka.metadata.znodes.tree import SESSIONS_MAX, Session
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import RaftIndex
+from raftkafka.model.zookeeper import acl as permission
 from raftkafka.model.zookeeper.acl import Identity
-from raftkafka.model.zookeeper.errors import ZkErrorCode
+from raftkafka.model.zookeeper.errors import ZkError, ZkErrorCode
 from raftkafka.model.zookeeper.ops import (
+    ANY_VERSION,
     Check,
     CheckResult,
     Create,
@@ -37,15 +40,20 @@ from raftkafka.model.zookeeper.ops import (
     MultiResult,
     OperationResult,
     SetAcl,
+    SetAclResult,
     SetData,
     SetDataResult,
     SingleOp,
+    SingleResult,
     failed_multi,
 )
 from raftkafka.model.zookeeper.sessions import NO_SESSION, PASSWORD_BYTES
 
 if TYPE_CHECKING:
     from raftkafka.metadata.draft import Draft
+
+NOWHERE: Final = -1
+Result = OperationResult | SingleOp | tuple[SingleResult | SingleOp, ...]
 
 _THE_CLUSTER: Final = (Identity(scheme=SUPER, id=""),)
 
@@ -107,23 +115,66 @@ def change_znodes(draft: Draft, index: RaftIndex, command: ChangeZnodes) -> Erro
     return ErrorCode.NONE
 
 
-def carried_out(draft: Draft, index: RaftIndex, command: ChangeZnodes) -> bool:
-    """Whether the operation has changed the tree; what came of it is an outcome."""
+def carried_out(
+    draft: Draft,
+    index: RaftIndex,
+    command: ChangeZnodes,
+    *,
+    rendered_at: int = NOWHERE,
+    effect: Callable[[], ErrorCode] = lambda: ErrorCode.NONE,
+) -> bool:
+    """Whether the operation has changed the tree; what came of it is an outcome.
+
+    In a Multi the operation at `rendered_at` is about a rendered node: it is carried out by `effect`, last of all, and where that
+    refuses nothing is.
+    """
     refused = why_not(draft, command)
     if refused:
         answer(draft, command, refused)
         return False
+    tree, operation = draft.znodes, command.operation
     own = command.session_id == NO_SESSION
+
+    def elsewhere(at: int, single: SingleOp) -> SingleResult | None:
+        if at == rendered_at:
+            return CheckResult()
+        if isinstance(single, Check) and single.path.startswith(view.RENDERED) and tree.get(single.path) is None:
+            return _checked(draft, single, command.identities)
+        return None
+
     caller = Caller(
         session_id=command.session_id,
         identities=_THE_CLUSTER if own else command.identities,
         zxid=index,
         time_ms=draft.time_ms,
         rule=ownership.cluster_rule if own else ownership.rule(draft.topic_ids),
+        elsewhere=elsewhere,
     )
-    result = perform(draft.znodes, caller, command.operation)
-    draft.znodes.outcomes.append(Noted(command.session_id, command.cxid, result))
-    return not (isinstance(result, ErrorResult) or (isinstance(result, MultiResult) and result.failed))
+    mark = tree.mark()
+    result: Result = perform(tree, caller, operation)
+    failed = isinstance(result, ErrorResult) or (isinstance(result, MultiResult) and result.failed)
+    if isinstance(operation, Multi) and 0 <= rendered_at < len(operation.operations) and not failed:
+        assert isinstance(result, MultiResult)
+        refused = as_zookeepers(effect())
+        if refused:
+            tree.back_to(mark)
+            result, failed = failed_multi(len(operation.operations), rendered_at, _code(refused)), True
+        else:
+            rendered = operation.operations[rendered_at]
+            result = (*result.results[:rendered_at], rendered, *result.results[rendered_at + 1 :])
+    tree.outcomes.append(Noted(command.session_id, command.cxid, result))
+    return not failed
+
+
+def _checked(draft: Draft, wanted: Check, identities: tuple[Identity, ...]) -> CheckResult:
+    """Raises ZkError for a rendered node that is not there, may not be read, or has another version by now."""
+    found = view.find(draft.look(), wanted.path)
+    if found is None:
+        raise ZkError(ZkErrorCode.NONODE, wanted.path)
+    permissions.check(found.acl, permission.READ, identities, wanted.path)
+    if wanted.version not in (ANY_VERSION, found.stat.version):
+        raise ZkError(ZkErrorCode.BADVERSION, wanted.path)
+    return CheckResult()
 
 
 def why_not(draft: Draft, command: ChangeZnodes) -> int:
@@ -147,7 +198,6 @@ def answer(draft: Draft, command: ChangeZnodes, refused: int, at: int = 0) -> No
     operation = command.operation
     result: OperationResult | SingleOp
     if isinstance(operation, Multi):
-        # A Multi on rendered nodes is always refused.
         result = failed_multi(len(operation.operations), at, _code(refused)) if operation.operations else _NOTHING
     else:
         result = ErrorResult(code=_code(refused)) if refused else operation
@@ -156,22 +206,34 @@ def answer(draft: Draft, command: ChangeZnodes, refused: int, at: int = 0) -> No
 
 def told(image: Image, outcome: Noted) -> Outcome:
     """The outcome with a result: of what was asked of rendered nodes, `image` after the entry tells it."""
-    match outcome.result:
+    noted = outcome.result
+    result: OperationResult
+    if isinstance(noted, tuple):
+        result = MultiResult(results=tuple([_told(image, each) for each in noted]))
+    elif isinstance(noted, MultiResult):
+        result = noted
+    else:
+        result = _told(image, noted)
+    return Outcome(outcome.session_id, outcome.cxid, result)
+
+
+def _told(image: Image, noted: SingleResult | SingleOp) -> SingleResult:
+    match noted:
         case Create(path=path, with_stat=with_stat):
             found = view.find(image, path)
-            result: OperationResult = CreateResult(path=path, stat=found.stat if found and with_stat else None)
+            return CreateResult(path=path, stat=found.stat if found and with_stat else None)
         case SetData(path=path):
             found = view.find(image, path)
-            result = ErrorResult(code=ZkErrorCode.NONODE) if found is None else SetDataResult(stat=found.stat)
+            return ErrorResult(code=ZkErrorCode.NONODE) if found is None else SetDataResult(stat=found.stat)
+        case SetAcl(path=path):
+            found = view.find(image, path)
+            return ErrorResult(code=ZkErrorCode.NONODE) if found is None else SetAclResult(stat=found.stat)
         case Delete():
-            result = DeleteResult()
+            return DeleteResult()
         case Check():
-            result = CheckResult()
-        case SetAcl():
-            result = ErrorResult(code=ZkErrorCode.NOAUTH)
+            return CheckResult()
         case known:
-            result = known
-    return Outcome(outcome.session_id, outcome.cxid, result)
+            return known
 
 
 def _code(refused: int) -> ZkErrorCode:

@@ -23,7 +23,7 @@ from raftkafka.model.ids import RaftIndex
 from raftkafka.model.zookeeper import paths
 from raftkafka.model.zookeeper.acl import OPEN_ACL
 from raftkafka.model.zookeeper.events import EventType
-from raftkafka.model.zookeeper.ops import OperationResult, SingleOp
+from raftkafka.model.zookeeper.ops import OperationResult, SingleOp, SingleResult
 from raftkafka.model.zookeeper.sessions import NO_SESSION
 
 
@@ -35,11 +35,13 @@ class WatchEvent(NamedTuple):
 
 
 class Noted(NamedTuple):
-    """An outcome before the entry is applied as a whole: in place of a result it may hold the operation that was granted."""
+    """An outcome before the entry is applied as a whole: in place of a result it may hold the operation that was granted.
+
+    Of a Multi with such an operation it is the sequence of its results."""
 
     session_id: int
     cxid: int
-    result: OperationResult | SingleOp
+    result: OperationResult | SingleOp | tuple[SingleResult | SingleOp, ...]
 
 
 class Outcome(NamedTuple):

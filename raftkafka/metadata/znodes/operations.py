@@ -57,15 +57,24 @@ def _everything(_: SingleOp) -> None:
     """The rule of a tree of which the client may change every node."""
 
 
+def _nothing(_at: int, _: SingleOp) -> SingleResult | None:
+    """Of a tree in which every node is stored."""
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who wants something, when and in which entry. `rule` raises ZkError for nodes that are not the client's to change."""
+    """Who wants something, when and in which entry. `rule` raises ZkError for nodes that are not the client's to change.
+
+    `elsewhere` answers, or refuses with ZkError, an operation (and its place in a Multi) that is about a node outside the tree; None for others.
+    """
 
     session_id: int
     identities: tuple[Identity, ...]
     zxid: RaftIndex
     time_ms: int
     rule: Callable[[SingleOp], None] = _everything
+    elsewhere: Callable[[int, SingleOp], SingleResult | None] = _nothing
 
 
 def perform(draft: TreeDraft, caller: Caller, operation: Operation) -> OperationResult:
@@ -73,9 +82,9 @@ def perform(draft: TreeDraft, caller: Caller, operation: Operation) -> Operation
     mark = draft.mark()
     done: list[SingleResult] = []
     singles = operation.operations if isinstance(operation, Multi) else (operation,)
-    for single in singles:
+    for at, single in enumerate(singles):
         try:
-            done.append(_perform(draft, caller, single))
+            done.append(_perform(draft, caller, single, at))
         except ZkError as error:
             draft.back_to(mark)
             if isinstance(operation, Multi):
@@ -84,9 +93,12 @@ def perform(draft: TreeDraft, caller: Caller, operation: Operation) -> Operation
     return MultiResult(results=tuple(done)) if isinstance(operation, Multi) else done[0]
 
 
-def _perform(draft: TreeDraft, caller: Caller, operation: SingleOp) -> SingleResult:
+def _perform(draft: TreeDraft, caller: Caller, operation: SingleOp, at: int) -> SingleResult:
     if not draft.is_there(caller.session_id):
         raise ZkError(ZkErrorCode.SESSIONEXPIRED, f"session {caller.session_id:#x}")
+    elsewhere = caller.elsewhere(at, operation)
+    if elsewhere is not None:
+        return elsewhere
     caller.rule(operation)
     match operation:
         case Create():

@@ -5,7 +5,7 @@ configs of topics. Whatever happens to few (the controller, its epoch, the clust
 tree by `apply`, see `kafka_nodes`. Rules of a rendered node:
 - mzxid and times are those of the entry that changed what it shows, and of no other;
 - its version is how far its mzxid lies behind its czxid: 0 at first, another one with every change, never lower;
-- it is open to everybody by its access control list, and changed by `decide.znodes` alone.
+- its access control list is that of the directory that it stands in, and it is changed by `decide.znodes` alone.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ IDS: Final = "/brokers/ids"
 TOPICS: Final = "/brokers/topics"
 TOPIC_CONFIGS: Final = "/config/topics"
 CONTROLLER: Final = "/controller"
+RENDERED: Final = (f"{IDS}/", f"{TOPICS}/", f"{TOPIC_CONFIGS}/")
+"""What begins so is rendered, unless it is stored."""
 
 _BROKER_SESSIONS: Final = 1 << 62
 """Above it are the sessions that own the nodes of brokers: no client ever has one."""
@@ -43,18 +45,27 @@ def find(image: Image, path: str) -> Found | None:
     node = image.znodes.get(path)
     if node is not None:
         return Found(node.data, node.acl, _stat_of(image, path, node))
+    found, directory = None, IDS
     if path.startswith("/brokers/ids/"):
         broker = _broker(image, path.removeprefix("/brokers/ids/"))
-        return None if broker is None else _rendered_broker(broker)
-    if path.startswith("/brokers/topics/"):
+        found = None if broker is None else _rendered_broker(broker)
+    elif path.startswith("/brokers/topics/"):
+        directory = TOPICS
         name, *below = path.removeprefix("/brokers/topics/").split("/")
         topic = image.topic_by_name(name)
-        return None if topic is None else _below_topic(topic, below)
-    if path.startswith("/config/topics/"):
+        found = None if topic is None else _below_topic(topic, below)
+    elif path.startswith("/config/topics/"):
+        directory = TOPIC_CONFIGS
         topic = image.topic_by_name(path.removeprefix("/config/topics/"))
         if topic is not None:
-            return _rendered(formats.configs(topic.configs), topic.growth[0].stamp, topic.configured)
-    return None
+            found = _rendered(formats.configs(topic.configs), topic.growth[0].stamp, topic.configured)
+    return None if found is None else found._replace(acl=acl_of(image, directory))
+
+
+def acl_of(image: Image, path: str) -> tuple[Acl, ...]:
+    """The access control list of a stored node; open where there is none."""
+    node = image.znodes.get(path)
+    return OPEN_ACL if node is None else node.acl
 
 
 def children(image: Image, path: str) -> list[str] | None:

@@ -270,6 +270,7 @@ commands = st.one_of(
         stored=st.booleans(),
         refused=st.sampled_from([0, 0, -101, 7]),
         refused_at=st.integers(-1, 3),
+        rendered_at=st.integers(-1, 2),
     ),
     st.builds(InitializeCluster, cluster_id=st.sampled_from(["", "a", "b"]), feature_level=st.integers(0, 3)),
     st.builds(

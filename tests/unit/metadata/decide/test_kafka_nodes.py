@@ -20,7 +20,8 @@ from raftkafka.metadata.znodes.commands import ChangeZnodes, CreateZkSession, En
 from raftkafka.model.api.znodes import ChangeZnodes as Request
 from raftkafka.model.errors import ErrorCode
 from raftkafka.model.ids import NodeId, Term, TopicId
-from raftkafka.model.zookeeper.acl import OPEN_ACL
+from raftkafka.model.zookeeper import acl as permission
+from raftkafka.model.zookeeper.acl import OPEN_ACL, Acl, Identity
 from raftkafka.model.zookeeper.errors import ZkErrorCode
 from raftkafka.model.zookeeper.modes import CreateMode
 from raftkafka.model.zookeeper.ops import (
@@ -34,6 +35,7 @@ from raftkafka.model.zookeeper.ops import (
     Multi,
     MultiResult,
     SetAcl,
+    SetAclResult,
     SetData,
     SetDataResult,
 )
@@ -80,8 +82,8 @@ class Tool:
 
         return Rules(delete_topic_enable=self.enabled, new_topic_id=topic_id, random=Random(1))
 
-    def ask(self, operation, *, session: int = SESSION):
-        request = Request(broker_id=NodeId(1), session_id=session, cxid=1, identities=(), change=operation)
+    def ask(self, operation, *, session: int = SESSION, who: tuple[Identity, ...] = ()):
+        request = Request(broker_id=NodeId(1), session_id=session, cxid=1, identities=who, change=operation)
         decision = decide_change_znodes(self.image, request, self.rules())
         assert decode(encode(decision.commands)) == decision.commands
         applied = self.cluster.apply(*decision.commands)
@@ -398,7 +400,39 @@ def test_what_only_the_cluster_writes_is_not_written(tool):
     assert tool.refusal(Delete(path="/brokers/topics/t/partitions/0")) is CODE.NOTEMPTY
     assert tool.refusal(Delete(path="/brokers/topics/none")) is CODE.NONODE
     assert tool.refusal(Delete(path="/brokers/ids/1")) is CODE.NOAUTH
-    assert tool.refusal(SetAcl(path="/brokers/topics/t", acl=OPEN_ACL)) is CODE.NOAUTH
+
+
+def test_rendered_nodes_have_the_access_control_list_of_their_directory(tool):
+    tool.cluster.create("t", (1,))
+    topic, config = "/brokers/topics/t", "/config/topics/t"
+    assert tool.ask(SetAcl(path=topic, acl=OPEN_ACL)) == SetAclResult(stat=tool.stat(topic))
+    mine = (Acl(perms=permission.ALL, scheme="auth", id=""),)
+    me = (Identity(scheme="digest", id="a:b"),)
+    assert tool.refusal(SetAcl(path=topic, acl=mine)) is CODE.INVALIDACL
+    assert tool.refusal(SetAcl(path=topic, acl=mine), who=me) is CODE.NOAUTH
+    assert isinstance(tool.ask(SetAcl(path="/brokers/topics", acl=mine), who=me), SetAclResult)
+    # As a tool goes on that sets them all, from above.
+    assert isinstance(tool.ask(SetAcl(path=topic, acl=mine), who=me), SetAclResult)
+    assert isinstance(tool.ask(SetAcl(path=f"{topic}/partitions", acl=mine), who=me), SetAclResult)
+    assert tool.refusal(SetAcl(path=topic, acl=mine, version=3), who=me) is CODE.BADVERSION
+    for operation in (
+        SetAcl(path=topic, acl=OPEN_ACL),
+        SetData(path=topic, data=assignment({0: [1], 1: [2]})),
+        Check(path=topic, version=0),
+        new("/brokers/topics/u", assignment({0: [1]})),
+    ):
+        assert tool.refusal(operation) is CODE.NOAUTH
+    assert isinstance(tool.ask(SetData(path=topic, data=assignment({0: [1], 1: [2]})), who=me), SetDataResult)
+    assert tool.ask(new("/brokers/topics/u", assignment({0: [1]})), who=me) == CreateResult(path="/brokers/topics/u")
+    assert isinstance(tool.ask(SetData(path=config, data=configs(retention_ms="1"))), SetDataResult)
+    tool.ask(SetAcl(path="/config/topics", acl=mine), who=me)
+    assert tool.refusal(SetData(path=config, data=configs(retention_ms="2"))) is CODE.NOAUTH
+    for path in ("/", "/config/brokers"):
+        tool.ask(SetAcl(path=path, acl=mine), who=me)
+    tool.cluster.apply(TakeOffice(node_id=NodeId(1), epoch=Term(3)))
+    assert tool.refusal(Delete(path="/controller")) is CODE.NOAUTH
+    assert tool.refusal(new("/config/brokers/1", configs())) is CODE.NOAUTH
+    assert tool.ask(new("/config/brokers/1", configs()), who=me) == CreateResult(path="/config/brokers/1")
 
 
 def test_versions_of_rendered_nodes_can_be_checked(tool):
@@ -408,22 +442,107 @@ def test_versions_of_rendered_nodes_can_be_checked(tool):
     assert tool.ask(Check(path="/brokers/topics", version=0)) == CheckResult()
 
 
-def test_a_transaction_takes_stored_nodes_with_their_effects_and_no_rendered_ones(tool):
+def codes(result) -> list[ZkErrorCode]:
+    """Of a transaction that was refused."""
+    assert isinstance(result, MultiResult)
+    assert result.failed
+    return [each.code for each in result.results]
+
+
+def test_a_transaction_takes_stored_nodes_with_their_effects(tool):
     tool.cluster.create("t", (1,))
     tool.cluster.create("u", (1,))
     before = tool.image
-    mixed = Multi(operations=(new("/a"), new("/brokers/topics/v", assignment({0: [1]})), new("/b")))
-    result = tool.ask(mixed)
-    assert [each.code for each in result.results] == [CODE.OK, CODE.NOAUTH, CODE.RUNTIMEINCONSISTENCY]
-    assert tool.image is before
     failing = Multi(operations=(new("/admin/delete_topics/t", None), Delete(path="/none")))
-    assert [each.code for each in tool.ask(failing).results] == [CODE.OK, CODE.NONODE]
+    assert codes(tool.ask(failing)) == [CODE.OK, CODE.NONODE]
     assert tool.image is before
     both = Multi(operations=(new("/admin/delete_topics/t", None), new("/admin/delete_topics/u", None)))
     result = tool.ask(both)
     assert isinstance(result, MultiResult)
     assert not result.failed
     assert dict(tool.image.topic_ids) == {}
+
+
+def test_a_transaction_takes_one_rendered_node_and_others_that_are_not_kafkas(tool):
+    topic = new("/brokers/topics/t", assignment({0: [1]}), with_stat=True)
+    assert tool.ask(Multi(operations=(new("/a"), topic, new("/b")))).results == (
+        CreateResult(path="/a"),
+        CreateResult(path="/brokers/topics/t", stat=tool.stat("/brokers/topics/t")),
+        CreateResult(path="/b"),
+    )
+    more = SetData(path="/brokers/topics/t", data=assignment({0: [1], 1: [2]}), version=0)
+    assert tool.ask(Multi(operations=(more, Delete(path="/b")))).results == (
+        SetDataResult(stat=tool.stat("/brokers/topics/t")),
+        DeleteResult(),
+    )
+    assert tool.replicas("t") == [(1,), (2,)]
+    assert not tool.there("/b")
+    before = tool.image
+    for other in (
+        new("/brokers/topics/u", assignment({0: [1]})),
+        new("/config/topics/u", configs()),
+        new("/admin/delete_topics/t", None),
+        Delete(path="/controller"),
+    ):
+        two = Multi(operations=(new("/b"), new("/brokers/topics/v", assignment({0: [1]})), other))
+        assert codes(tool.ask(two)) == [CODE.OK, CODE.NOAUTH, CODE.RUNTIMEINCONSISTENCY]
+    # Whichever of them is refused, nothing is left of the others.
+    late = Multi(operations=(new("/brokers/topics/v", assignment({0: [1]})), Delete(path="/none")))
+    assert codes(tool.ask(late)) == [CODE.OK, CODE.NONODE]
+    assert codes(tool.ask(Multi(operations=(new("/c"), topic)))) == [CODE.OK, CODE.NODEEXISTS]
+    assert tool.image is before
+
+
+def test_a_transaction_whose_topic_came_meanwhile_leaves_nothing_behind(tool):
+    operation = Multi(operations=(new("/a"), new("/brokers/topics/t", assignment({0: [1]})), new("/b")))
+    decided = meant(tool.image, ChangeZnodes(session_id=SESSION, node_id=NodeId(1), operation=operation), tool.rules())
+    tool.cluster.create("t", (1,))
+    before = tool.image
+    applied = tool.cluster.apply(decided)
+    ((_, _, result),) = applied.outcomes
+    assert codes(result) == [CODE.OK, CODE.NODEEXISTS, CODE.RUNTIMEINCONSISTENCY]
+    assert tool.image is before
+    assert applied.changes.znode_events == ()
+
+
+def test_a_transaction_checks_rendered_nodes_when_it_is_applied(tool):
+    tool.cluster.create("t", (1, 2), (2, 3))
+    state = "/brokers/topics/t/partitions/0/state"
+    version = tool.stat(state).version
+
+    def wanted(name: str, version: int = version, path: str = state) -> Multi:
+        return Multi(operations=(Check(path=path, version=version), new(name)))
+
+    assert tool.ask(wanted("/a")).results == (CheckResult(), CreateResult(path="/a"))
+    assert tool.ask(Multi(operations=(Check(path=state), SetData(path="/a", data=b"x")))).results[0] == CheckResult()
+    assert codes(tool.ask(wanted("/b", version + 1))) == [CODE.BADVERSION, CODE.RUNTIMEINCONSISTENCY]
+    assert codes(tool.ask(wanted("/b", path="/brokers/topics/none"))) == [CODE.NONODE, CODE.RUNTIMEINCONSISTENCY]
+    change = ChangeZnodes(session_id=SESSION, node_id=NodeId(1), operation=wanted("/b"))
+    decided = meant(tool.image, change, tool.rules())
+    # In one entry, as the controller packs them: what comes first counts.
+    broker = tool.image.brokers[NodeId(1)]
+    applied = tool.cluster.apply(BeginControlledShutdown(node_id=NodeId(1), epoch=broker.epoch), decided)
+    assert codes(applied.outcomes[0].result) == [CODE.BADVERSION, CODE.RUNTIMEINCONSISTENCY]
+    assert not tool.there("/b")
+    assert tool.ask(wanted("/b", tool.stat(state).version)).results == (CheckResult(), CreateResult(path="/b"))
+
+
+def test_what_was_read_can_be_written_though_versions_are_not_counted_by_one(tool):
+    tool.cluster.create("t", (1,))
+    path, replicas = "/brokers/topics/t", {0: [1]}
+    before = tool.stat(path)
+    for number in (1, 2, 3):
+        tool.cluster.create(f"other{number}", (1,))
+        read = tool.stat(path)
+        assert read.version == before.version
+        replicas[number] = [1]
+        written = tool.ask(SetData(path=path, data=assignment(replicas), version=read.version))
+        assert written == SetDataResult(stat=tool.stat(path))
+        assert written.stat.version > read.version + 1
+        assert tool.refusal(SetData(path=path, data=assignment({**replicas, 9: [1]}), version=read.version)) is (
+            CODE.BADVERSION
+        )
+        before = written.stat
 
 
 def test_a_session_that_is_over_means_nothing(tool):
