@@ -55,7 +55,7 @@ from raftkafka.broker.replica_throttle import ReplicaThrottles
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.broker.statistics import StatisticsReader
 from raftkafka.broker.zookeeper.service import ZooKeeperService
-from raftkafka.listeners.http import HttpServer
+from raftkafka.listeners.http.server import HttpServer
 from raftkafka.listeners.server import BrokerServer
 from raftkafka.listeners.zookeeper.server import ZooKeeperLimits, ZooKeeperServer
 from raftkafka.model.features import SUPPORTED, FeatureRange
@@ -63,6 +63,7 @@ from raftkafka.model.ids import BrokerEpoch, NodeId, TopicId
 from raftkafka.model.settings.validate import validate
 from raftkafka.model.settings.values import FlushPolicy, ReplicaSelector, Settings
 from raftkafka.model.zookeeper.sessions import PASSWORD_BYTES
+from raftkafka.node.http_port import http_port
 from raftkafka.node.loop_delay import LoopDelayMeter
 from raftkafka.ports.clock import Clock
 from raftkafka.ports.disk import Disk
@@ -313,6 +314,18 @@ def assemble(
             clock=clock,
         )
     )
+    servers = tuple(
+        BrokerServer(
+            listener=listener,
+            dispatch=dispatch,
+            settings=settings.network,
+            node_id=node_id,
+            cluster_secret=secret,
+            cluster_id=cluster_id,
+            probe=probe,
+        )
+        for listener in settings.listeners
+    )
     return Parts(
         probe=probe,
         replicas=replicas,
@@ -326,21 +339,17 @@ def assemble(
         fetchers=fetchers,
         reconciler=reconciler,
         groups=groups,
-        servers=tuple(
-            BrokerServer(
-                listener=listener,
-                dispatch=dispatch,
-                settings=settings.network,
-                node_id=node_id,
-                cluster_secret=secret,
-                cluster_id=cluster_id,
-                probe=probe,
-            )
-            for listener in settings.listeners
+        servers=servers,
+        http=http_port(
+            settings,
+            store=store,
+            consensus=consensus,
+            clock=clock,
+            now=now,
+            metrics=probe.expose,
+            ready=ready,
+            own_port=lambda: servers[0].port,
         ),
-        http=None
-        if settings.http_listener is None
-        else HttpServer(listener=settings.http_listener, metrics=probe.expose, ready=ready),
         zookeeper=_zookeeper_port(
             settings,
             store=store,

@@ -23,6 +23,7 @@ from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import BrokerEpoch
 from raftkafka.model.settings.values import Listener, Settings
 from raftkafka.node.assembly import Parts, assemble
+from raftkafka.node.http_port import ONLY_METRICS, serves_console
 from raftkafka.ports.clock import Clock
 from raftkafka.ports.disk import Disk
 
@@ -138,7 +139,8 @@ class Node:
         for listener, server in zip(self.settings.listeners, parts.servers, strict=True):
             _log.info("node %d listens on %s:%d", self.settings.node_id, listener.host or "*", server.port)
         if parts.http is not None:
-            _log.info("metrics and health on http port %d", parts.http.port)
+            said = "metrics, health and the console" if serves_console(self.settings) else ONLY_METRICS
+            _log.info("%s on http port %d", said, parts.http.port)
         if parts.zookeeper is not None:
             _log.info("tools that know only ZooKeeper connect to port %d", parts.zookeeper[1].port)
         self._spawn(self._say_what_is_missing())

@@ -53,25 +53,32 @@ def load_settings(path: str, overrides: Mapping[str, str] = MappingProxyType({})
     loaded = load(text, source=path, overrides=overrides)
     for note in loaded.notes:
         _log.warning("%s", note)
-    return with_secret(loaded.settings)
+    return with_secrets(loaded.settings)
 
 
-def with_secret(settings: Settings) -> Settings:
-    """`settings` with the content of `cluster.secret.file`, surrounding white space removed.
+def with_secrets(settings: Settings) -> Settings:
+    """`settings` with the contents of `cluster.secret.file` and `http.auth.token.file`, surrounding white space removed.
 
     Raises:
-        ConfigurationError: it cannot be read, or is shorter than 16 bytes.
+        ConfigurationError: one cannot be read, or is shorter than 16 bytes.
     """
-    path = settings.cluster_secret_file
-    if path is None:
-        return settings
+    if settings.cluster_secret_file is not None:
+        secret = _secret("cluster.secret.file", settings.cluster_secret_file)
+        settings = replace(settings, cluster_secret=secret)
+    if settings.http_auth_token_file is not None:
+        token = _secret("http.auth.token.file", settings.http_auth_token_file)
+        settings = replace(settings, http_auth_token=token)
+    return settings
+
+
+def _secret(key: str, path: Path) -> bytes:
     try:
         secret = path.read_bytes().strip()
     except OSError as error:
-        raise ConfigurationError(f"cluster.secret.file {path}: cannot be read: {error.strerror}") from error
+        raise ConfigurationError(f"{key} {path}: cannot be read: {error.strerror}") from error
     if len(secret) < 16:
-        raise ConfigurationError(f"cluster.secret.file {path}: has {len(secret)} bytes, at least 16 are needed")
-    return replace(settings, cluster_secret=secret)
+        raise ConfigurationError(f"{key} {path}: has {len(secret)} bytes, at least 16 are needed")
+    return secret
 
 
 def run_broker(path: str, overrides: Mapping[str, str] = MappingProxyType({})) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from raftkafka.cli.layout import NodePlace, Ports, write_secret
 from raftkafka.model.settings.load import load
-from raftkafka.node.main import with_secret
+from raftkafka.node.main import with_secrets
 from raftkafka.testing.errors import ClusterError
 from raftkafka.testing.in_process import InProcessNodes
 from raftkafka.testing.nodes import Nodes
@@ -36,7 +36,7 @@ def make_nodes(directory: Path, ports: Mapping[int, NodePorts], *, processes: bo
         place.properties.write_text(text_of(properties), encoding="utf-8")
     # Read here in both forms: a wrong key is told in one line, and before anything has been started.
     settings = {
-        node_id: with_secret(load(place.properties.read_text(encoding="utf-8"), source=str(place.properties)).settings)
+        node_id: with_secrets(load(place.properties.read_text(encoding="utf-8"), source=str(place.properties)).settings)
         for node_id, place in places.items()
     }
     return ProcessNodes(places) if processes else InProcessNodes(settings)

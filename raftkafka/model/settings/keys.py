@@ -75,7 +75,28 @@ KEYS: Final = (
         "allow listeners beyond loopback although they neither encrypt nor authenticate clients",
         ours=True,
     ),
-    _row("http.listener", "http_listener", parsers.optional_listener, "metrics and health; `none` for none", ours=True),
+    _row(
+        "http.listener",
+        "http_listener",
+        parsers.optional_listener,
+        "metrics, health, the JSON API and the console, see [http.md](http.md); `none` for none",
+        ours=True,
+    ),
+    _row(
+        "http.allowed.hosts",
+        "http_allowed_hosts",
+        parsers.names,
+        "names under which that listener is asked, `*` for any; default: on loopback its names, elsewhere also those of "
+        "`http.listener` and `advertised.listeners`",
+        ours=True,
+    ),
+    _row(
+        "http.auth.token.file",
+        "http_auth_token_file",
+        parsers.path,
+        "file with the token, of at least 16 bytes, that the API and the console ask for; without it they are served on loopback only",
+        ours=True,
+    ),
     # The cluster
     _row(
         "controller.quorum.voters",

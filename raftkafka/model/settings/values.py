@@ -188,6 +188,9 @@ class Settings:
     cluster_secret_file: Path | None = None  # cluster.secret.file; the node reads it into cluster_secret
     cluster_secret: bytes = b""  # the file's content; empty only for a cluster of one node
     http_listener: Listener | None = Listener(name="HTTP", host="127.0.0.1", port=9644)  # http.listener
+    http_allowed_hosts: tuple[str, ...] = ()  # http.allowed.hosts; empty: the names of the listeners
+    http_auth_token_file: Path | None = None  # http.auth.token.file; the node reads it into http_auth_token
+    http_auth_token: bytes = b""  # the file's content; empty: nobody has to log in on loopback, nobody may elsewhere
     num_partitions: int = 1  # num.partitions
     default_replication_factor: int = 1  # default.replication.factor
     auto_create_topics_enable: bool = True  # auto.create.topics.enable

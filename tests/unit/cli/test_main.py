@@ -216,6 +216,8 @@ def test_client_commands_never_load_what_only_a_broker_needs() -> None:
         "rich",
         "aiofiles",
         "pydantic",
+        "starlette",
+        "uvicorn",
         "raftkafka.node",
         "raftkafka.broker",
         "raftkafka.model.api.messages",

@@ -11,6 +11,7 @@ from raftkafka.model.settings.keys import BY_NAME, KEYS, Key
 from raftkafka.model.settings.values import Settings
 
 NOT_FROM_A_KEY = {
+    "http_auth_token",
     "cluster_secret",
     "election_timeout_max_ms",
     "log",
