@@ -16,10 +16,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint conformance conformance-kazoo bench sim fuzz chaos clean distclean install
+.PHONY: help demo test lint conformance conformance-kazoo bench sim fuzz chaos dist clean distclean install
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
 
 demo: $(VENV)/.installed ## three nodes, a real log, one kill; LOG=file chooses the log, HOLD=1 leaves the nodes up
 	@$(BIN)/rk demo $(if $(LOG),--log "$(LOG)") $(if $(HOLD),--hold)
@@ -59,6 +59,9 @@ fuzz: $(VENV)/.installed-dev ## mutated frames against the codec of the ZooKeepe
 chaos: $(VENV)/.installed-dev ## real processes under faults; SECONDS_OF_FAULTS=n each, ROUNDS=n per kind; root has all kinds
 	@$(BIN)/python -m tests.chaos.run --rounds $(or $(ROUNDS),3) --seconds $(or $(SECONDS_OF_FAULTS),30) --first $(or $(FIRST),1) \
 		$(if $(KINDS),--kinds $(KINDS))
+
+dist: $(VENV)/.installed ## an archive of wheels, units and install.sh for machines without a registry, in dist/
+	@$(BIN)/python deploy/dist.py
 
 install: $(VENV)/.installed ## only make .venv with rk in it
 
