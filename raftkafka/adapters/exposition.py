@@ -20,6 +20,7 @@ from raftkafka.ports.probe import (
     LogDirectoryStatistics,
     PartitionStatistics,
     RaftStatistics,
+    ZooKeeperStatistics,
 )
 
 PARTITIONS_WITH_SERIES_MAX: Final = 2000
@@ -87,6 +88,7 @@ def states(statistics: BrokerStatistics) -> Iterator[str]:
     yield value(table.OFFLINE_REPLICAS, sum(each.is_offline for each in partitions))
     yield value(table.UNEXPORTED, max(0, len(partitions) - PARTITIONS_WITH_SERIES_MAX))
     yield from _groups(statistics.groups)
+    yield from _zookeeper(statistics.zookeeper)
     yield from _partition_series(partitions[:PARTITIONS_WITH_SERIES_MAX])
 
 
@@ -148,6 +150,16 @@ def _groups(groups: GroupStatistics) -> Iterator[str]:
     yield _head(table.GROUP_LAG) + "".join(
         [f"{name}{labels} {each.lag}\n" for labels, each in labelled if each.lag is not None]
     )
+
+
+def _zookeeper(port: ZooKeeperStatistics | None) -> Iterator[str]:
+    """No series where there is no port."""
+    yield family(table.ZOOKEEPER_OUTSTANDING, [((), port.outstanding)] if port else [])
+    yield family(table.ZOOKEEPER_WATCHES, [((), port.watches)] if port else [])
+    yield family(table.ZOOKEEPER_SESSIONS, [((), port.sessions)] if port else [])
+    yield family(table.ZOOKEEPER_NODES, [((), port.nodes)] if port else [])
+    yield family(table.ZOOKEEPER_EPHEMERALS, [((), port.ephemerals)] if port else [])
+    yield family(table.ZOOKEEPER_BYTES, [((), port.data_bytes)] if port else [])
 
 
 def _partition_series(partitions: tuple[PartitionStatistics, ...]) -> Iterator[str]:

@@ -158,6 +158,43 @@ GROUP_LAG: Final = _row(
     *("group", "topic", "partition"),
 )
 
+# Of nodes with a ZooKeeper port. Its connections are those of the listener ZOOKEEPER.
+ZOOKEEPER_REQUEST_SECONDS: Final = _row(
+    "zookeeper_request_duration_seconds",
+    "histogram",
+    "from a request of a ZooKeeper client taken up to its answer handed to the socket",
+    "operation",
+)
+ZOOKEEPER_REQUEST_ERRORS: Final = _row(
+    "zookeeper_request_errors_total", "counter", "answers to ZooKeeper clients with an error", "operation", "error"
+)
+ZOOKEEPER_EXPIRED: Final = _row(
+    "zookeeper_sessions_expired_total", "counter", "sessions ended by this controller because nobody was heard in time"
+)
+ZOOKEEPER_OUTSTANDING: Final = _row(
+    "zookeeper_outstanding_requests", "gauge", "requests of ZooKeeper clients of this node that wait for their answer"
+)
+ZOOKEEPER_WATCHES: Final = _row("zookeeper_watches", "gauge", "paths watched, counted for each connection of this node")
+ZOOKEEPER_SESSIONS: Final = _row(
+    "zookeeper_sessions", "gauge", "sessions in the cluster, at whatever node their clients are"
+)
+ZOOKEEPER_NODES: Final = _row(
+    "zookeeper_nodes", "gauge", "stored nodes of the tree, those that the cluster itself writes included"
+)
+ZOOKEEPER_EPHEMERALS: Final = _row("zookeeper_ephemeral_nodes", "gauge", "ephemeral nodes among those")
+ZOOKEEPER_BYTES: Final = _row("zookeeper_tree_bytes", "gauge", "what the stored nodes take of their 64 MiB")
+OF_ZOOKEEPER: Final = (
+    ZOOKEEPER_REQUEST_SECONDS,
+    ZOOKEEPER_REQUEST_ERRORS,
+    ZOOKEEPER_EXPIRED,
+    ZOOKEEPER_OUTSTANDING,
+    ZOOKEEPER_WATCHES,
+    ZOOKEEPER_SESSIONS,
+    ZOOKEEPER_NODES,
+    ZOOKEEPER_EPHEMERALS,
+    ZOOKEEPER_BYTES,
+)
+
 OF_PARTITIONS: Final = (
     _row("partition_is_leader", "gauge", "1 where this node leads the partition", "topic", "partition"),
     _row("partition_log_start_offset", "gauge", "first offset that is kept", "topic", "partition"),
@@ -232,6 +269,7 @@ METRICS: Final = (
     GROUP_OFFSETS_UNEXPORTED,
     COMMITTED_OFFSET,
     GROUP_LAG,
+    *OF_ZOOKEEPER,
     *OF_PARTITIONS,
 )
 

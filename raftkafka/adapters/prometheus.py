@@ -18,6 +18,7 @@ from raftkafka.adapters import metric_table as table
 from raftkafka.adapters.exposition import family, histograms, states, value
 from raftkafka.adapters.histogram import Histogram
 from raftkafka.model.errors import ErrorCode
+from raftkafka.model.zookeeper.errors import ZkErrorCode
 from raftkafka.ports.probe import ReadStatistics
 
 LATENCY_BOUNDS_S: Final = (
@@ -49,6 +50,9 @@ class PrometheusProbe:
         self._isr_expands = 0
         self._throttles: Counter[str] = Counter()
         self._throttle_s: defaultdict[str, float] = defaultdict(float)
+        self._zookeeper_requests: defaultdict[str, Histogram] = defaultdict(_latency)
+        self._zookeeper_errors: Counter[tuple[str, ZkErrorCode]] = Counter()
+        self._zookeeper_expired = 0
 
     def watch(self, read: ReadStatistics) -> None:
         """Ask `read` for the states at each scrape from now on."""
@@ -115,6 +119,14 @@ class PrometheusProbe:
         self._throttles[quota] += 1
         self._throttle_s[quota] += seconds
 
+    def zookeeper_request(self, operation: str, error: ZkErrorCode, seconds: float) -> None:
+        self._zookeeper_requests[operation].observe(seconds)
+        if error is not ZkErrorCode.OK:
+            self._zookeeper_errors[operation, error] += 1
+
+    def zookeeper_sessions_expired(self, count: int) -> None:
+        self._zookeeper_expired += count
+
     def _families(self) -> Iterator[str]:
         yield generate_latest(self.registry).decode()
         yield family(table.BUILD_INFO, [((__version__,), 1)])
@@ -141,6 +153,11 @@ class PrometheusProbe:
         yield value(table.ISR_EXPANDS, self._isr_expands)
         yield family(table.QUOTA_THROTTLES, [((quota,), count) for quota, count in sorted(self._throttles.items())])
         yield family(table.QUOTA_THROTTLE_SECONDS, [((quota,), s) for quota, s in sorted(self._throttle_s.items())])
+        seen = sorted(self._zookeeper_requests.items())
+        yield histograms(table.ZOOKEEPER_REQUEST_SECONDS, [((operation,), each) for operation, each in seen])
+        refused = sorted(self._zookeeper_errors.items())
+        yield family(table.ZOOKEEPER_REQUEST_ERRORS, [((name, code.name), count) for (name, code), count in refused])
+        yield value(table.ZOOKEEPER_EXPIRED, self._zookeeper_expired)
 
 
 def _latency() -> Histogram:

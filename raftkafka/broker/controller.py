@@ -121,6 +121,7 @@ class Controller:
             submit=queue.submit,
             now=self._now,
             now_ms=now_ms,
+            probe=probe,
             delete_topic_enable=settings.delete_topic_enable,
         )
         self.active = False

@@ -5,6 +5,8 @@ Floor 3.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from raftkafka.broker.groups.coordinator import GroupCoordinator
 from raftkafka.broker.log_dirs import LogDirs
 from raftkafka.broker.membership import Membership
@@ -21,6 +23,7 @@ from raftkafka.ports.probe import (
     PartitionStatistics,
     RaftPeerStatistics,
     RaftStatistics,
+    ZooKeeperStatistics,
 )
 
 
@@ -35,6 +38,7 @@ class StatisticsReader:
         membership: Membership,
         groups: GroupCoordinator,
         clock: Clock,
+        zookeeper: Callable[[], ZooKeeperStatistics] | None = None,
     ) -> None:
         self._consensus = consensus
         self._store = store
@@ -43,6 +47,7 @@ class StatisticsReader:
         self._membership = membership
         self._groups = groups
         self._clock = clock
+        self._zookeeper = zookeeper
         self._leader_changes = 0
         self._cluster: tuple[Image, ClusterStatistics] | None = None
         consensus.on_leader_change(self._leader_changed)
@@ -59,6 +64,7 @@ class StatisticsReader:
             log_directories=self._log_dirs.statistics(),
             partitions=tuple([_partition(each) for each in self._replicas]),
             groups=self._groups.statistics(self._lag),
+            zookeeper=None if self._zookeeper is None else self._zookeeper(),
             waiting_requests=sum(len(each.waiting_commits) for each in self._replicas),
         )
 

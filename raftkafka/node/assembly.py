@@ -303,6 +303,16 @@ def assemble(
         probe=probe,
         now=now,
     )
+    zookeeper = _zookeeper_port(
+        settings,
+        store=store,
+        channel=channel,
+        consensus=consensus,
+        membership=membership,
+        probe=probe,
+        random=random,
+        secret=secret,
+    )
     probe.watch(
         StatisticsReader(
             consensus=consensus,
@@ -312,6 +322,7 @@ def assemble(
             membership=membership,
             groups=groups,
             clock=clock,
+            zookeeper=None if zookeeper is None else zookeeper[1].statistics,
         )
     )
     servers = tuple(
@@ -350,16 +361,7 @@ def assemble(
             ready=ready,
             own_port=lambda: servers[0].port,
         ),
-        zookeeper=_zookeeper_port(
-            settings,
-            store=store,
-            channel=channel,
-            consensus=consensus,
-            membership=membership,
-            probe=probe,
-            random=random,
-            secret=secret,
-        ),
+        zookeeper=zookeeper,
         housekeeping=Housekeeping(
             [
                 *_duties(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from raftkafka.model.errors import ErrorCode
+from raftkafka.model.zookeeper.errors import ZkErrorCode
 
 GROUP_OFFSETS_MAX: Final = 2000
 """Group ids are chosen by clients: whatever they make up, a scrape stays bounded."""
@@ -50,6 +51,14 @@ class Probe(Protocol):
         """A client went beyond its quota and is not listened to for so long."""
         ...
 
+    def zookeeper_request(self, operation: str, error: ZkErrorCode, seconds: float) -> None:
+        """One request at the ZooKeeper port answered; `operation` is one of a bounded set of names."""
+        ...
+
+    def zookeeper_sessions_expired(self, count: int) -> None:
+        """This controller has ended sessions whose clients were not heard in time."""
+        ...
+
 
 class NullProbe:
     """A probe that forgets."""
@@ -65,6 +74,8 @@ class NullProbe:
     def leader_election(self) -> None: ...
     def isr_change(self, *, shrink: bool) -> None: ...
     def throttled(self, quota: str, seconds: float) -> None: ...
+    def zookeeper_request(self, operation: str, error: ZkErrorCode, seconds: float) -> None: ...
+    def zookeeper_sessions_expired(self, count: int) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,6 +191,21 @@ class GroupStatistics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ZooKeeperStatistics:
+    """Of a node with a ZooKeeper port: requests under way and watches are its own, sessions and the tree the cluster's.
+
+    `data_bytes` and `nodes` are of what is stored; what is rendered from the metadata takes no room.
+    """
+
+    outstanding: int
+    watches: int
+    sessions: int
+    nodes: int
+    ephemerals: int
+    data_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerStatistics:
     """The state of one node at one moment; `waiting_requests` are those in purgatory, `time_ms` is its wall clock.
 
@@ -196,6 +222,7 @@ class BrokerStatistics:
     partitions: tuple[PartitionStatistics, ...] = ()
     waiting_requests: int = 0
     groups: GroupStatistics = GroupStatistics()
+    zookeeper: ZooKeeperStatistics | None = None
 
 
 ReadStatistics = Callable[[], BrokerStatistics]

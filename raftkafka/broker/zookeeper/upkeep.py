@@ -23,6 +23,7 @@ from raftkafka.model.api import Response
 from raftkafka.model.api.znodes import TouchZkSessions, TouchZkSessionsResponse
 from raftkafka.model.errors import ApiError
 from raftkafka.model.ids import TimestampMs
+from raftkafka.ports.probe import Probe
 
 _log = logging.getLogger("raftkafka.zookeeper")
 
@@ -38,12 +39,14 @@ class ZooKeeperUpkeep:
         submit: Callable[[Decide], Awaitable[Response]],
         now: Callable[[], float],
         now_ms: Callable[[], TimestampMs],
+        probe: Probe,
         delete_topic_enable: bool = True,
     ) -> None:
         self._store = store
         self._submit = submit
         self._now = now
         self._now_ms = now_ms
+        self._probe = probe
         self._delete_topic_enable = delete_topic_enable
         self._in_order: Image | None = None
         """The last image in which Kafka's nodes needed nothing."""
@@ -103,6 +106,8 @@ class ZooKeeperUpkeep:
             if expired:
                 _log.info("ending %d sessions whose clients were not heard in time", len(expired))
                 await self._submit(lambda image: _nobody_asks(endings(image.znodes, expired)))
+                left = self._store.image.znodes.sessions
+                self._probe.zookeeper_sessions_expired(sum(each not in left for each in expired))
             if not self._is_in_order():
                 await self._submit(lambda image: _nobody_asks(self._of_kafka(image)))
             if self._reaps():

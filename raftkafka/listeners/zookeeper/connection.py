@@ -23,8 +23,8 @@ from raftkafka.listeners.zookeeper.traffic import Traffic
 from raftkafka.model.errors import ProtocolError
 from raftkafka.model.zookeeper.errors import ZkErrorCode
 from raftkafka.model.zookeeper.events import WatchedEvent
-from raftkafka.model.zookeeper.ops import Create, Delete, ErrorResult, Multi, SetAcl, SetData
-from raftkafka.model.zookeeper.requests import Auth, CloseSession, Reply
+from raftkafka.model.zookeeper.ops import Create, Delete, ErrorResult, Multi, MultiResult, SetAcl, SetData
+from raftkafka.model.zookeeper.requests import Answer, Auth, CloseSession, Reply
 from raftkafka.model.zookeeper.sessions import NO_SESSION, ConnectRequest, ConnectResponse
 from raftkafka.model.zookeeper.status import ConnectionStatus
 from raftkafka.ports.probe import Probe
@@ -385,6 +385,7 @@ class ZooKeeperConnection(asyncio.BufferedProtocol):
         seconds = self._loop.time() - slot.begun_s
         self._traffic.answered(seconds)
         self._around.traffic.answered(seconds)
+        self._around.probe.zookeeper_request(name_of(slot.incoming.op_code), _error_of(reply.answer), seconds)
         self._last_zxid = reply.zxid or self._last_zxid
         slots = self._slots
         while slots and (frame := slots[0].frame) is not None:
@@ -442,6 +443,16 @@ class ZooKeeperConnection(asyncio.BufferedProtocol):
             self.abort()
             return
         self._timer = self._loop.call_later(left_s, self._on_timer)
+
+
+def _error_of(answer: Answer) -> ZkErrorCode:
+    """OK, or why the request was refused; of a Multi, why the one of its operations was that counts."""
+    if isinstance(answer, ErrorResult):
+        return answer.code
+    if isinstance(answer, MultiResult):
+        codes = (each.code for each in answer.results if isinstance(each, ErrorResult))
+        return next((code for code in codes if code is not ZkErrorCode.OK), ZkErrorCode.OK)
+    return ZkErrorCode.OK
 
 
 def _refusal(code: ZkErrorCode) -> Reply:

@@ -18,7 +18,7 @@ from raftkafka.listeners.zookeeper.connection import ConnectionSurroundings, Zoo
 from raftkafka.listeners.zookeeper.traffic import Traffic
 from raftkafka.model.settings.validate import is_loopback
 from raftkafka.model.settings.values import Listener
-from raftkafka.ports.probe import Probe
+from raftkafka.ports.probe import Probe, ZooKeeperStatistics
 from raftkafka.ports.zookeeper import ZooKeeperService
 from raftkafka.wire.zookeeper import reports
 from raftkafka.wire.zookeeper.words import Word
@@ -88,6 +88,21 @@ class ZooKeeperServer:
     def connections(self) -> int:
         return len(self._door)
 
+    def statistics(self) -> ZooKeeperStatistics:
+        """For the metrics: the same numbers as of the words `mntr`, `srvr` and `stat`."""
+        tree = self._service.status()
+        return ZooKeeperStatistics(
+            outstanding=self._outstanding(),
+            watches=tree.watches,
+            sessions=tree.sessions,
+            nodes=tree.znodes,
+            ephemerals=tree.ephemerals,
+            data_bytes=tree.data_bytes,
+        )
+
+    def _outstanding(self) -> int:
+        return sum(each.outstanding for each in self._door)
+
     async def stop(self) -> None:
         """Stop listening, send what is ready, close all connections; returns within about a second."""
         await self._door.close()
@@ -101,7 +116,7 @@ class ZooKeeperServer:
 
     def _tree_word(self, word: Word) -> str:
         tree, connections = self._service.status(), len(self._door)
-        traffic = self._traffic.status(outstanding=sum(each.outstanding for each in self._door))
+        traffic = self._traffic.status(outstanding=self._outstanding())
         if word is Word.SRVR:
             return reports.srvr(tree, traffic, connections=connections)
         if word is Word.MNTR:

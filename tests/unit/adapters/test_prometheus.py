@@ -17,6 +17,7 @@ from raftkafka.adapters.histogram import Histogram
 from raftkafka.adapters.metric_table import METRICS, page
 from raftkafka.adapters.prometheus import PrometheusProbe
 from raftkafka.model.errors import ErrorCode
+from raftkafka.model.zookeeper.errors import ZkErrorCode
 from raftkafka.ports.probe import (
     BrokerStatistics,
     ClusterStatistics,
@@ -27,6 +28,7 @@ from raftkafka.ports.probe import (
     Probe,
     RaftPeerStatistics,
     RaftStatistics,
+    ZooKeeperStatistics,
 )
 
 
@@ -82,6 +84,9 @@ DIRECTORIES = (
 )
 
 
+ZOOKEEPER = ZooKeeperStatistics(outstanding=1, watches=2, sessions=3, nodes=40, ephemerals=5, data_bytes=600)
+
+
 def statistics(*partitions: PartitionStatistics, groups: GroupStatistics = NO_GROUPS) -> BrokerStatistics:
     return BrokerStatistics(
         node_id=2,
@@ -90,6 +95,7 @@ def statistics(*partitions: PartitionStatistics, groups: GroupStatistics = NO_GR
         raft=RAFT,
         time_ms=1_700_000_000_250,
         cluster=CLUSTER,
+        zookeeper=ZOOKEEPER,
         log_directories=DIRECTORIES,
         partitions=partitions,
         waiting_requests=3,
@@ -243,6 +249,27 @@ def test_pieces_keep_what_belongs_together(probe: PrometheusProbe) -> None:
     assert "".join(pieces).count("raftkafka_partition_size_bytes{") == 1_000
     for piece in pieces:
         assert piece.startswith("# HELP")
+
+
+def test_the_zookeeper_port(probe: PrometheusProbe) -> None:
+    probe.watch(statistics)
+    probe.zookeeper_request("GET_DATA", ZkErrorCode.OK, 0.001)
+    probe.zookeeper_request("GET_DATA", ZkErrorCode.NONODE, 0.3)
+    probe.zookeeper_sessions_expired(2)
+    assert value(probe, "raftkafka_zookeeper_request_duration_seconds_count", operation="GET_DATA") == 2
+    assert value(probe, "raftkafka_zookeeper_request_errors_total", operation="GET_DATA", error="NONODE") == 1
+    assert value(probe, "raftkafka_zookeeper_sessions_expired_total") == 2
+    for name, expected in (
+        ("outstanding_requests", 1),
+        ("watches", 2),
+        ("sessions", 3),
+        ("nodes", 40),
+        ("ephemeral_nodes", 5),
+        ("tree_bytes", 600),
+    ):
+        assert value(probe, f"raftkafka_zookeeper_{name}") == expected
+    probe.watch(lambda: replace(statistics(), zookeeper=None))
+    assert scrape(probe)["raftkafka_zookeeper_nodes"].samples == []
 
 
 def test_the_number_of_series_is_bounded(probe: PrometheusProbe) -> None:

@@ -222,6 +222,7 @@ class CountingProbe(NullProbe):
     def __init__(self) -> None:
         self.syncs: list[int] = []
         self.elections = 0
+        self.expired = 0
         self.isr: list[bool] = []
 
     def log_sync(self, seconds: float, files: int) -> None:
@@ -232,6 +233,9 @@ class CountingProbe(NullProbe):
 
     def isr_change(self, *, shrink: bool) -> None:
         self.isr.append(shrink)
+
+    def zookeeper_sessions_expired(self, count: int) -> None:
+        self.expired += count
 
 
 class World:

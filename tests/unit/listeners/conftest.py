@@ -11,6 +11,7 @@ import uvloop
 from raftkafka.listeners.server import BrokerServer
 from raftkafka.model.ids import NodeId
 from raftkafka.model.settings.values import Listener, NetworkSettings
+from raftkafka.model.zookeeper.errors import ZkErrorCode
 from raftkafka.ports.probe import NullProbe
 
 BOTH_LOOPS = {"test_connection", "test_authentication", "test_server", "test_zookeeper_connection"}
@@ -27,6 +28,7 @@ def pytest_asyncio_loop_factories(config, item):
 class CountingProbe(NullProbe):
     def __init__(self) -> None:
         self.opened = self.closed = self.malformed = 0
+        self.zookeeper: list[tuple[str, ZkErrorCode]] = []
 
     def connection_opened(self, listener: str) -> None:
         self.opened += 1
@@ -36,6 +38,10 @@ class CountingProbe(NullProbe):
 
     def malformed_frame(self, listener: str) -> None:
         self.malformed += 1
+
+    def zookeeper_request(self, operation: str, error: ZkErrorCode, seconds: float) -> None:
+        assert seconds >= 0
+        self.zookeeper.append((operation, error))
 
 
 @pytest.fixture

@@ -64,6 +64,7 @@ async def test_a_session_ends_when_it_is_not_heard_in_time_and_its_ephemerals_wi
     await office.until(lambda: sessions(office) == {8})
     assert 10 <= asyncio.get_running_loop().time() - began < 12
     assert office.store.image.znodes.get("/e") is None
+    assert office.probe.expired == 1
     await keeping
     assert sessions(office) == {8}
 

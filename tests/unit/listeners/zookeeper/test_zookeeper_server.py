@@ -11,9 +11,10 @@ from kazoo.client import KazooClient
 from raftkafka.listeners.zookeeper.server import HARMLESS_WORDS, ZooKeeperLimits, ZooKeeperServer
 from raftkafka.model.errors import StartupError
 from raftkafka.model.settings.values import Listener
+from raftkafka.model.zookeeper.acl import OPEN_ACL
 from raftkafka.model.zookeeper.errors import ZkErrorCode
 from raftkafka.model.zookeeper.events import EventType, WatchedEvent
-from raftkafka.model.zookeeper.ops import Create, ErrorResult
+from raftkafka.model.zookeeper.ops import Check, Create, Delete, ErrorResult, Multi, failed_multi
 from raftkafka.model.zookeeper.requests import (
     Done,
     Exists,
@@ -53,6 +54,40 @@ async def test_words_are_answered_and_close(port, service):
     assert await say(port, b"wchp") == "/a\n\t0x77\n/b\n\t0x77\n"
     assert service.connects
     assert not service.asked
+
+
+async def test_metrics_and_words_tell_the_same(port, service, probe, until):
+    server = await port.start()
+    client = await port.connect()
+    service.held = True
+    client.send(Create(path="/a", data=b"", acl=OPEN_ACL), Delete(path="/a"))
+    await until(lambda: server.statistics().outstanding == 2)
+    told = dict(line.split("\t") for line in (await say(port, b"mntr")).splitlines())
+    statistics = server.statistics()
+    assert {
+        "zk_outstanding_requests": statistics.outstanding,
+        "zk_watch_count": statistics.watches,
+        "zk_global_sessions": statistics.sessions,
+        "zk_znode_count": statistics.nodes,
+        "zk_ephemerals_count": statistics.ephemerals,
+        "zk_approximate_data_size": statistics.data_bytes,
+    }.items() <= {key: int(value) for key, value in told.items() if value.isdecimal()}.items()
+    assert "Outstanding: 2\n" in await say(port, b"stat")
+    assert "(queued=2," in await say(port, b"cons")
+    assert probe.zookeeper == []
+    for answer in service.waiting:
+        answer(Reply(answer=ErrorResult(code=ZkErrorCode.NONODE)))
+    multi = Multi(operations=(Check(path="/"), Check(path="/none")))
+    service.answers = {Multi: lambda _: Reply(answer=failed_multi(2, 1, ZkErrorCode.NONODE))}
+    client.send(multi, Ping(), first_xid=3)
+    assert len(await client.answers(4)) == 4
+    assert probe.zookeeper == [
+        ("CREATE", ZkErrorCode.NONODE),
+        ("DELETE", ZkErrorCode.NONODE),
+        ("MULTI", ZkErrorCode.NONODE),
+        ("PING", ZkErrorCode.OK),
+    ]
+    assert server.statistics().outstanding == 0
 
 
 async def test_counts_are_reset_by_words(port):
