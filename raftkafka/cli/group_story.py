@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from raftkafka.cli.output import printable
-from raftkafka.cli.story import at, document, sentences
 from raftkafka.client.group.descriptions import GroupDescription, MemberDescription
+from raftkafka.client.story import at, document, sentences
 from raftkafka.model.api.groups import GroupEvent
 from raftkafka.model.api.history import DescribePartitionHistoryResponse
 

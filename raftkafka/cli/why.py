@@ -28,7 +28,7 @@ def partition(name: str, bootstrap_server: str, timeout_ms: int, json: bool) -> 
     if not dash or not topic or not (number.isascii() and number.isdigit() and len(number) <= 9):
         raise click.BadParameter(f"{name!r} is not TOPIC-PARTITION, such as orders-0", param_hint="TOPIC-PARTITION")
     from raftkafka.cli.session import run
-    from raftkafka.cli.story import document, sentences
+    from raftkafka.client.story import document, sentences
     from raftkafka.client.types import TopicPartition
     from raftkafka.model.api.history import DescribePartitionHistoryResponse
 

@@ -1,12 +1,12 @@
 // The timeline: a slider over the metadata log. Who led what at that moment, since when, and why.
 
-import { card, head, searchField, topicLink } from "../components/parts.js";
+import { button, card, head, searchField, topicLink } from "../components/parts.js";
 import { duration, number, time } from "../format.js";
 import { get, segment } from "../api.js";
 import { go, remember } from "../router.js";
 import { h, put } from "../dom.js";
 import { Table } from "../components/table.js";
-import { button } from "../components/parts.js";
+import { causeText, thenText } from "../components/causes.js";
 import { colour } from "../components/chart.js";
 import { keepFresh } from "../fresh.js";
 import { problem } from "../components/notice.js";
@@ -88,7 +88,7 @@ export async function open({ root, query, signal, title }) {
     const near = line_.events.slice(Math.max(0, here - NEAR), here + NEAR);
     const current = line_.events[here - 1];
     put(story, near.length ? near.toReversed().map((each) => h("li", { class: each === current ? "now" : "" }, h("div", {},
-      h("time", {}, time(each.time_ms)), h("div", {}, each.topic === null || each.topic === undefined ? null : [h("b", {}, `${each.topic}-${each.partition}`), " "], each.text)))) : h("li", {}, t("timeline.nothing")));
+      h("time", {}, time(each.time_ms)), h("div", {}, h("b", {}, `${each.topic}-${each.partition}`), ` ${causeText(each)}: ${thenText(each)}`)))) : h("li", {}, t("timeline.nothing")));
   }
 
   function draw() {
@@ -163,6 +163,6 @@ function columns() {
     { name: "leader", title: t("leader"), right: true, width: "62px", show: (row) => (row.leader > 0 ? String(row.leader) : h("span.bad", {}, t("none"))), sort: (row) => row.leader },
     { name: "isr", title: t("isr"), width: "minmax(52px, .6fr)", show: (row) => row.isr.join(", "), sort: (row) => row.isr.length },
     { name: "since", title: t("since"), wide: true, width: "78px", right: true, show: (row) => (row.ago_ms === null ? "–" : duration(row.ago_ms)), sort: (row) => row.ago_ms },
-    { name: "why", title: t("why"), wide: true, width: "minmax(90px, 2fr)", show: (row) => row.text ?? row.cause ?? "" },
+    { name: "why", title: t("why"), wide: true, width: "minmax(90px, 2fr)", show: causeText },
   ];
 }

@@ -1,4 +1,4 @@
-"""The history of a partition in words. Floor 5, pure."""
+"""The history of a partition in words. Floor 3, pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def sentences(name: str, told: DescribePartitionHistoryResponse) -> Iterator[str
         yield f"{name} has no leader: {_why_nobody_leads(told)}."
     else:
         since = next((each for each in events if each.leader_epoch == told.leader_epoch), None)
-        began = "" if since is None else f" since {at(since.time_ms)}, because {_cause(since)}"
+        began = "" if since is None else f" since {at(since.time_ms)}, because {cause_words(since)}"
         yield f"{name} is led by broker {told.leader} in leader epoch {told.leader_epoch}{began}."
     yield f"Replicas: {_nodes(told.replicas)}. In sync: {_nodes(told.isr)}."
     for each in told.replicas:
@@ -44,7 +44,7 @@ def sentences(name: str, told: DescribePartitionHistoryResponse) -> Iterator[str
         yield f"A reassignment is under way: adding {_nodes(told.adding)}, removing {_nodes(told.removing)}."
     before: PartitionEvent | None = None
     for event in events:
-        yield f"{at(event.time_ms)}  {_cause(event)}: {'; '.join(_changes(before, event))}"
+        yield f"{at(event.time_ms)}  {cause_words(event)}: {'; '.join(changes(before, event))}"
         before = event
 
 
@@ -61,7 +61,7 @@ def document(told: DescribePartitionHistoryResponse) -> dict[str, Any]:
         "events": [
             {
                 "time": each.time_ms,
-                "cause": _known(each.cause).name.lower(),
+                "cause": known_cause(each.cause).name.lower(),
                 "node": each.node_id,
                 "leader": each.leader,
                 "leader_epoch": each.leader_epoch,
@@ -87,10 +87,11 @@ def _why_not_in_sync(told: DescribePartitionHistoryResponse, node_id: int) -> st
             left = event
     if left is None:
         return "it has to catch up first" if node_id in told.adding else "it has to catch up"
-    return f"it left at {at(left.time_ms)}, because {_cause(left)}"
+    return f"it left at {at(left.time_ms)}, because {cause_words(left)}"
 
 
-def _changes(before: PartitionEvent | None, event: PartitionEvent) -> Iterator[str]:
+def changes(before: PartitionEvent | None, event: PartitionEvent) -> Iterator[str]:
+    """What became different by it."""
     leads = f"broker {event.leader} leads" if event.leader != NO_NODE else "nobody leads"
     if before is None or before.leader_epoch != event.leader_epoch:
         unclean = before is not None and bool(before.isr) and event.leader not in (NO_NODE, *before.isr)
@@ -105,11 +106,12 @@ def _changes(before: PartitionEvent | None, event: PartitionEvent) -> Iterator[s
     yield f"in sync {_nodes(event.isr)}"
 
 
-def _cause(event: PartitionEvent) -> str:
-    return _WORDS.get(_known(event.cause), _UNKNOWN).format(node=event.node_id)
+def cause_words(event: PartitionEvent) -> str:
+    """Why it happened."""
+    return _WORDS.get(known_cause(event.cause), _UNKNOWN).format(node=event.node_id)
 
 
-def _known(cause: int) -> PartitionCause:
+def known_cause(cause: int) -> PartitionCause:
     try:
         return PartitionCause(cause)
     except ValueError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raftkafka.cli.main import main
-from raftkafka.cli.story import document, sentences
+from raftkafka.client.story import document, sentences
 from raftkafka.model.api.history import DescribePartitionHistoryResponse, PartitionCause, PartitionEvent
 
 AT = 1_700_000_000_000
