@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raftkafka.client import Admin, TopicPartition
+from raftkafka.client import Admin, ElectionType, TopicPartition
 from tests.clusters import eventually
 from tests.http_client import Browser
 
@@ -31,6 +31,7 @@ async def test_the_map_an_election_and_the_timeline(cluster: Cluster) -> None:
             await cluster.wait_isr_full("t")
 
         await lies_on(1, 2)
+        await admin.elect_leaders(ElectionType.PREFERRED, [TopicPartition("t", 0)])
         await lies_on(2, 1)
     browser = await asyncio.to_thread(Browser, cluster, 1)
 

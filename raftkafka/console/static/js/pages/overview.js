@@ -15,7 +15,7 @@ export async function open({ root, signal, title }) {
   title(t("nav.overview"));
   const verdict = h("div");
   const tiles = h("div.tiles");
-  const brokers = new Table({ label: t("nav.brokers"), key: (row) => row.id, columns: brokerColumns(), onOpen: (row) => go(`/brokers/${row.id}`), short: true });
+  const brokers = new Table({ label: t("nav.brokers"), key: (row) => row.id, columns: brokerColumns().filter(({ name }) => name !== "rack" && name !== "size"), onOpen: (row) => go(`/brokers/${row.id}`), short: true });
   const raft = new Table({ label: t("raft"), key: (row) => row.id, columns: raftColumns(), short: true });
   const raftNote = h("span");
   const line = await keepFresh(signal, async () => {
