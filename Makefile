@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint conformance conformance-kazoo bench sim fuzz chaos test-runbooks dist clean distclean install
+.PHONY: help demo test lint conformance conformance-kazoo bench sim fuzz chaos test-runbooks test-systemd dist clean distclean install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -65,6 +65,9 @@ dist: $(VENV)/.installed ## an archive of wheels, units and install.sh for machi
 
 test-runbooks: $(VENV)/.installed-dev ## every command of every page in ops/runbooks, against clusters of real processes
 	@RAFTKAFKA_RUNBOOKS=all $(BIN)/python -m pytest -n auto tests/runbooks
+
+test-systemd: $(VENV)/.installed-dev ## the units on a really booted systemd, in a container, as root; TRANSCRIPT=file writes what happened
+	@$(BIN)/python -m tests.systemd $(if $(TRANSCRIPT),--transcript "$(TRANSCRIPT)")
 
 install: $(VENV)/.installed ## only make .venv with rk in it
 
