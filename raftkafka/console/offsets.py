@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from raftkafka.client.types import TopicPartition
 from raftkafka.console.context import Context, or_none
 from raftkafka.metadata.image import Topic
-from raftkafka.model.api.offsets import EARLIEST, LATEST
+from raftkafka.model.api.offsets import EARLIEST, LATEST, ListOffsetsPartitionResponse
 from raftkafka.model.ids import NO_NODE
 
 WAIT_S: Final = 3.0
@@ -36,10 +36,13 @@ async def extents(context: Context, topics: Iterable[Topic]) -> dict[TopicPartit
 
 async def _of(context: Context, partitions: list[TopicPartition]) -> dict[TopicPartition, Extent]:
     admin = await context.clients.admin()
-    asked = asyncio.gather(
-        *(admin.list_offsets(dict.fromkeys(partitions, timestamp)) for timestamp in (EARLIEST, LATEST))
-    )
-    found = await or_none(asyncio.wait_for(asked, WAIT_S))
+
+    async def both() -> tuple[dict[TopicPartition, ListOffsetsPartitionResponse], ...]:
+        # Gathered inside of what is waited for: a gathering that is cancelled from outside, with nobody left to hear of it, complains.
+        asked = [admin.list_offsets(dict.fromkeys(partitions, timestamp)) for timestamp in (EARLIEST, LATEST)]
+        return tuple(await asyncio.gather(*asked))
+
+    found = await or_none(asyncio.wait_for(both(), WAIT_S))
     if found is None:
         return {}
     earliest, latest = found

@@ -124,7 +124,7 @@ export async function open({ root, query, signal, title }) {
   }
 
   function neighbour(step) {
-    const ms = at ?? line_.last_ms + 1;
+    const ms = at ?? line_.last_ms;
     if (step < 0) return line_.events.findLast((each) => each.time_ms < ms)?.time_ms ?? line_.first_ms;
     return line_.events.find((each) => each.time_ms > ms)?.time_ms ?? null;
   }
