@@ -28,6 +28,11 @@ class Histogram:
     def sum(self) -> float:
         return self._sum
 
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """Per bucket, the unbounded one last."""
+        return tuple(self._counts)
+
     def buckets(self) -> list[tuple[str, float]]:
         """Cumulative counts by upper bound, `+Inf` last: what Prometheus wants."""
         ends = [*(format(bound, "g") for bound in self._bounds), "+Inf"]

@@ -77,6 +77,20 @@ class PrometheusProbe:
         if text:
             yield "".join(text).encode()
 
+    # What the console draws
+
+    @property
+    def bounds(self) -> tuple[float, ...]:
+        """Upper ends of the buckets in seconds, without the last one."""
+        return LATENCY_BOUNDS_S
+
+    def requests(self) -> dict[str, tuple[int, ...]]:
+        """Counts per bucket of the durations of requests, by API."""
+        return {api: seen.counts for api, seen in self._requests.items()}
+
+    def loop_delays(self) -> tuple[int, ...]:
+        return self._loop_delay.counts
+
     # ports.probe.Probe
 
     def request(self, api: str, error: ErrorCode, seconds: float) -> None:

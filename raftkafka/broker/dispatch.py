@@ -18,6 +18,7 @@ from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.fetch import FetchHandler
 from raftkafka.broker.handlers.groups import GroupsHandler
+from raftkafka.broker.handlers.log_dirs import LogDirsHandler
 from raftkafka.broker.handlers.membership import MembershipHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
@@ -38,6 +39,7 @@ from raftkafka.model.api.features import UpdateFeatures
 from raftkafka.model.api.fetch import Fetch, FetchResponse
 from raftkafka.model.api.groups import DeleteGroups, DescribeGroups, FindCoordinator, ListGroups
 from raftkafka.model.api.history import DescribePartitionHistory
+from raftkafka.model.api.log_dirs import DescribeLogDirs
 from raftkafka.model.api.membership import Heartbeat, JoinGroup, LeaveGroup, SyncGroup
 from raftkafka.model.api.offsets import ListOffsets, OffsetForLeaderEpoch
 from raftkafka.model.api.partitions import CreatePartitions
@@ -75,6 +77,7 @@ class Dispatch:
         producers: ProducersHandler,
         quorum: QuorumHandler,
         configs: ConfigsHandler,
+        log_dirs: LogDirsHandler,
         quotas: QuotasHandler,
         client_quotas: ClientQuotas,
         groups: GroupsHandler,
@@ -107,6 +110,7 @@ class Dispatch:
             ListPartitionReassignments: partitions.list_reassignments,
             DescribeConfigs: configs.describe,
             IncrementalAlterConfigs: configs.alter,
+            DescribeLogDirs: log_dirs.describe,
             DescribeClientQuotas: quotas.describe,
             AlterClientQuotas: quotas.alter,
             BrokerRegistration: controller.register,

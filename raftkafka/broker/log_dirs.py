@@ -362,6 +362,10 @@ class LogDirs:
     def statistics(self) -> tuple[LogDirectoryStatistics, ...]:
         return tuple([_statistics(opened) for opened in self._dirs])
 
+    def contents(self) -> list[tuple[LogDirectoryStatistics, tuple[Partition, ...]]]:
+        """Each directory with what lies in it."""
+        return [(_statistics(opened), tuple(opened.partitions.values())) for opened in self._dirs]
+
     def online_partitions(self) -> list[Partition]:
         return [each for opened in self._online() for each in opened.partitions.values() if each.offline is None]
 

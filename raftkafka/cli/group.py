@@ -13,7 +13,7 @@ from raftkafka.cli.options import bootstrap_option, json_option, timeout_option
 from raftkafka.cli.output import as_json, line, say, table
 
 if TYPE_CHECKING:
-    from raftkafka.cli.group_report import GroupReport
+    from raftkafka.client.group.reports import GroupReport
     from raftkafka.model.api.groups import ListedGroup
 
 
@@ -74,18 +74,18 @@ def describe(
     """
     import asyncio
 
-    from raftkafka.cli import group_report
     from raftkafka.cli.session import run
+    from raftkafka.client.group import reports as group_reports
 
     async def show() -> None:
         async with admin_of(bootstrap_server, timeout_ms) as admin:
             while True:
-                found = await group_report.groups_of(admin, groups)
+                found = await group_reports.groups_of(admin, groups)
                 whole = json or what == "offsets"
                 reports = (
-                    await group_report.report(admin, found)
+                    await group_reports.report(admin, found)
                     if whole
-                    else [group_report.GroupReport(group=each, partitions=()) for each in found]
+                    else [group_reports.GroupReport(group=each, partitions=()) for each in found]
                 )
                 _show(reports, what, json=json, again=watch is not None)
                 if watch is None:

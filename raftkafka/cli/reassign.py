@@ -98,8 +98,9 @@ def generate(
 
     What is printed is a FILE for `rk reassign execute`; nothing is moved. With --json, the present replicas stand beside it.
     """
-    from raftkafka.cli.moves import FormatError, as_file, assignment_of, spread
+    from raftkafka.cli.moves import as_file, assignment_of
     from raftkafka.cli.session import run
+    from raftkafka.client.spreading import SpreadError, spread
 
     try:
         wanted = [int(each) for each in brokers.split(",")]
@@ -115,7 +116,7 @@ def generate(
 
     try:
         current, proposed = run(propose())
-    except FormatError as error:
+    except SpreadError as error:
         raise click.BadParameter(str(error), param_hint="--brokers") from error
     line(f'{{"current":{current},"proposed":{proposed}}}' if json else proposed)
 

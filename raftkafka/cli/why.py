@@ -54,10 +54,10 @@ def group(name: str, bootstrap_server: str, timeout_ms: int, json: bool) -> None
 
     Its coordinator remembers the last rebalances with their reasons; the next coordinator begins anew.
     """
-    from raftkafka.cli.group_report import groups_of
     from raftkafka.cli.group_story import group_document, group_sentences
     from raftkafka.cli.session import run
     from raftkafka.client.group.descriptions import GroupDescription
+    from raftkafka.client.group.reports import groups_of
     from raftkafka.client.types import TopicPartition
     from raftkafka.group.partition_of import partition_of
     from raftkafka.model.api.history import DescribePartitionHistoryResponse

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         DescribedConfig,
     )
     from raftkafka.model.api.elections import ElectedPartition
+    from raftkafka.model.api.log_dirs import DescribedLogDir
     from raftkafka.model.api.offsets import ListOffsetsPartitionResponse
     from raftkafka.model.api.partitions import CreatePartitionsResponse, NewPartitions
     from raftkafka.model.api.quotas import (
@@ -295,6 +296,18 @@ class Admin(GroupAdministration):
         except TimeoutError as error:
             raise ApiError(ErrorCode.REQUEST_TIMED_OUT, "no answer in time") from error
         return {each: found[each] for each in wanted}
+
+    async def describe_log_dirs(
+        self, brokers: Iterable[int] | None = None, *, topics: Iterable[str] | None = None
+    ) -> dict[NodeId, tuple[DescribedLogDir, ...]]:
+        """What lies in the log directories of these brokers, or of all that are there, and what room they have (KIP-113).
+
+        Brokers that do not answer are left out. Sizes in bytes.
+        """
+        from raftkafka.client import log_dirs
+
+        wanted = None if brokers is None else [NodeId(each) for each in brokers]
+        return await log_dirs.describe(self._router, wanted, topics, timeout_s=self._timeout_s)
 
     async def known_topics(self, names: Iterable[str]) -> list[TopicMetadata]:
         """Those of these topics that exist."""

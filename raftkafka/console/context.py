@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from raftkafka.client.admin import Admin
 from raftkafka.console.api.errors import unknown_partition, unknown_topic
 from raftkafka.console.clients import Clients
+from raftkafka.console.lag import LagSamples
+from raftkafka.console.live import Live
 from raftkafka.console.node import ConsoleNode
+from raftkafka.console.streams import Streams
 from raftkafka.metadata.image import Image, Partition, Topic
 from raftkafka.model.errors import RaftKafkaError
+
+SEEN_S: Final = 2.0
+"""What an answer to a change waits for this node's own image to show it, so that a page which asks again sees it."""
 
 _T = TypeVar("_T")
 
@@ -19,11 +26,17 @@ _T = TypeVar("_T")
 class Context:
     node: ConsoleNode
     clients: Clients
+    streams: Streams
+    live: Live
+    lag: LagSamples
 
     @property
     def image(self) -> Image:
         """The metadata as this node has applied it."""
         return self.node.store.image
+
+    async def admin(self) -> Admin:
+        return await self.clients.admin()
 
     def topic(self, name: str) -> Topic:
         """Raises HttpError: there is none of that name."""
@@ -38,6 +51,10 @@ class Context:
         if found is None:
             raise unknown_partition(topic, index)
         return found
+
+    async def see(self, condition: Callable[[Image], bool]) -> None:
+        """Wait until this node's image shows what another one may have answered."""
+        await self.node.store.wait_for(condition, timeout_s=SEEN_S)
 
 
 async def or_none(asked: Awaitable[_T]) -> _T | None:

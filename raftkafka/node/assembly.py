@@ -33,6 +33,7 @@ from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.fetch import FetchHandler
 from raftkafka.broker.handlers.groups import GroupsHandler
+from raftkafka.broker.handlers.log_dirs import LogDirsHandler
 from raftkafka.broker.handlers.membership import MembershipHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
@@ -289,6 +290,7 @@ def assemble(
         ),
         quorum=QuorumHandler(channel=channel),
         configs=ConfigsHandler(settings=settings, store=store, channel=channel),
+        log_dirs=LogDirsHandler(logs=log_dirs),
         quotas=QuotasHandler(store=store, channel=channel),
         client_quotas=ClientQuotas(
             store=store,
@@ -357,7 +359,8 @@ def assemble(
             consensus=consensus,
             clock=clock,
             now=now,
-            metrics=probe.expose,
+            replicas=replicas,
+            probe=probe,
             ready=ready,
             own_port=lambda: servers[0].port,
         ),

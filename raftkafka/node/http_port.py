@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from raftkafka.adapters.prometheus import PrometheusProbe
 from raftkafka.broker.metadata_store import MetadataStore
+from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.listeners.http.access import Access
 from raftkafka.listeners.http.app import Console, NodeApp
 from raftkafka.listeners.http.hosts import allowed_hosts
@@ -31,7 +33,8 @@ def http_port(
     consensus: Consensus,
     clock: Clock,
     now: Callable[[], float],
-    metrics: Callable[[], bytes],
+    replicas: ReplicaTable,
+    probe: PrometheusProbe,
     ready: Callable[[], tuple[bool, str]],
     own_port: Callable[[], int],
 ) -> HttpServer | None:
@@ -55,12 +58,19 @@ def http_port(
 
         return RealConsole(
             ConsoleNode(
-                settings=settings, store=store, consensus=consensus, sessions=access, clock=clock, address=address
+                settings=settings,
+                store=store,
+                replicas=replicas,
+                consensus=consensus,
+                latencies=probe,
+                sessions=access,
+                clock=clock,
+                address=address,
             )
         )
 
     app = NodeApp(
-        metrics=metrics,
+        metrics=probe.pieces,
         ready=ready,
         hosts=allowed_hosts(
             listener,

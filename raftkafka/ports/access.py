@@ -8,6 +8,14 @@ from typing import Final, Protocol
 
 CALLER: Final = "raftkafka.caller"
 """Where the state of a request's ASGI scope holds its `Caller`."""
+CONNECTION: Final = "raftkafka.connection"
+"""And the connection that it came by, a `Connection`."""
+
+
+class Connection(Protocol):
+    def cut(self) -> None:
+        """At once, with what is unsent; whatever answers the request is cancelled."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 from raftkafka.cli.scripts.cluster_zookeeper import live_brokers
 from raftkafka.cli.scripts.options import Parsed
-from raftkafka.cli.scripts.throttles import RATES
 from raftkafka.cli.scripts.zookeeper import (
     Client,
     ZookeeperError,
@@ -20,6 +19,7 @@ from raftkafka.cli.scripts.zookeeper import (
     read_configs,
     write_configs,
 )
+from raftkafka.client.throttles import RATES
 from raftkafka.metadata.quotas import KEYS as QUOTAS
 from raftkafka.metadata.znodes.formats import DEFAULT, sanitized, unsanitized
 

@@ -155,8 +155,8 @@ async def _list(admin: Admin, parsed: Parsed) -> int:
 
 
 async def _describe(admin: Admin, parsed: Parsed) -> int:
-    from raftkafka.cli import group_report
     from raftkafka.cli.scripts import group_tables
+    from raftkafka.client.group import reports as group_reports
 
     described = sorted(
         await admin.describe_consumer_groups(await _groups(admin, parsed)), key=lambda each: each.group_id
@@ -171,7 +171,7 @@ async def _describe(admin: Admin, parsed: Parsed) -> int:
         for each in there:
             sys.stdout.write(group_tables.state(each, brokers.get(each.coordinator, "-")))
     else:
-        for report in await group_report.report(admin, there):
+        for report in await group_reports.report(admin, there):
             sys.stdout.write(group_tables.offsets(report))
     return 0 if len(there) == len(described) else 1
 

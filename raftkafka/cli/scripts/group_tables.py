@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
-from raftkafka.cli.group_report import GroupReport
 from raftkafka.cli.output import printable
 from raftkafka.client.group.descriptions import GroupDescription, MemberDescription
+from raftkafka.client.group.reports import GroupReport
 from raftkafka.client.types import TopicPartition
 
 _COLUMN_MIN = 15

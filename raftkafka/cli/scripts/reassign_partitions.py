@@ -14,8 +14,8 @@ from raftkafka.cli.scripts.options import Option, Parsed, UsageError
 from raftkafka.model.errors import RaftKafkaError
 
 if TYPE_CHECKING:
-    from raftkafka.cli.moves import Replicas
     from raftkafka.client.admin import Admin
+    from raftkafka.client.spreading import Replicas
     from raftkafka.client.types import TopicPartition
 
 _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -156,8 +156,9 @@ async def _act(action: str, parsed: Parsed) -> None:
 
 
 async def _generate(admin: Admin, parsed: Parsed) -> None:
-    from raftkafka.cli.moves import as_file, assignment_of, parse_topics, spread
+    from raftkafka.cli.moves import as_file, assignment_of, parse_topics
     from raftkafka.cli.scripts import json_file
+    from raftkafka.client.spreading import spread
 
     topics = json_file.read(parsed.needed("topics-to-move-json-file"), parse_topics)
     brokers = parsed.needed("broker-list")
@@ -196,7 +197,7 @@ async def _execute(
         "Save this to use as the --reassignment-json-file option during rollback\n"
     )
     if throttle is not None and throttle >= 0:
-        from raftkafka.cli.scripts.throttles import moves_of, set_throttles
+        from raftkafka.client.throttles import moves_of, set_throttles
 
         sys.stdout.write(_RUN_VERIFY)
         await set_throttles(admin, moves_of(ongoing, targets, now), throttle)
@@ -224,7 +225,7 @@ async def _verify(admin: Admin, targets: Mapping[TopicPartition, Replicas], *, c
 
 
 async def _clear_throttles(admin: Admin, targets: Mapping[TopicPartition, Replicas]) -> None:
-    from raftkafka.cli.scripts.throttles import clear_throttles
+    from raftkafka.client.throttles import clear_throttles
 
     brokers = sorted(int(each.node_id) for each in (await admin.describe_cluster()).brokers)
     topics = sorted(each.name for each in await admin.known_topics({each.topic for each in targets}))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final
 from raftkafka.cli.scripts import json_file
 from raftkafka.cli.scripts.cluster_zookeeper import live_brokers, placed, racks, replicas_of
 from raftkafka.cli.scripts.options import Parsed, UsageError
-from raftkafka.cli.scripts.throttles import FOLLOWERS, LEADERS, RATES, moves_of, topic_values
 from raftkafka.cli.scripts.zookeeper import (
     Client,
     ZookeeperError,
@@ -20,9 +19,10 @@ from raftkafka.cli.scripts.zookeeper import (
     read_configs,
     write_configs,
 )
+from raftkafka.client.throttles import FOLLOWERS, LEADERS, RATES, moves_of, topic_values
 
 if TYPE_CHECKING:
-    from raftkafka.cli.moves import Replicas
+    from raftkafka.client.spreading import Replicas
     from raftkafka.client.types import TopicPartition
 
 _NODE: Final = "/admin/reassign_partitions"

@@ -11,6 +11,7 @@ from typing import Annotated, Final, Literal
 from raftkafka.console.api.routes import Call, NoQuery, Route
 from raftkafka.console.api.schema import Says
 from raftkafka.console.context import Context, or_none
+from raftkafka.console.sizes import broker_sizes
 from raftkafka.metadata.election import Rules
 from raftkafka.metadata.image import Image
 from raftkafka.model.api.cluster import DescribeQuorumResponse
@@ -65,7 +66,7 @@ class Cluster:
 
 async def get_cluster(call: Call[NoQuery, None]) -> Cluster:
     context = call.context
-    quorum, groups = await asyncio.gather(_quorum(context), _groups(context))
+    quorum, groups, sizes = await asyncio.gather(quorum_of(context), _groups(context), broker_sizes(context))
     image = context.image
     consensus = context.node.consensus
     leader = consensus.leader_id
@@ -80,12 +81,14 @@ async def get_cluster(call: Call[NoQuery, None]) -> Cluster:
             observers=() if quorum is None else tuple(sorted(each.node_id for each in quorum.observers)),
             lag={} if quorum is None else _lag(quorum),
         ),
-        brokers=brokers_of(image, quorum),
+        brokers=brokers_of(image, quorum, sizes),
         counts=counts_of(image, groups),
     )
 
 
-def brokers_of(image: Image, quorum: DescribeQuorumResponse | None) -> tuple[BrokerState, ...]:
+def brokers_of(
+    image: Image, quorum: DescribeQuorumResponse | None, sizes: Mapping[NodeId, int]
+) -> tuple[BrokerState, ...]:
     leaders: Counter[NodeId] = Counter()
     replicas: Counter[NodeId] = Counter()
     for _, partition in image.partitions():
@@ -103,7 +106,7 @@ def brokers_of(image: Image, quorum: DescribeQuorumResponse | None) -> tuple[Bro
             state="online" if not broker.fenced else "fenced" if node_id in connected else "offline",
             leaders=leaders[node_id],
             replicas=replicas[node_id],
-            size_bytes=None,
+            size_bytes=sizes.get(node_id),
         )
         for node_id, broker in sorted(image.brokers.items())
     )
@@ -129,13 +132,13 @@ def counts_of(image: Image, groups: int | None) -> Counts:
     )
 
 
-async def _quorum(context: Context) -> DescribeQuorumResponse | None:
-    admin = await context.clients.admin()
+async def quorum_of(context: Context) -> DescribeQuorumResponse | None:
+    admin = await context.admin()
     return await or_none(asyncio.wait_for(admin.describe_quorum(), GLANCE_S))
 
 
 async def _groups(context: Context) -> int | None:
-    admin = await context.clients.admin()
+    admin = await context.admin()
     found = await or_none(asyncio.wait_for(admin.list_consumer_groups(), GLANCE_S))
     return None if found is None else len(found)
 

@@ -63,6 +63,7 @@ class Member(NamedTuple):
     kind: Any
     required: bool
     default: Any
+    """None too where there is no simple one."""
 
 
 def members(kind: Any) -> tuple[Member, ...]:
@@ -75,7 +76,13 @@ def _members(kind: Any) -> tuple[Member, ...]:
     hints = get_type_hints(kind, include_extras=True)
     return tuple(
         [
-            Member(each.name.rstrip("_"), each.name, hints[each.name], _is_required(each), each.default)
+            Member(
+                each.name.rstrip("_"),
+                each.name,
+                hints[each.name],
+                _is_required(each),
+                None if each.default is MISSING else each.default,
+            )
             for each in fields(kind)
         ]
     )
@@ -145,8 +152,17 @@ def _parse(kind: Any, value: object, where: str) -> object:
     if origin is tuple:
         if not isinstance(value, list):
             raise InvalidValueError(f"{where}: has to be a list")
-        item = get_args(kind)[0]
-        return tuple([_parse(item, each, f"{where}[{number}]") for number, each in enumerate(value)])
+        items = get_args(kind)
+        if items[-1] is ...:
+            return tuple([_parse(items[0], each, f"{where}[{number}]") for number, each in enumerate(value)])
+        if len(value) != len(items):
+            raise InvalidValueError(f"{where}: has to have {len(items)} elements")
+        return tuple(
+            [
+                _parse(item, each, f"{where}[{number}]")
+                for number, (item, each) in enumerate(zip(items, value, strict=True))
+            ]
+        )
     if origin is Mapping or origin is dict:
         if not isinstance(value, dict):
             raise InvalidValueError(f"{where}: has to be an object")
@@ -260,7 +276,10 @@ def schema(kind: Any, components: dict[str, Any]) -> dict[str, Any]:
     if origin is Literal:
         return {"enum": list(get_args(kind))}
     if origin is tuple:
-        return {"type": "array", "items": schema(get_args(kind)[0], components)}
+        items = [schema(each, components) for each in get_args(kind) if each is not ...]
+        if ... in get_args(kind):
+            return {"type": "array", "items": items[0]}
+        return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
     if origin is Mapping or origin is dict:
         return {"type": "object", "additionalProperties": schema(get_args(kind)[1], components)}
     if kind is int:
@@ -297,11 +316,21 @@ def _with_note(found: dict[str, Any], note: object) -> dict[str, Any]:
             # Beyond 2^53 a reader in JavaScript would not see the number that stands here.
             return {**found, "minimum": least, **({} if most == INT64_MAX else {"maximum": most})}
         case Size(least, most):
-            suffix = {"array": "Items", "object": "Properties"}.get(found.get("type", ""), "Length")
-            return {**found, f"min{suffix}": least, f"max{suffix}": most}
+            return _sized(found, least, most)
         case Says(text):
             return {**found, "description": text}
     return found
+
+
+def _sized(found: dict[str, Any], least: int, most: int) -> dict[str, Any]:
+    if "anyOf" in found:
+        return {**found, "anyOf": [_sized(each, least, most) for each in found["anyOf"]]}
+    kinds = found.get("type", [])
+    bounds: dict[str, Any] = {}
+    for kind, what in (("string", "Length"), ("array", "Items"), ("object", "Properties")):
+        if kind == kinds or (isinstance(kinds, list) and kind in kinds):
+            bounds |= {f"min{what}": least, f"max{what}": most}
+    return {**found, **bounds}
 
 
 def _is_union(kind: Any) -> bool:

@@ -98,6 +98,16 @@ class PastState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class History:
+    """As `rk why partition --json` tells it, also in its words; -1 is no leader."""
+
+    leader: int
+    leader_epoch: int
+    replicas: tuple[int, ...]
+    isr: tuple[int, ...]
+    elr: tuple[int, ...]
+    adding: tuple[int, ...]
+    removing: tuple[int, ...]
+    fenced: tuple[int, ...]
     events: tuple[PastState, ...]
     sentences: Annotated[tuple[str, ...], Says("what `rk why partition` says")]
 
@@ -143,6 +153,14 @@ async def get_history(call: Call[NoQuery, None]) -> History:
     admin = await call.context.clients.admin()
     told = await admin.describe_partition_history(TopicPartition(topic, index))
     return History(
+        leader=told.leader,
+        leader_epoch=told.leader_epoch,
+        replicas=told.replicas,
+        isr=told.isr,
+        elr=told.elr,
+        adding=told.adding,
+        removing=told.removing,
+        fenced=told.fenced,
         events=tuple([PastState(**{**each, "isr": tuple(each["isr"])}) for each in document(told)["events"]]),
         sentences=tuple(sentences(f"{topic}-{index}", told)),
     )

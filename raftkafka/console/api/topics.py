@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated, Final
 
@@ -12,6 +13,7 @@ from raftkafka.console.api.routes import Call, NoQuery, Route
 from raftkafka.console.api.schema import Natural, Range, Says, Size
 from raftkafka.console.context import Context
 from raftkafka.console.offsets import extents
+from raftkafka.console.sizes import replica_sizes
 from raftkafka.metadata.image import Topic
 from raftkafka.model.ids import NO_NODE
 from raftkafka.model.topics import INTERNAL_TOPICS
@@ -57,7 +59,7 @@ class PartitionState:
     removing: tuple[int, ...]
     earliest: int | None
     latest: int | None
-    size_bytes: int | None
+    size_bytes: Annotated[int | None, Says("of the leader's log")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ async def list_topics(call: Call[TopicsQuery, None]) -> Topics:
 async def get_topic(call: Call[NoQuery, None]) -> TopicDescription:
     context = call.context
     topic = context.topic(call.path["topic"])
-    found = await extents(context, [topic])
+    found, sizes = await asyncio.gather(extents(context, [topic]), replica_sizes(context, [topic.name]))
     partitions = []
     for each in topic.partitions:
         extent = found.get(TopicPartition(topic.name, each.index))
@@ -105,7 +107,7 @@ async def get_topic(call: Call[NoQuery, None]) -> TopicDescription:
                 removing=each.removing,
                 earliest=None if extent is None else extent.earliest,
                 latest=None if extent is None else extent.latest,
-                size_bytes=None,
+                size_bytes=sizes.get(TopicPartition(topic.name, each.index), {}).get(each.leader),
             )
         )
     return TopicDescription(

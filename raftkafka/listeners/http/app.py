@@ -6,7 +6,8 @@ where there is one: it is made when it is first asked for.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Final, Protocol
 
@@ -47,13 +48,13 @@ class Console(Protocol):
 
 
 class NodeApp:
-    """`metrics` renders the text, `ready` gives (ready, one line of reason); both run on the loop. `console` makes the console, None
+    """`metrics` renders the text in pieces, `ready` gives (ready, one line of reason); both run on the loop. `console` makes the console, None
     where there is none."""
 
     def __init__(
         self,
         *,
-        metrics: Callable[[], bytes],
+        metrics: Callable[[], Iterable[bytes]],
         ready: Callable[[], tuple[bool, str]],
         hosts: AllowedHosts,
         access: Access,
@@ -76,10 +77,17 @@ class NodeApp:
         scope = dict(scope, path=scope["raw_path"].decode("ascii"))
         request = Request(scope)
         try:
-            app = self._answer(request)
+            app = await self._answer(request)
         except Refused as refused:
             app = _refusal(refused)
         await app(scope, receive, with_headers)
+
+    async def _metrics_text(self) -> bytes:
+        pieces = []
+        for piece in self._metrics():
+            pieces.append(piece)
+            await asyncio.sleep(0)  # thousands of partitions take a while: others have their turn
+        return b"".join(pieces)
 
     async def stop(self) -> None:
         """Let go of what the console holds; nobody may ask any more."""
@@ -87,12 +95,12 @@ class NodeApp:
         if console is not None:
             await console.stop()
 
-    def _answer(self, request: Request) -> ASGIApp:
+    async def _answer(self, request: Request) -> ASGIApp:
         self._check_host(request)
         path = request.scope["path"]
         if path == "/metrics":
             _check_reading(request)
-            return Response(self._metrics(), media_type=_METRICS_TEXT, headers={"cache-control": "no-store"})
+            return Response(await self._metrics_text(), media_type=_METRICS_TEXT, headers={"cache-control": "no-store"})
         if path == "/health/live":
             _check_reading(request)
             return _line(HTTPStatus.OK, "alive")

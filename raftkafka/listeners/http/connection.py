@@ -12,7 +12,7 @@ import logging
 import sys
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, cast
 
 import h11
 from uvicorn.protocols.http.h11_impl import STATUS_PHRASES, H11Protocol
@@ -20,12 +20,10 @@ from uvicorn.server import ServerState
 
 from raftkafka.listeners.http.headers import SECURITY_HEADERS
 from raftkafka.listeners.http.limits import HttpLimits
+from raftkafka.ports.access import CONNECTION
 
 if TYPE_CHECKING:
     from uvicorn.config import Config
-
-CONNECTION: Final = "raftkafka.connection"
-"""Where a request's scope holds the connection that it came by, among `state`."""
 
 _quiet = logging.getLogger("raftkafka.http")
 """uvicorn warns of each malformed request by itself; strangers must not fill the log."""

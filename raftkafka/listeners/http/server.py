@@ -13,10 +13,11 @@ from uvicorn.config import Config
 from uvicorn.server import ServerState
 
 from raftkafka.listeners.http.app import NodeApp
-from raftkafka.listeners.http.connection import CONNECTION, HttpConnection, Refusal, error_body, plain_headers
+from raftkafka.listeners.http.connection import HttpConnection, Refusal, error_body, plain_headers
 from raftkafka.listeners.http.limits import HttpLimits
 from raftkafka.model.errors import StartupError
 from raftkafka.model.settings.values import Listener
+from raftkafka.ports.access import CONNECTION
 
 _EVENT_STREAM = b"text/event-stream"
 

@@ -49,6 +49,7 @@ from raftkafka.model.api.groups import (
     ListGroupsResponse,
 )
 from raftkafka.model.api.history import DescribePartitionHistory, DescribePartitionHistoryResponse
+from raftkafka.model.api.log_dirs import DescribeLogDirs, DescribeLogDirsResponse
 from raftkafka.model.api.membership import (
     Heartbeat,
     HeartbeatResponse,
@@ -120,6 +121,7 @@ Request = (
     | DeleteRecords
     | DescribeConfigs
     | IncrementalAlterConfigs
+    | DescribeLogDirs
     | DescribeClientQuotas
     | DescribePartitionHistory
     | AlterClientQuotas
@@ -166,6 +168,7 @@ Response = (
     | DeleteRecordsResponse
     | DescribeConfigsResponse
     | IncrementalAlterConfigsResponse
+    | DescribeLogDirsResponse
     | DescribeClientQuotasResponse
     | DescribePartitionHistoryResponse
     | AlterClientQuotasResponse

@@ -35,6 +35,7 @@ HOMES: Final[Mapping[int, tuple[str, str]]] = {
     ApiKey.INIT_PRODUCER_ID: ("producers", "INIT_PRODUCER_ID"),
     ApiKey.OFFSET_FOR_LEADER_EPOCH: ("offsets", "OFFSET_FOR_LEADER_EPOCH"),
     ApiKey.DESCRIBE_CONFIGS: ("configs", "DESCRIBE_CONFIGS"),
+    ApiKey.DESCRIBE_LOG_DIRS: ("log_dirs", "DESCRIBE_LOG_DIRS"),
     ApiKey.SASL_AUTHENTICATE: ("sasl", "SASL_AUTHENTICATE"),
     ApiKey.CREATE_PARTITIONS: ("partitions", "CREATE_PARTITIONS"),
     ApiKey.DELETE_GROUPS: ("groups", "DELETE_GROUPS"),

@@ -183,6 +183,7 @@ async def test_dispatch_throttles_clients_and_never_nodes(office):
                 "producers",
                 "quorum",
                 "configs",
+                "log_dirs",
                 "quotas",
                 "groups",
                 "membership",

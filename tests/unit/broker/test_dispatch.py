@@ -13,6 +13,7 @@ from raftkafka.broker.handlers.configs import ConfigsHandler
 from raftkafka.broker.handlers.controller import ControllerHandler
 from raftkafka.broker.handlers.delete_records import DeleteRecordsHandler
 from raftkafka.broker.handlers.groups import GroupsHandler
+from raftkafka.broker.handlers.log_dirs import LogDirsHandler
 from raftkafka.broker.handlers.membership import MembershipHandler
 from raftkafka.broker.handlers.metadata import MetadataHandler
 from raftkafka.broker.handlers.offsets import OffsetsHandler
@@ -63,6 +64,7 @@ async def dispatch(world) -> Dispatch:
         ),
         quorum=QuorumHandler(channel=world.channel),
         configs=ConfigsHandler(settings=world.settings, store=world.store, channel=world.channel),
+        log_dirs=LogDirsHandler(logs=world.logs),
         quotas=QuotasHandler(store=world.store, channel=world.channel),
         client_quotas=ClientQuotas(
             store=world.store,

@@ -17,9 +17,9 @@ from raftkafka.cli.moves import (
     parse_offsets,
     parse_partitions,
     parse_topics,
-    spread,
     state_of,
 )
+from raftkafka.client.spreading import SpreadError, spread
 from raftkafka.client.types import TopicPartition
 from raftkafka.model.api.cluster import DescribedBroker, PartitionMetadata, TopicMetadata
 from raftkafka.model.ids import NodeId, PartitionIndex
@@ -99,12 +99,12 @@ def test_a_proposal_uses_the_wanted_brokers_and_every_rack() -> None:
     [([], "empty"), ([1, 1], "duplicate"), ([1, 9], r"unknown broker\(s\): 9"), ([1], "larger than available")],
 )
 def test_a_proposal_that_cannot_be_made(wanted: list[int], words: str) -> None:
-    with pytest.raises(FormatError, match=words):
+    with pytest.raises(SpreadError, match=words):
         spread([topic(1, 2)], brokers(None, None), wanted, rack_aware=True)
 
 
 def test_racks_that_only_some_have() -> None:
-    with pytest.raises(FormatError, match="--disable-rack-aware"):
+    with pytest.raises(SpreadError, match="--disable-rack-aware"):
         spread([topic(1, 2)], brokers("a", None), [1, 2], rack_aware=True)
     assert len(spread([topic(1, 2)], brokers("a", None), [1, 2], rack_aware=False)) == 1
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from raftkafka.cli.group_report import GroupReport, PartitionReport
 from raftkafka.cli.scripts import group_tables
 from raftkafka.client.group.descriptions import GroupDescription, MemberDescription
+from raftkafka.client.group.reports import GroupReport, PartitionReport
 from raftkafka.client.types import TopicPartition
 from raftkafka.model.ids import NodeId
 

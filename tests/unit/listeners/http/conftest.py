@@ -99,7 +99,7 @@ async def make() -> AsyncIterator[Make]:
         access = Access(token=token, cookie_name=COOKIE, now=lambda: clock[0])
         pages = Pages()
         app = NodeApp(
-            metrics=lambda: world.metrics,
+            metrics=lambda: [world.metrics[:7], world.metrics[7:]],
             ready=lambda: world.ready,
             hosts=hosts,
             access=access,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from raftkafka.cli.scripts.throttles import moves_of, topic_values
+from raftkafka.client.throttles import moves_of, topic_values
 from raftkafka.client.types import TopicPartition
 from raftkafka.model.api.reassignments import OngoingReassignment
 from raftkafka.model.ids import NodeId, PartitionIndex

@@ -1,4 +1,4 @@
-"""Replication throttles for the time of a reassignment: set with it, cleared when it is verified (KIP-73). Floor 5.
+"""Replication throttles for the time of a reassignment: set with it, cleared when it is verified (KIP-73). Floor 3.
 
 What is copied is held up on its way out of the replicas that are there and on its way into those that are added; members of the
 ISR are not held up, whatever is set.
@@ -13,8 +13,8 @@ from raftkafka.client.configs import ConfigResource
 from raftkafka.model.api.configs import AlterableConfig, AlterOperation, ResourceType
 
 if TYPE_CHECKING:
-    from raftkafka.cli.moves import Replicas
     from raftkafka.client.admin import Admin
+    from raftkafka.client.spreading import Replicas
     from raftkafka.client.types import TopicPartition
     from raftkafka.model.api.reassignments import OngoingReassignment
 
