@@ -44,7 +44,7 @@ export async function open({ root, query, signal, title }) {
       const wanted = (chosen.length ? chosen : table.given).map(({ topic, partition }) => ({ topic, partition }));
       const { results } = await post("/elections/preferred", { partitions: wanted });
       refused.clear();
-      for (const each of results) if (each.error) refused.set(name(each), each.error);
+      for (const each of results) if (each.error && each.error !== "ELECTION_NOT_NEEDED") refused.set(name(each), each.error);
       say(t("election.done", { count: results.length - refused.size }));
     } catch (error) {
       put(line2, problem(error));
