@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint conformance conformance-kazoo bench sim fuzz chaos test-runbooks test-systemd dist clean distclean install
+.PHONY: help demo test test-console lint conformance conformance-kazoo bench sim fuzz chaos test-runbooks test-systemd dist clean distclean install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -28,6 +28,10 @@ test: $(VENV)/.installed-dev lint ## style, types, floors, then all tests in ran
 	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS) || { \
 		echo "what failed goes once more, in one process: what passes now depends on its neighbours or on time, and wants mending"; \
 		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 5 $(PYTEST_ARGS); }
+
+test-console: $(VENV)/.installed-dev ## every flow of the console in Chromium; screenshots in tests/console/screenshots
+	@$(PIP) install --editable '.[dev,browser]'
+	@RAFTKAFKA_CONSOLE=1 $(BIN)/python -m pytest tests/console tests/unit/console $(PYTEST_ARGS)
 
 lint: $(VENV)/.installed-dev ## style, types and the floors of the house
 	@$(BIN)/ruff check .

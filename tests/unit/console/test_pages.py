@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 STATIC: Final = Path(str(files("raftkafka.console"))) / "static"
+ROOT: Final = Path(__file__).parents[3]
 SCRIPTS: Final = sorted(STATIC.rglob("*.js"))
 CODE: Final = [path for path in SCRIPTS if path.parent.name != "i18n"]
 LANGUAGES: Final = ("en", "ko")
@@ -54,6 +55,14 @@ def test_what_modules_import_is_there() -> None:
     for path in CODE:
         for target in re.findall(r"""(?:from|import\()\s*"(\.[^"]+)\"""", path.read_text(encoding="utf-8")):
             assert (path.parent / target).is_file(), f"{relative(path)} imports {target}"
+
+
+def test_every_test_that_the_page_about_the_console_names_is_there() -> None:
+    page = (ROOT / "docs" / "console.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[^`]+\.py)::(test_\w+)`", page)
+    assert len(named) > 30
+    for path, function in named:
+        assert f"def {function}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path} has no {function}"
 
 
 def test_the_page_has_no_script_or_style_of_its_own() -> None:
