@@ -16,7 +16,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test test-console lint conformance conformance-kazoo bench sim fuzz chaos test-runbooks test-systemd dist clean distclean install
+.PHONY: help demo test test-console lint conformance conformance-kazoo bench sim fuzz chaos test-alerts test-runbooks test-systemd dist clean distclean install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -66,6 +66,9 @@ chaos: $(VENV)/.installed-dev ## real processes under faults; SECONDS_OF_FAULTS=
 
 dist: $(VENV)/.installed ## an archive of wheels, units and install.sh for machines without a registry, in dist/
 	@$(BIN)/python deploy/dist.py
+
+test-alerts: $(VENV)/.installed-dev ## every alert seen firing, and resolved, against a cluster that is broken for it; ALERTS="..." only these
+	@$(BIN)/python -m tests.alerts.run $(ALERTS)
 
 test-runbooks: $(VENV)/.installed-dev ## every command of every page in ops/runbooks, against clusters of real processes
 	@RAFTKAFKA_RUNBOOKS=all $(BIN)/python -m pytest -n auto tests/runbooks
