@@ -185,7 +185,7 @@ def test_metrics_and_health(places: list[NodePlace], rk: Rk, topic: str) -> None
     with urllib.request.urlopen(places[0].metrics_url, timeout=20) as answer:
         text = answer.read().decode()
     assert f'raftkafka_partition_high_watermark{{topic="{topic}",partition="0"}} 2\n' in text
-    assert "raftkafka_raft_is_leader 1.0\n" in text
+    assert "raftkafka_raft_is_leader 1\n" in text
 
 
 def test_ctrl_c_ends_a_consumer_cleanly(places: list[NodePlace], rk: Rk, topic: str) -> None:

@@ -149,7 +149,7 @@ async def test_wrong_usage(arguments: tuple[str, ...]) -> None:
 
 async def test_no_such_settings_file(tmp_path: Path) -> None:
     done = await rk("broker", str(tmp_path / "missing.properties"))
-    assert done.returncode == 1
+    assert done.returncode == 78  # EX_CONFIG: nobody should start it again with the same ones
     assert done.stderr.decode().count("\n") == 1
     assert "missing.properties" in done.stderr.decode()
 
