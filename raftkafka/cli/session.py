@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 import uvloop
 
+from raftkafka.cli.ending import stop_on_term
 from raftkafka.cli.output import say
 
 Result = TypeVar("Result")
@@ -18,7 +19,8 @@ _SLOW_S: Final = 2.0
 
 
 def run(main: Coroutine[Any, Any, Result], *, log_format: str = "rk: %(message)s") -> Result:
-    """The coroutine's result; Ctrl-C cancels it and then raises `KeyboardInterrupt`. What the client warns of goes to stderr."""
+    """The coroutine's result; Ctrl-C and SIGTERM cancel it and then raise `KeyboardInterrupt`. What the client warns of goes to stderr."""
+    stop_on_term()
     logging.basicConfig(format=log_format, level=logging.WARNING)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(main)

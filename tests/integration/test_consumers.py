@@ -329,6 +329,26 @@ def watch(cluster: Cluster) -> list[str]:
     return lines
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_consumer_that_is_asked_to_end_leaves_its_group(single: Cluster, number: signal.Signals) -> None:
+    await single.create_topic("t", partitions=1)
+    async with Producer(single.bootstrap) as producer:
+        await produce(producer, 1, 1)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "raftkafka.cli.main", "consume", "t", "--group", "g", "--from-beginning"),
+        *("--bootstrap-server", single.bootstrap),
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert process.stdout is not None
+    assert await asyncio.wait_for(process.stdout.readline(), 60)  # it is a member now
+    process.send_signal(number)
+    assert await asyncio.wait_for(process.wait(), 60) == 0
+    described = await asyncio.to_thread(rk, single, "group", "describe", "g", "--json")
+    # Not "Stable" until its session has expired: it has left.
+    assert json.loads(described.stdout)["groups"][0]["state"] == "Empty"
+
+
 async def test_C10_rk_group_rewinds_a_group_that_is_empty_and_no_other(single: Cluster, tmp_path: Path) -> None:
     await single.create_topic("t", partitions=2)
     async with Producer(single.bootstrap) as producer:
