@@ -119,7 +119,8 @@ def comparable(text: str) -> str:
     text = re.sub(r"^SLF4J:.*\n|^log4j:.*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^.*(?:INFO|DEBUG|WARN|ERROR) .*\n", "", text, flags=re.MULTILINE)
     events = [each for each in re.findall(r"^WatchedEvent (.*)$", text, re.MULTILINE) if "state:Closed" not in each]
-    text = re.sub(r"\n*WATCHER::\n+WatchedEvent .*\n", "\n", text)
+    # Line by line: an answer may come between the two lines of an event.
+    text = re.sub(r"^(?:WATCHER::|WatchedEvent .*)$", "", text, flags=re.MULTILINE)
     text = re.sub(r"^\[(.*)\]$", lambda found: str(sorted(found[1].split(", "))), text, flags=re.MULTILINE)
     text = re.sub(r"^(?:ip|digest): .*\n(?:ip|digest): .*$", "IDENTITIES", text, flags=re.MULTILINE)
     text = re.sub(r"zxid: -?\d+", "zxid: ZXID", text)
