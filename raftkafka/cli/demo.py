@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from raftkafka.cli.ending import stop_on_term
 from raftkafka.cli.output import say
+from raftkafka.cli.up import stop_on_term
 
 
 @click.command()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable
-from types import FrameType
 from typing import Final
 
 FAILED: Final = 1
@@ -27,16 +25,6 @@ def open_standard_streams() -> None:
     sys.stdin = sys.stdin or os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = sys.stdout or os.fdopen(1, "w", encoding="utf-8", closefd=False)
     sys.stderr = sys.stderr or os.fdopen(2, "w", encoding="utf-8", closefd=False)
-
-
-def stop_on_term() -> None:
-    """Let SIGTERM end a command as Ctrl-C does, so that it can stop its children, or leave its group."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        # As a signal of its own: whoever has taken Ctrl-C over, an event loop say, gets this too.
-        signal.raise_signal(signal.SIGINT)
-
-    signal.signal(signal.SIGTERM, interrupt)
 
 
 def complain(text: str) -> None:

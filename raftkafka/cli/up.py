@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from raftkafka.cli.ending import stop_on_term
 from raftkafka.cli.output import line, say
 
 if TYPE_CHECKING:
@@ -74,3 +75,12 @@ def _print_addresses(places: Sequence[NodePlace]) -> None:
     where = "" if places[0].ports.client == 9092 else f" --bootstrap-server {places[0].address}"
     line(f"try: rk topic create logs{where}   (Ctrl-C stops)")
     sys.stdout.flush()
+
+
+def stop_on_term() -> None:
+    """Let SIGTERM end a command as Ctrl-C does, so that it can stop its children."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)

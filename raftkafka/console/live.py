@@ -76,10 +76,6 @@ class Live:
             if not self._queues:
                 self.stop()
 
-    @property
-    def is_watched(self) -> bool:
-        return bool(self._queues)
-
     def stop(self) -> None:
         if self._measuring is not None:
             self._measuring.cancel()
