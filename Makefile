@@ -46,7 +46,7 @@ conformance: $(VENV)/.installed-dev ## Kafka's own tools read our files; fetches
 
 # Kazoo's tests come with it; what they import beside it is not worth a place among our own requirements.
 conformance-kazoo: $(VENV)/.installed-dev ## kazoo's own tests against the ZooKeeper ports of three nodes
-	@$(PIP) install objgraph pyjks pyopenssl
+	@$(PIP) install objgraph
 	@$(BIN)/python -m pytest -q -rfEs -p tests.conformance.kazoo_cluster -p no:randomly -W default --timeout 60 -c /dev/null --rootdir $(VENV) --pyargs kazoo.tests
 
 bench: $(VENV)/.installed ## throughput and latency on this machine

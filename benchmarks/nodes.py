@@ -85,7 +85,7 @@ class NodeProcess:
 def cluster(count: int, *, parent: Path | None = None, **settings: object) -> Iterator[list[NodeProcess]]:
     """`count` nodes that form a cluster, started; wait for `ready` of each. Underscores in `settings` stand for dots."""
     with tempfile.TemporaryDirectory(prefix="raftkafka-bench-", dir=parent) as directory:
-        ports = _free_ports(3 * count)
+        ports = free_ports(3 * count)
         voters = ",".join(f"{number}@127.0.0.1:{ports[3 * number - 1]}" for number in range(1, count + 1))
         secret = Path(directory) / "secret"
         secret.write_text(secrets.token_hex(32))
@@ -125,7 +125,7 @@ async def all_ready(nodes: list[NodeProcess]) -> None:
         await node.ready()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that were free a moment ago: all are held before any is let go, so that they differ."""
     held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
     ports = [each.getsockname()[1] for each in held]

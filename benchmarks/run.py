@@ -21,7 +21,18 @@ from benchmarks.figures import Figure, rounded
 from benchmarks.scenarios.plan import Plan
 from raftkafka import __version__
 
-SCENARIOS: Final = ("codec", "produce", "consume", "roundtrip", "latency", "memory", "failover", "metadata", "backlog")
+SCENARIOS: Final = (
+    "codec",
+    "produce",
+    "consume",
+    "roundtrip",
+    "latency",
+    "memory",
+    "failover",
+    "metadata",
+    "backlog",
+    "watches",
+)
 
 
 def main() -> int:

@@ -1,6 +1,6 @@
 """A pytest plugin: kazoo's own tests, which come with it, against three of our nodes instead of ZooKeeper's servers.
 
-`make conformance-kazoo` runs it. The harness of those tests asks for a cluster; what it may do with one is what `_Cluster` can.
+`make conformance-kazoo` runs all of them, `tests/integration/test_kazoo_suite.py` a part. The harness of those tests asks for a cluster; what it may do with one is what `_Cluster` can.
 """
 
 from __future__ import annotations
@@ -8,13 +8,22 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from kazoo.testing import harness
 
 from tests.clusters import Cluster, _free_port
+
+for name in ("OpenSSL", "jks"):
+    # Imported by the harness for certificates, which nobody asks for here.
+    if find_spec(name) is None:
+        sys.modules[name] = ModuleType(name)
+
+from kazoo.testing import harness  # noqa: E402 - it needs those
 
 NODES = 3
 _COUNTS_OBJECTS = "counts objects of the test process, in which this plugin starts the nodes; see docs/zookeeper.md"

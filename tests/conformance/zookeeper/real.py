@@ -20,7 +20,7 @@ TRIES: Final = 3
 MISSING: Final = (
     None
     if JAR.exists() and shutil.which("java")
-    else "needs Debian's zookeeper and a Java: apt install zookeeper default-jre-headless"
+    else "needs Debian's ZooKeeper and a Java: apt install libzookeeper-java default-jre-headless"
 )
 
 

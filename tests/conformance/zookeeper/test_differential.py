@@ -177,7 +177,7 @@ def compare(ours: str, real: str) -> None:
     roots = itertools.count()
 
     @settings(
-        max_examples=150,
+        max_examples=100,
         deadline=None,
         database=None,
         phases=[Phase.explicit, Phase.generate, Phase.shrink],
