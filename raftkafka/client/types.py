@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 
 from raftkafka.model.errors import RaftKafkaError
 from raftkafka.model.ids import TimestampMs
+from raftkafka.model.passing import passing_tuple
 
 Headers = Sequence[tuple[str, bytes | None]]
 
@@ -28,6 +29,7 @@ class TopicPartition(NamedTuple):
         return f"{self.topic}-{self.partition}"
 
 
+@passing_tuple
 class RecordMetadata(NamedTuple):
     """Where an acknowledged record lies; `timestamp_ms` in milliseconds since the epoch, UTC."""
 

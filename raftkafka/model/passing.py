@@ -1,19 +1,50 @@
-"""The decorator of values that pass through the hot path: one or more are made for every request.
+"""The decorators of values that pass through the hot path: one or more are made for every request.
 
 Floor 0. They are frozen as every value of the house is, and mypy holds everybody to it; only the interpreter does not. A frozen
 dataclass sets each field through `object.__setattr__`: 2.6 µs for nine fields instead of 0.4, a sixth of a broker's time for a
-small produce. Use it where a profile says so, `dataclass(frozen=True, slots=True, kw_only=True)` everywhere else.
+small produce. Use them where a profile says so, `dataclass(frozen=True, slots=True, kw_only=True)` and `NamedTuple` everywhere else.
+
+Where the package was built with a compiler, calling such a class runs no Python code at all (`_passing.c`): a fifth of the time that
+`__init__` takes, or the `__new__` of a named tuple. Which of both made a value nobody can tell.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeVar, dataclass_transform
+from dataclasses import MISSING, dataclass, fields
+from typing import Final, TypeVar, dataclass_transform
+
+try:
+    from raftkafka.model._passing import quicken
+
+    IS_COMPILED: Final = True
+except ImportError:  # no compiler was there, or none for this interpreter
+    IS_COMPILED: Final = False  # type: ignore[misc]
 
 _T = TypeVar("_T")
+_Tuple = TypeVar("_Tuple", bound=tuple[object, ...])
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 def passing_value(cls: type[_T]) -> type[_T]:
     """A slotted, keyword-only dataclass that counts as frozen: equal and hashed by its fields, never to be changed."""
-    return dataclass(slots=True, kw_only=True, unsafe_hash=True)(cls)
+    made = dataclass(slots=True, kw_only=True, unsafe_hash=True)(cls)
+    if IS_COMPILED and _only_stores(made):
+        each = fields(made)  # type: ignore[arg-type]
+        if each:
+            quicken(made, tuple([one.name for one in each]), 0, tuple([one.default for one in each]), MISSING)
+    return made
+
+
+def passing_tuple(cls: type[_Tuple]) -> type[_Tuple]:
+    """For a `NamedTuple`: the same, made faster."""
+    if IS_COMPILED:
+        names: tuple[str, ...] = cls._fields  # type: ignore[attr-defined]
+        standard: dict[str, object] = cls._field_defaults  # type: ignore[attr-defined]
+        quicken(cls, names, len(names), tuple([standard.get(name, MISSING) for name in names]), MISSING)
+    return cls
+
+
+def _only_stores(made: type) -> bool:
+    """What `__init__` does beyond that is not done by a call that does not run it."""
+    plain = all(one.init and one.default_factory is MISSING for one in fields(made))
+    return plain and not hasattr(made, "__post_init__")

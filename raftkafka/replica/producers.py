@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple, Protocol
 
 from raftkafka.model.errors import ApiError, ErrorCode
+from raftkafka.model.passing import passing_tuple
 
 BATCHES_REMEMBERED: Final = 5
 """Kafka's NUM_BATCHES_TO_RETAIN: what an idempotent producer may have under way."""
@@ -46,6 +47,7 @@ class BatchHeader(Protocol):
     def last_offset_delta(self) -> int: ...
 
 
+@passing_tuple
 class Written(NamedTuple):
     """A batch of a producer that stands in the log. `timestamp_ms` is the batch's largest."""
 
@@ -56,6 +58,7 @@ class Written(NamedTuple):
     timestamp_ms: int
 
 
+@passing_tuple
 class ProducerEntry(NamedTuple):
     """`batches` are all of `epoch`, oldest first: at least one, at most five."""
 
@@ -71,6 +74,7 @@ class Duplicate(NamedTuple):
     timestamp_ms: int
 
 
+@passing_tuple
 class _Undo(NamedTuple):
     base_offset: int
     producer_id: int

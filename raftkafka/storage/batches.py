@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 
 from crc32c import crc32c
 
+from raftkafka.model.passing import passing_tuple
 from raftkafka.record.header import BATCH_LENGTH_MIN, CRC_START, HEADER_BYTES, LENGTH_OVERHEAD, MAGIC
 from raftkafka.replica.epochs import EpochHistory
 
@@ -27,6 +28,7 @@ _MAGIC_AT: Final = 16
 _MAGIC_BYTE: Final = bytes([MAGIC])
 
 
+@passing_tuple
 class Batch(NamedTuple):
     """Where a batch lies in its buffer (`position`, `size` in bytes), and what the log keeps of it.
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections import deque
-from typing import Final
+from typing import Final, NamedTuple
 
 from raftkafka.model import cbor
 from raftkafka.model.api import ApiKey, Request, Response
 from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError
+from raftkafka.model.passing import passing_tuple
 from raftkafka.wire.native.apis import APIS, HOMES
 from raftkafka.wire.native.fields import Buffer, decode_error, malformed
 from raftkafka.wire.native.rows import Api
@@ -73,15 +74,13 @@ class Incoming:
         self.parts = len(getattr(request, "partitions", None) or getattr(request, "topics", None) or (1,))
 
 
-class Received:
+@passing_tuple
+class Received(NamedTuple):
     """`consumed` bytes are done with; `needed` is the size of the unfinished frame behind them, 0 where not yet known."""
 
-    __slots__ = ("consumed", "needed", "requests")
-
-    def __init__(self, requests: list[Incoming], consumed: int, needed: int) -> None:
-        self.requests = requests
-        self.consumed = consumed
-        self.needed = needed
+    requests: list[Incoming]
+    consumed: int
+    needed: int
 
 
 def _check_preface(view: memoryview) -> bool:
@@ -241,14 +240,12 @@ def _request(header: memoryview, records: memoryview) -> Incoming:
     return Incoming(correlation_id, api_key, version, client_id, api.decode_request(body, records), None, api)
 
 
-class Answer:
+@passing_tuple
+class Answer(NamedTuple):
     """What came back for one request: a response, or the error that replaced it."""
 
-    __slots__ = ("correlation_id", "response")
-
-    def __init__(self, correlation_id: int, response: Response | ApiError) -> None:
-        self.correlation_id = correlation_id
-        self.response = response
+    correlation_id: int
+    response: Response | ApiError
 
 
 class ClientSession:

@@ -1,0 +1,3 @@
+def quicken(
+    cls: type, names: tuple[str, ...], positional: int, defaults: tuple[object, ...], missing: object, /
+) -> None: ...
