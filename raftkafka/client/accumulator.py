@@ -111,7 +111,9 @@ class Accumulator(Room):
 
     def _new_batch(self, lane: Lane) -> Batch:
         now = self._loop.time()
-        batch = Batch(created=now, deadline=now + self._delivery_timeout_s, compression=self._compression)
+        batch = Batch(
+            created=now, deadline=now + self._delivery_timeout_s, compression=self._compression, loop=self._loop
+        )
         self._incomplete[batch] = None
         lane.waiting.append(batch)
         return batch

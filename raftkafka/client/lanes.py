@@ -18,6 +18,7 @@ from raftkafka.client.delivery import Outcome
 from raftkafka.client.types import UNKNOWN_OFFSET, TopicPartition
 from raftkafka.model.errors import ApiError, ErrorCode, RaftKafkaError
 from raftkafka.model.ids import NO_PRODUCER_ID, LeaderEpoch, ProducerId, TopicId
+from raftkafka.model.passing import passing_tuple
 from raftkafka.record.build import encode_records
 from raftkafka.record.header import HEADER_BYTES, set_producer
 from raftkafka.record.layout import RecordFields
@@ -47,11 +48,11 @@ class Batch(Filling):
         "sent",
     )
 
-    def __init__(self, *, created: float, deadline: float, compression: int) -> None:
+    def __init__(self, *, created: float, deadline: float, compression: int, loop: asyncio.AbstractEventLoop) -> None:
         self.created = created
         self.deadline = deadline
         self.records: list[RecordFields] = []
-        self.outcome = Outcome(asyncio.get_running_loop())
+        self.outcome = Outcome(loop)
         self._held_count = 0
         self.size_bytes = HEADER_BYTES
         """An upper bound of the encoded size until `encode`; it is what counts against the memory bound."""
@@ -69,7 +70,7 @@ class Batch(Filling):
     def finished(self) -> asyncio.Future[None]:
         """Set once the batch is acknowledged or failed, whichever it is; made for who asks, since few do."""
         if self._finished is None:
-            self._finished = asyncio.get_running_loop().create_future()
+            self._finished = self.outcome.loop.create_future()
         return self._finished
 
     @property
@@ -123,6 +124,7 @@ class Batch(Filling):
             self._finished.set_result(None)
 
 
+@passing_tuple
 class Delivered(NamedTuple):
     """An answer that acknowledges a flight."""
 
@@ -265,7 +267,7 @@ class Lane:
         return last.channel is channel and last.topic_id == topic_id and last.leader_epoch == leader_epoch
 
     def _under_way(self) -> int:
-        return sum([len(flight.batches) for flight in self.flights])
+        return sum([len(flight.batches) for flight in self.flights]) if self.flights else 0
 
     def take(self, room_bytes: int, *, at_least_one: bool) -> list[Batch]:
         """Take batches out, oldest first, as many as fit.
@@ -273,26 +275,23 @@ class Lane:
         Doubtful ones leave together and alone, as they left before: then a broker knows all of them, or none.
         """
         taken: list[Batch] = []
-        head = self.waiting[0] if self.waiting else None
+        waiting = self.waiting
+        head = waiting[0] if waiting else None
         if head is not None and head.doubtful and head.numbers is not None and not self.one_by_one:
-            group = list(takewhile(lambda batch: batch.doubtful, self.waiting))
+            group = list(takewhile(lambda batch: batch.doubtful, waiting))
             if at_least_one or sum([batch.size_bytes for batch in group]) <= room_bytes:
-                taken = [self.waiting.popleft() for _ in group]
+                taken = [waiting.popleft() for _ in group]
             return taken
-        count = len(self.waiting)
+        count = len(waiting)
         if self.followable:
             count = min(FOLLOWING_BATCHES, BATCHES_REMEMBERED - self._under_way())
         elif self.producer_id >= 0:
             count = BATCHES_REMEMBERED
-        while (
-            self.waiting
-            and len(taken) < count
-            and (self.waiting[0].size_bytes <= room_bytes or (at_least_one and not taken))
-        ):
-            batch = self.waiting.popleft()
+        while waiting and len(taken) < count and (waiting[0].size_bytes <= room_bytes or (at_least_one and not taken)):
+            batch = waiting.popleft()
             room_bytes -= batch.size_bytes
             taken.append(batch)
-            if self.one_by_one or (self.flights and len(self.waiting) == 1 and self.waiting[0].open):
+            if self.one_by_one or (self.flights and len(waiting) == 1 and waiting[0].open):
                 break  # what follows is full: the last batch may grow until the next answer
         return taken
 

@@ -226,23 +226,21 @@ class Sender:
             self._accumulator.fail_everything(self._identity.refusal)
             return
         now = self._loop.time()
+        batch_size = self._accumulator.batch_size
         by_leader: dict[NodeId, list[Lane]] = {}
         for lane in ready:
-            if not lane.may_leave(self._accumulator.batch_size):
+            if not lane.may_leave(batch_size):
                 continue  # the answer to what is under way wakes the lane
-            at = lane.ready_at(
-                linger_s=self._settings.linger_s,
-                batch_size=self._accumulator.batch_size,
-                flushing=self._flushing > 0,
-            )
+            at = lane.ready_at(linger_s=self._settings.linger_s, batch_size=batch_size, flushing=self._flushing > 0)
             if at > now:
                 self._wake_at(lane, at)
                 continue
-            leadership = self._router.view.leadership(*lane.topic_partition)
+            name, partition = lane.topic_partition
+            leadership = self._router.view.leadership(name, partition)
             if leadership is None or leadership.leader == NO_NODE:
                 self._router.request_update()  # `_on_update` wakes the lane
                 continue
-            if self._identity is not None and not self._may_number(lane, self._identity):
+            if self._identity is not None and lane.producer_id < 0 and not self._may_number(lane, self._identity):
                 continue  # `identity_known` wakes the lane
             by_leader.setdefault(leadership.leader, []).append(lane)
         for leader, lanes in by_leader.items():
@@ -250,8 +248,6 @@ class Sender:
 
     @staticmethod
     def _may_number(lane: Lane, identity: Identity) -> bool:
-        if lane.producer_id >= 0:
-            return True
         if identity.producer_id < 0 or identity.producer_id == lane.spent_id:
             identity.renew(lane.spent_id)
             return False
@@ -287,14 +283,17 @@ class Sender:
                 batches = lane.take(room, at_least_one=not chosen)
                 if not batches:
                     break
-                room -= sum([batch.size_bytes for batch in batches])
+                for batch in batches:
+                    room -= batch.size_bytes
                 flight = Flight(batches, channel, topic_id, epoch)
                 lane.flights.append(flight)
                 flights.append(flight)
                 chosen.append(lanes.pop())
             if chosen:
                 self._send(leader, channel, chosen, flights)
-                lanes[:0] = [lane for lane in chosen if lane.flights and lane.may_leave(self._accumulator.batch_size)]
+                for lane in reversed(chosen):
+                    if lane.waiting and lane.flights and lane.may_leave(self._accumulator.batch_size):
+                        lanes.insert(0, lane)
 
     def _leadership(self, lane: Lane) -> tuple[TopicId, LeaderEpoch]:
         name, partition = lane.topic_partition
@@ -304,13 +303,13 @@ class Sender:
 
     def _send(self, leader: NodeId, channel: Channel, lanes: list[Lane], flights: list[Flight]) -> None:
         settings = self._settings
-        deadline = min([flight.batches[0].deadline for flight in flights])
+        deadline = flights[0].batches[0].deadline
+        partitions: list[ProducePartition] = []
+        for lane, flight in zip(lanes, flights, strict=True):
+            deadline = min(deadline, flight.batches[0].deadline)
+            partitions.append(self._partition(lane, flight))
         timeout_s = max(min(settings.request_timeout_s, deadline - self._loop.time()), 0.001)
-        request = Produce(
-            acks=settings.acks,
-            timeout_ms=max(1, int(timeout_s * 1000)),
-            partitions=tuple([self._partition(lane, flight) for lane, flight in zip(lanes, flights, strict=True)]),
-        )
+        request = Produce(acks=settings.acks, timeout_ms=max(1, int(timeout_s * 1000)), partitions=tuple(partitions))
         try:
             if settings.acks == 0:
                 channel.send(request)
@@ -332,8 +331,9 @@ class Sender:
         lane.tried_epoch = flight.leader_epoch
         if self._identity is not None:
             lane.number(flight.batches)
-        encoded = [batch.encode() for batch in flight.batches]
+        encoded: list[bytearray] = []
         for batch in flight.batches:
+            encoded.append(batch.encode())
             batch.sent = True
         return ProducePartition(
             topic_id=flight.topic_id,

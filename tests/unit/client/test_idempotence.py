@@ -390,7 +390,7 @@ async def test_answers_out_of_order_are_settled_in_order():
     lane = Lane(TopicPartition("t", 0))
     lane.producer_id, lane.followable = 41, True
     for _ in range(6):
-        batch = Batch(created=0.0, deadline=9.0, compression=0)
+        batch = Batch(created=0.0, deadline=9.0, compression=0, loop=asyncio.get_running_loop())
         batch.hold(bytearray(encode_values([b"x"], timestamp_ms=1)), 1, lambda *_: None)
         lane.waiting.append(batch)
     *batches, last = lane.waiting
@@ -411,7 +411,7 @@ async def test_answers_out_of_order_are_settled_in_order():
 async def test_behind_what_was_not_written_nothing_is_in_doubt():
     lane = Lane(TopicPartition("t", 0))
     for code, doubt in ((ErrorCode.NOT_ENOUGH_REPLICAS, False), (ErrorCode.REQUEST_TIMED_OUT, True)):
-        batch = Batch(created=0.0, deadline=9.0, compression=0)
+        batch = Batch(created=0.0, deadline=9.0, compression=0, loop=asyncio.get_running_loop())
         flight = Flight([batch], object(), bytes(16), 0)
         flight.outcome = Failed(ApiError(code), in_doubt=doubt, at_once=False)
         lane.flights.append(flight)
@@ -460,7 +460,7 @@ async def test_what_followed_a_repetition_may_have_been_written():
     lane = Lane(TopicPartition("t", 0))
     repetition = ApiError(ErrorCode.DUPLICATE_SEQUENCE_NUMBER, "2 of 2 batches have been written before")
     for error, in_doubt in ((repetition, False), (ApiError(ErrorCode.REQUEST_TIMED_OUT), True)):
-        batch = Batch(created=0.0, deadline=9.0, compression=0)
+        batch = Batch(created=0.0, deadline=9.0, compression=0, loop=asyncio.get_running_loop())
         batch.hold(bytearray(encode_values([b"x"], timestamp_ms=1)), 1, lambda *_: None)
         batch.number(1, 0, len(lane.flights))
         flight = Flight([batch], object(), bytes(16), 0)
