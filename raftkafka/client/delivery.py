@@ -69,7 +69,8 @@ class Outcome:
         futures, self.futures = self.futures, {}
         if log_append_time_ms < 0:
             # Of the records nothing but this is kept: who keeps a future does not keep their bytes.
-            self._times = array("q", [record[2] for record in records]) if len(records) > 1 else [r[2] for r in records]
+            single = len(records) == 1  # and spared a comprehension, which costs as much as the rest
+            self._times = (records[0][2],) if single else array("q", [record[2] for record in records])
         for index in sorted(futures):  # in the order of sending, whatever the order of looking
             if not futures[index].done():
                 futures[index].set_result(self._metadata(index))
@@ -89,8 +90,10 @@ class Outcome:
     def _metadata(self, index: int) -> RecordMetadata:
         base = self._base_offset
         time_ms = self._log_append_time_ms
+        topic, partition = self._topic_partition
         return RecordMetadata(
-            *self._topic_partition,
+            topic,
+            partition,
             UNKNOWN_OFFSET if base == UNKNOWN_OFFSET else base + index,
             self._times[index] if time_ms < 0 else time_ms,
         )

@@ -63,6 +63,7 @@ class LeaderState:
         "_in_sync",
         "_lag_time_max_s",
         "_min_insync_replicas",
+        "can_commit",
         "elr",
         "epoch_start_offset",
         "high_watermark",
@@ -112,13 +113,10 @@ class LeaderState:
             if replica != node_id
         }
         self._in_sync: tuple[Follower, ...] = ()
-        self._choose_in_sync()
-
-    @property
-    def can_commit(self) -> bool:
+        self.can_commit = False
         """False while the committed ISR is too small, by the reckoning of this node or of the controller: acks=all is
-        refused, and the high watermark stands still."""
-        return len(self.isr) >= self.least_isr and not self.elr
+        refused, and the high watermark stands still. An attribute, because every append asks twice."""
+        self._choose_in_sync()
 
     @property
     def least_isr(self) -> int:
@@ -255,6 +253,7 @@ class LeaderState:
     def set_min_insync_replicas(self, count: int) -> bool:
         """The topic's config has changed. True when the watermark moved."""
         self._min_insync_replicas = count
+        self._choose_in_sync()
         return self._advance()
 
     # Inside
@@ -280,6 +279,7 @@ class LeaderState:
     def _choose_in_sync(self) -> None:
         members = {*self.isr, *(self.proposed_isr or ())}
         self._in_sync = tuple([follower for node_id, follower in self._followers.items() if node_id in members])
+        self.can_commit = len(self.isr) >= self.least_isr and not self.elr
 
     def _advance(self) -> bool:
         if not self.can_commit:

@@ -6,7 +6,7 @@ Floor 2.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from raftkafka.model.settings.values import INT64_MAX, LogSettings
@@ -39,30 +39,28 @@ class LogConfig:
     max_compaction_lag_ms: int = INT64_MAX
     preallocate_bytes: int = 16 << 20
 
-    @property
-    def compacts(self) -> bool:
-        """True under `cleanup.policy=compact` and `compact,delete`: of every key the last value is kept."""
-        return "compact" in self.cleanup_policy
+    # What follows from these. Attributes, because every append asks.
 
-    @property
-    def deletes(self) -> bool:
-        """True when retention by time and size applies (`delete`, `compact,delete`)."""
-        return "delete" in self.cleanup_policy
+    compacts: bool = field(init=False, repr=False, compare=False)
+    """True under `cleanup.policy=compact` and `compact,delete`: of every key the last value is kept."""
+    deletes: bool = field(init=False, repr=False, compare=False)
+    """True when retention by time and size applies (`delete`, `compact,delete`)."""
+    roll_ms: int = field(init=False, repr=False, compare=False)
+    """The age at which a segment rolls: compaction does not touch the active one, however late it is."""
+    limits_timestamps: bool = field(init=False, repr=False, compare=False)
+    """True when a producer's timestamps may be refused (KIP-937)."""
+    stamps_append_time: bool = field(init=False, repr=False, compare=False)
+    """True under `message.timestamp.type=LogAppendTime`: the broker's time replaces the producer's (KIP-32)."""
 
-    @property
-    def roll_ms(self) -> int:
-        """The age at which a segment rolls: compaction does not touch the active one, however late it is."""
-        return min(self.segment_ms, self.max_compaction_lag_ms) if self.compacts else self.segment_ms
-
-    @property
-    def limits_timestamps(self) -> bool:
-        """True when a producer's timestamps may be refused (KIP-937)."""
-        return self.timestamp_before_max_ms < INT64_MAX or self.timestamp_after_max_ms < INT64_MAX
-
-    @property
-    def stamps_append_time(self) -> bool:
-        """True under `message.timestamp.type=LogAppendTime`: the broker's time replaces the producer's (KIP-32)."""
-        return self.timestamp_type == LOG_APPEND_TIME
+    def __post_init__(self) -> None:
+        compacts = "compact" in self.cleanup_policy
+        limits = self.timestamp_before_max_ms < INT64_MAX or self.timestamp_after_max_ms < INT64_MAX
+        roll_ms = min(self.segment_ms, self.max_compaction_lag_ms) if compacts else self.segment_ms
+        object.__setattr__(self, "compacts", compacts)
+        object.__setattr__(self, "deletes", "delete" in self.cleanup_policy)
+        object.__setattr__(self, "roll_ms", roll_ms)
+        object.__setattr__(self, "limits_timestamps", limits)
+        object.__setattr__(self, "stamps_append_time", self.timestamp_type == LOG_APPEND_TIME)
 
 
 def log_config(settings: LogSettings, topic: Mapping[str, str] | None = None) -> LogConfig:

@@ -113,7 +113,8 @@ class Segments:
         config = self._config
         return (
             active.size + size > config.segment_bytes
-            or now_ms - active.created_ms > config.roll_ms - self._jitter_ms(active)
+            or now_ms - active.created_ms
+            > (config.roll_ms - self._jitter_ms(active) if config.segment_jitter_ms else config.roll_ms)
             or last_offset - active.base_offset > RELATIVE_MAX
             or active.index_is_full(config.index_size_max_bytes)
         )
