@@ -6,12 +6,19 @@
  * plain (an argument too many, too few or unknown, a name that is not interned) is left to the general way, which knows the right error.
  *
  * Invariant: the class's own `__init__` or `__new__` does nothing but store its arguments; who calls `quicken` answers for that.
+ *
+ * An object made here is what `type(...)` of these versions makes of the same arguments, field by field. Another version may keep more
+ * in an object (a tuple of 3.14 has its hash in it), so it is refused until somebody has looked: the extension is optional.
  */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <stddef.h>
 #include <structmember.h>
+
+#if PY_VERSION_HEX < 0x030B0000 || PY_VERSION_HEX >= 0x030E0000 || defined(PYPY_VERSION) || defined(Py_GIL_DISABLED)
+#error "passing values are made in Python here: this is for CPython 3.11 to 3.13 with its lock"
+#endif
 
 /* ---- Where the fields of a class lie ---- */
 
@@ -25,11 +32,12 @@ typedef struct {
     Py_ssize_t offsets[]; /* of each field, in bytes from the start of the object */
 } Layout;
 
+static const char LAYOUT[] = "raftkafka.layout";
 static PyObject *layout_key;
 
 static void layout_free(PyObject *capsule)
 {
-    Layout *layout = PyCapsule_GetPointer(capsule, NULL);
+    Layout *layout = PyCapsule_GetPointer(capsule, LAYOUT);
     if (layout == NULL) {
         PyErr_Clear();
         return;
@@ -38,12 +46,6 @@ static void layout_free(PyObject *capsule)
     Py_XDECREF(layout->defaults);
     Py_XDECREF(layout->missing);
     PyMem_Free(layout);
-}
-
-static const Layout *layout_of(PyTypeObject *type)
-{
-    PyObject *capsule = PyDict_GetItemWithError(type->tp_dict, layout_key);
-    return capsule == NULL ? NULL : PyCapsule_GetPointer(capsule, NULL);
 }
 
 static PyObject **field_of(PyObject *self, const Layout *layout, Py_ssize_t at)
@@ -111,22 +113,32 @@ static int fill(PyObject *self, const Layout *layout, PyObject *const *arguments
     return 1;
 }
 
+/* NULL without an error: leave it to the general way. */
+static PyObject *make_plainly(PyTypeObject *type, const Layout *layout, PyObject *const *arguments, Py_ssize_t given, PyObject *names)
+{
+    if (given > layout->positional)
+        return NULL;
+    PyObject *self = type->tp_alloc(type, layout->items);
+    if (self != NULL && !fill(self, layout, arguments, given, names))
+        Py_CLEAR(self);
+    return self;
+}
+
 static PyObject *make(PyObject *called, PyObject *const *arguments, size_t flags, PyObject *names)
 {
     PyTypeObject *type = (PyTypeObject *)called;
     Py_ssize_t given = PyVectorcall_NARGS(flags);
-    const Layout *layout = layout_of(type);
-    if (layout == NULL && PyErr_Occurred())
-        return NULL;
-    if (layout != NULL && given <= layout->positional) {
-        PyObject *self = type->tp_alloc(type, layout->items);
-        if (self == NULL)
+    PyObject *made = NULL, *capsule = PyDict_GetItemWithError(type->tp_dict, layout_key);
+    if (capsule != NULL && PyCapsule_CheckExact(capsule)) {
+        const Layout *layout = PyCapsule_GetPointer(capsule, LAYOUT);
+        if (layout == NULL)
             return NULL;
-        if (fill(self, layout, arguments, given, names))
-            return self;
-        Py_DECREF(self);
+        /* Held: making room may run the collector, and that anything, even what takes the capsule from the class. */
+        Py_INCREF(capsule);
+        made = make_plainly(type, layout, arguments, given, names);
+        Py_DECREF(capsule);
     }
-    return make_generally(called, arguments, given, names);
+    return made != NULL || PyErr_Occurred() ? made : make_generally(called, arguments, given, names);
 }
 
 /* ---- Taking a class in ---- */
@@ -187,7 +199,7 @@ static PyObject *quicken(PyObject *Py_UNUSED(module), PyObject *arguments)
     layout->names = Py_NewRef(names);
     layout->defaults = Py_NewRef(defaults);
     layout->missing = Py_NewRef(missing);
-    PyObject *capsule = PyCapsule_New(layout, NULL, layout_free);
+    PyObject *capsule = PyCapsule_New(layout, LAYOUT, layout_free);
     if (capsule == NULL) {
         Py_DECREF(names);
         Py_DECREF(defaults);
@@ -220,6 +232,6 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__passing(void)
 {
-    layout_key = PyUnicode_InternFromString("_layout");
+    layout_key = PyUnicode_InternFromString("__passing_layout__");
     return layout_key == NULL ? NULL : PyModule_Create(&definition);
 }

@@ -28,16 +28,15 @@ _Tuple = TypeVar("_Tuple", bound=tuple[object, ...])
 def passing_value(cls: type[_T]) -> type[_T]:
     """A slotted, keyword-only dataclass that counts as frozen: equal and hashed by its fields, never to be changed."""
     made = dataclass(slots=True, kw_only=True, unsafe_hash=True)(cls)
-    if IS_COMPILED and _only_stores(made):
-        each = fields(made)  # type: ignore[arg-type]
-        if each:
-            quicken(made, tuple([one.name for one in each]), 0, tuple([one.default for one in each]), MISSING)
+    each = fields(made)  # type: ignore[arg-type]
+    if IS_COMPILED and each and _only_stores(made):
+        quicken(made, tuple([one.name for one in each]), 0, tuple([one.default for one in each]), MISSING)
     return made
 
 
 def passing_tuple(cls: type[_Tuple]) -> type[_Tuple]:
     """For a `NamedTuple`: the same, made faster."""
-    if IS_COMPILED:
+    if IS_COMPILED and cls.__base__ is tuple:  # what derives from a named tuple may make itself in its own way
         names: tuple[str, ...] = cls._fields  # type: ignore[attr-defined]
         standard: dict[str, object] = cls._field_defaults  # type: ignore[attr-defined]
         quicken(cls, names, len(names), tuple([standard.get(name, MISSING) for name in names]), MISSING)
@@ -45,6 +44,13 @@ def passing_tuple(cls: type[_Tuple]) -> type[_Tuple]:
 
 
 def _only_stores(made: type) -> bool:
-    """What `__init__` does beyond that is not done by a call that does not run it."""
-    plain = all(one.init and one.default_factory is MISSING for one in fields(made))
-    return plain and not hasattr(made, "__post_init__")
+    """What is done beyond that when one is made would not be done by a call that runs nothing of the class."""
+    each = fields(made)
+    if not all(one.init and one.default_factory is MISSING for one in each) or hasattr(made, "__post_init__"):
+        return False
+    # An `__init__` written by hand is left alone by `dataclass`; an InitVar is an argument that is no field.
+    init = getattr(vars(made).get("__init__"), "__code__", None)
+    given = () if init is None else init.co_varnames[1 : 1 + init.co_kwonlyargcount]
+    is_generated = init is not None and init.co_filename == "<string>" and given == tuple([one.name for one in each])
+    inherits = all(getattr(made, name) is getattr(object, name) for name in ("__new__", "__setattr__"))
+    return is_generated and inherits and type(made) is type

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import datetime
 import gc
+import importlib.util
 import pickle
 import sys
-from dataclasses import MISSING, dataclass, field, fields, replace
+import weakref
+from dataclasses import MISSING, InitVar, dataclass, field, fields, replace
 from itertools import permutations
 from typing import Any, NamedTuple
 
@@ -45,6 +49,10 @@ class GeneralTuple(NamedTuple):
     number: int
     name: str
     more: object = None
+
+
+class Marker:
+    """Something that a weak reference may point at."""
 
 
 PAIRS: list[tuple[Any, Any]] = [(Quick, General), (QuickTuple, GeneralTuple)]
@@ -121,6 +129,130 @@ def test_a_class_whose_init_does_more_keeps_it() -> None:
 
     assert Lists(number=1).each is not Lists(number=1).each
     assert Doubles(number=2).number == 4
+
+
+def test_arguments_that_are_no_fields_and_methods_written_by_hand_are_heeded() -> None:
+    @passing_value
+    class ByHand:
+        number: int
+
+        def __init__(self, *, number: int) -> None:
+            object.__setattr__(self, "number", -number)
+
+    @passing_value
+    class Extra:
+        number: int
+        unused: InitVar[int] = 0
+
+    @passing_value
+    class Sets:
+        number: int
+
+        def __setattr__(self, name: str, value: object) -> None:
+            object.__setattr__(self, name, repr(value))
+
+    assert ByHand(number=1).number == -1
+    assert Extra(number=1, unused=2).number == 1
+    assert Sets(number=1).number == "1"
+
+
+def test_a_value_derived_from_a_value_has_the_fields_of_both() -> None:
+    @passing_value
+    class Longer(Quick):
+        length: int = 9
+
+    made = Longer(parts=(1,), number=2)
+    assert (made.number, made.name, made.parts, made.more, made.length) == (2, "none", (1,), None, 9)
+    with pytest.raises(TypeError, match="length"):
+        Quick(number=1, parts=(), length=3)  # type: ignore[call-arg]
+
+
+def test_what_derives_from_a_named_tuple_makes_itself() -> None:
+    @passing_tuple
+    class Doubled(QuickTuple):
+        def __new__(cls, number: int) -> Doubled:  # type: ignore[misc]
+            return super().__new__(cls, number * 2, "doubled")
+
+    assert Doubled(2) == (4, "doubled", None)  # type: ignore[call-arg]
+    assert type(Doubled(2)) is Doubled  # type: ignore[call-arg]
+
+
+@needs_compiler
+def test_a_class_that_lost_its_layout_is_made_in_the_general_way() -> None:
+    class Taker:
+        """Takes the layout away while an object is being made, where a collection may run then."""
+
+        def __init__(self, cls: Any) -> None:
+            self.cls, self.me = cls, self
+
+        def __del__(self) -> None:
+            with contextlib.suppress(AttributeError):
+                del self.cls.__passing_layout__
+
+    for foreign in (None, 3, datetime.datetime_CAPI):
+        for _ in range(50):
+
+            @passing_value
+            class Losing:
+                number: int
+                more: object = None
+
+            Taker(Losing)
+            thresholds = gc.get_threshold()
+            gc.set_threshold(1)
+            try:
+                made = [Losing(number=at, more=[at]) for at in range(20)]
+            finally:
+                gc.set_threshold(*thresholds)
+            assert [one.number for one in made] == list(range(20))
+        gc.collect()
+        assert not hasattr(Losing, "__passing_layout__")
+        assert Losing(number=1) == Losing(number=1, more=None)
+        Losing.__passing_layout__ = foreign  # type: ignore[attr-defined]
+        if foreign is datetime.datetime_CAPI:
+            with pytest.raises(ValueError, match="PyCapsule"):
+                Losing(number=1)
+        else:
+            assert Losing(number=1).number == 1
+
+
+def test_a_class_that_is_gone_takes_its_layout_with_it() -> None:
+    marker = Marker()
+    gone = weakref.ref(marker)
+
+    @passing_value
+    class Short:
+        more: object = marker
+
+    made = Short()
+    assert made.more is marker
+    del Short, marker, made
+    gc.collect()
+    assert gone() is None
+
+
+def test_without_the_compiled_module_values_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "raftkafka.model._passing", None)  # as if it had not been built
+    spec = importlib.util.spec_from_file_location("passing_without", passing.__file__)
+    assert spec is not None
+    assert spec.loader is not None
+    without = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(without)
+    assert not without.IS_COMPILED
+
+    class Pair(NamedTuple):
+        number: int
+        name: str = "none"
+
+    class Value:
+        number: int
+        name: str = "none"
+
+    value, pair = without.passing_value(Value), without.passing_tuple(Pair)
+    assert value(number=1) == value(number=1, name="none")
+    assert pair(1) == (1, "none")
+    with pytest.raises(TypeError):
+        value()
 
 
 def test_a_class_derived_from_one_is_made_by_its_own_rules() -> None:
