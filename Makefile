@@ -39,9 +39,11 @@ lint: $(VENV)/.installed-dev ## style, types and the floors of the house
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-conformance: $(VENV)/.installed-dev ## Kafka's own tools read our files; fetches them with Maven, needs Java 17
+conformance: $(VENV)/.installed-dev ## Kafka's own tools read our files and use the ZooKeeper port; fetches them with Maven, needs Java 17
 	@mvn --quiet --batch-mode --file tests/conformance/pom.xml dependency:copy-dependencies \
 		-DincludeScope=runtime -DoutputDirectory="$(CURDIR)/.conformance/jars"
+	@mvn --quiet --batch-mode --file tests/conformance/zookeeper/pom.xml dependency:copy-dependencies \
+		-DincludeScope=runtime -DoutputDirectory="$(CURDIR)/.conformance/kafka-2.8"
 	@$(BIN)/python -m pytest tests/conformance
 
 # Kazoo's tests come with it; what they import beside it is not worth a place among our own requirements.

@@ -116,10 +116,14 @@ def unsanitized(name: str) -> str:
 
 
 def parsed_topic(data: bytes | None) -> dict[PartitionIndex, tuple[NodeId, ...]]:
-    """The replicas of each partition, in order of the partitions, from version 1 or 2."""
+    """The replicas of each partition, in order of the partitions, from version 1, 2 or 3.
+
+    Version 3 (Kafka 2.8, KIP-516) may name a topic id that the tool has drawn. It is not taken: an id that was in use before would make
+    what is left of a deleted topic on some disk the log of this one.
+    """
     fields = _object(data)
-    if fields.get("version") not in (1, 2):
-        raise _wrong("a topic's assignment has version 1 or 2")
+    if fields.get("version") not in (1, 2, 3):
+        raise _wrong("a topic's assignment has version 1, 2 or 3")
     partitions = fields.get("partitions")
     if not isinstance(partitions, dict) or not partitions:
         raise _wrong("a topic has partitions")

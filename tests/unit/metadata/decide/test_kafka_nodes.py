@@ -43,6 +43,8 @@ from tests.unit.metadata.soundness import check
 
 SESSION = 9
 CODE = ZkErrorCode
+THEIR_ID = "yPUvV6wPQsG2oe1dZ1ZAAg"
+"""A topic id as Kafka 2.8 draws and writes it."""
 
 
 def text(**fields) -> bytes:
@@ -55,7 +57,9 @@ def configs(**every) -> bytes:
 
 def assignment(partitions, version=2) -> bytes:
     fields = {"version": version, "partitions": {str(index): replicas for index, replicas in partitions.items()}}
-    return text(**fields, **({"adding_replicas": {}, "removing_replicas": {}} if version == 2 else {}))
+    if version > 1:
+        fields |= {"adding_replicas": {}, "removing_replicas": {}}
+    return text(**fields, **({"topic_id": THEIR_ID} if version == 3 else {}))
 
 
 def new(path: str, data: bytes | None = b"", **how) -> Create:
@@ -129,12 +133,13 @@ def tool(cluster) -> Tool:
     return Tool(cluster)
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_a_topic_is_created_with_the_assignment_that_is_written(tool, version):
     assert tool.ask(new("/brokers/topics/t", assignment({0: [1, 2], 1: [3, 1]}, version))) == CreateResult(
         path="/brokers/topics/t"
     )
     assert tool.replicas("t") == [(1, 2), (3, 1)]
+    assert tool.image.topic_by_name("t").topic_id == TopicId((1).to_bytes(16, "big")), "the cluster draws the id"
     assert tool.there("/brokers/topics/t/partitions/1/state")
     assert tool.refusal(new("/brokers/topics/t", assignment({0: [1]}))) is CODE.NODEEXISTS
 
@@ -163,7 +168,7 @@ def test_configs_that_were_written_first_are_those_of_the_topic(tool):
         ("/brokers/topics/t", b"\xff", CODE.BADARGUMENTS),
         ("/brokers/topics/t", b"[" * 9_000, CODE.BADARGUMENTS),
         ("/brokers/topics/t", b"[]", CODE.BADARGUMENTS),
-        ("/brokers/topics/t", text(version=3, partitions={"0": [1]}), CODE.BADARGUMENTS),
+        ("/brokers/topics/t", text(version=4, partitions={"0": [1]}), CODE.BADARGUMENTS),
         ("/brokers/topics/t", text(version=1, partitions={}), CODE.BADARGUMENTS),
         ("/brokers/topics/t", text(version=1, partitions={"x": [1]}), CODE.BADARGUMENTS),
         ("/brokers/topics/t", assignment({0: [1], 2: [1]}), CODE.BADARGUMENTS),
