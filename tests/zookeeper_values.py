@@ -55,7 +55,16 @@ _CREATES_WITH_TTL = st.builds(
     ttl_ms=INT64,
     with_stat=st.just(True),
 )
-CREATES = _PLAIN_CREATES | _CREATES_WITH_STAT | _CREATES_WITH_TTL
+_CREATES_WITH_A_TTL_TOO_MUCH = st.builds(
+    ops.Create,
+    path=PATHS,
+    data=BUFFERS,
+    acl=ACLS,
+    mode=st.sampled_from(CreateMode),
+    ttl_ms=st.integers(0, 2**63 - 1),
+    with_stat=st.just(True),
+)
+CREATES = _PLAIN_CREATES | _CREATES_WITH_STAT | _CREATES_WITH_TTL | _CREATES_WITH_A_TTL_TOO_MUCH
 DELETES = st.builds(ops.Delete, path=PATHS, version=INT32)
 SET_DATAS = st.builds(ops.SetData, path=PATHS, data=BUFFERS, version=INT32)
 CHECKS = st.builds(ops.Check, path=PATHS, version=INT32)

@@ -312,6 +312,7 @@ def assemble(
         consensus=consensus,
         membership=membership,
         probe=probe,
+        clock=clock,
         random=random,
         secret=secret,
     )
@@ -389,6 +390,7 @@ def _zookeeper_port(
     consensus: RaftConsensus,
     membership: Membership,
     probe: PrometheusProbe,
+    clock: Clock,
     random: Random,
     secret: bytes,
 ) -> tuple[ZooKeeperService, ZooKeeperServer] | None:
@@ -427,6 +429,7 @@ def _zookeeper_port(
             handshake_timeout_ms=settings.network.handshake_timeout_ms,
         ),
         probe=probe,
+        clock=clock,
         writable=wanted.writable,
         conf=lambda: (
             ("clientPort", server.port),

@@ -100,11 +100,10 @@ class Reader(Generic[_W]):
             return ErrorResult(code=error.code)
 
     def _exists(self, request: Exists) -> ExistsResult:
+        """Without READ: that a node is there may be seen by all, as in ZooKeeper."""
         if "\0" in request.path:
             raise ZkError(ZkErrorCode.BADARGUMENTS, "a path with a null character")
         found = self._find(request.path)
-        if found is not None:
-            permissions.check(found.acl, permission.READ, self._identities, request.path)
         if request.watch:
             self._watch(request.path, Watch.DATA)
         if found is None:

@@ -22,7 +22,8 @@ from raftkafka.broker.zookeeper.reading import Reader
 from raftkafka.broker.zookeeper.watches import WatchTable
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.image import Image
-from raftkafka.metadata.znodes.draft import Outcome
+from raftkafka.metadata.znodes import permissions
+from raftkafka.metadata.znodes.draft import Outcome, WatchEvent
 from raftkafka.metadata.znodes.expiry import negotiated
 from raftkafka.metadata.znodes.rendered_events import rendered_events
 from raftkafka.model.api.znodes import (
@@ -37,7 +38,7 @@ from raftkafka.model.api.znodes import (
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import NodeId, RaftIndex
 from raftkafka.model.settings.values import ZooKeeperSettings
-from raftkafka.model.zookeeper.acl import Identity
+from raftkafka.model.zookeeper.acl import OPEN_ACL, READ, Identity
 from raftkafka.model.zookeeper.errors import ZkError, ZkErrorCode
 from raftkafka.model.zookeeper.events import WatchedEvent
 from raftkafka.model.zookeeper.ops import (
@@ -405,9 +406,9 @@ class ZooKeeperService:
         before, self._image = self._image, image
         if self._watches.count:
             for stored in changes.znode_events:
-                self._fire(stored.kind, stored.path)
+                self._fire(stored)
             for rendered in rendered_events(before, image, changes):
-                self._fire(rendered.kind, rendered.path)
+                self._fire(rendered)
         for session_id in sorted(changes.zk_sessions):
             client = self._by_session.get(session_id)
             if client is None or client.attached < 0:
@@ -418,12 +419,14 @@ class ZooKeeperService:
             elif session.attached != client.attached and session.node_id != self._node_id:
                 self._end(client, f"its client has connected to node {session.node_id}")
 
-    def _fire(self, kind: Any, path: str) -> None:
-        fired = self._watches.fire(kind, path)
+    def _fire(self, happened: WatchEvent) -> None:
+        fired = self._watches.fire(happened.kind, happened.path)
         if fired:
-            event = WatchedEvent(kind=kind, path=path)
+            event = WatchedEvent(kind=happened.kind, path=happened.path)
+            everybody = happened.acl == OPEN_ACL
             for link in fired:
-                link.deliver(event)
+                if everybody or permissions.allowed(happened.acl, READ, self._clients[link].identities):
+                    link.deliver(event)
 
     # What is answered at once
 
@@ -461,7 +464,9 @@ class ZooKeeperService:
             case Sasl():
                 # As a ZooKeeper without JAAS: a client takes UNIMPLEMENTED for a lost connection, and comes back for ever.
                 return ErrorResult(code=ZkErrorCode.AUTHFAILED)
-            case Reconfig() | Unknown():
+            case Reconfig():
+                return ErrorResult(code=ZkErrorCode.RECONFIGDISABLED)  # as a ZooKeeper without reconfigEnabled
+            case Unknown():
                 return ErrorResult(code=ZkErrorCode.UNIMPLEMENTED)
             case Create() | Delete() | SetData() | SetAcl() | Check() | Multi() | Sync() | CloseSession():
                 raise AssertionError("asks the controller")

@@ -27,6 +27,7 @@ from raftkafka.model.zookeeper.ops import Create, Delete, ErrorResult, Multi, Mu
 from raftkafka.model.zookeeper.requests import Answer, Auth, CloseSession, Reply
 from raftkafka.model.zookeeper.sessions import NO_SESSION, ConnectRequest, ConnectResponse
 from raftkafka.model.zookeeper.status import ConnectionStatus
+from raftkafka.ports.clock import Clock
 from raftkafka.ports.probe import Probe
 from raftkafka.ports.zookeeper import ZooKeeperService
 from raftkafka.wire.zookeeper.operations import name_of
@@ -61,6 +62,7 @@ class ConnectionSurroundings:
     admit: Callable[[ZooKeeperConnection, str], bool]
     gone: Callable[[ZooKeeperConnection, str], None]
     words: Callable[[Word], str]
+    clock: Clock
     held: HeldBytes
     complaints: Complaints
     traffic: Traffic
@@ -109,6 +111,8 @@ class ZooKeeperConnection(asyncio.BufferedProtocol):
         self._traffic = Traffic()
         self._last_operation = "NA"
         self._last_xid = self._last_zxid = 0
+        self._established_ms = surroundings.clock.now_ms()
+        self._answered_s = self._heard_s
 
     # The transport's side
 
@@ -205,6 +209,8 @@ class ZooKeeperConnection(asyncio.BufferedProtocol):
             last_operation=self._last_operation,
             last_xid=self._last_xid,
             last_zxid=self._last_zxid,
+            established_ms=self._established_ms,
+            answered_ms=round(self._answered_s * 1000),
             traffic=self._traffic.status(outstanding=self.outstanding),
         )
 
@@ -382,7 +388,8 @@ class ZooKeeperConnection(asyncio.BufferedProtocol):
         except Exception:  # noqa: BLE001 - a reply that cannot be written is a bug of ours like any other
             self._on_bug(name_of(slot.incoming.op_code))
             return
-        seconds = self._loop.time() - slot.begun_s
+        self._answered_s = now = self._loop.time()
+        seconds = now - slot.begun_s
         self._traffic.answered(seconds)
         self._around.traffic.answered(seconds)
         self._around.probe.zookeeper_request(name_of(slot.incoming.op_code), _error_of(reply.answer), seconds)

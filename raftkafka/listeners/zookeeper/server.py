@@ -6,6 +6,7 @@ read. Beyond loopback only those four-letter words are answered that name no cli
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from raftkafka.listeners.zookeeper.connection import ConnectionSurroundings, Zoo
 from raftkafka.listeners.zookeeper.traffic import Traffic
 from raftkafka.model.settings.validate import is_loopback
 from raftkafka.model.settings.values import Listener
+from raftkafka.ports.clock import Clock
 from raftkafka.ports.probe import Probe, ZooKeeperStatistics
 from raftkafka.ports.zookeeper import ZooKeeperService
 from raftkafka.wire.zookeeper import reports
@@ -46,6 +48,7 @@ class ZooKeeperServer:
         service: ZooKeeperService,
         limits: ZooKeeperLimits,
         probe: Probe,
+        clock: Clock,
         writable: bool | None = None,
         conf: Callable[[], tuple[tuple[str, object], ...]] = lambda: (),
     ) -> None:
@@ -55,6 +58,7 @@ class ZooKeeperServer:
         self._local = is_loopback(listener.host)
         self.writable = self._local if writable is None else writable
         self._traffic = Traffic()
+        self._started_s = 0.0
         self._door: Door[ZooKeeperConnection] = Door(
             listener=listener, limits=limits, log=_LOG, setting="zookeeper.listener"
         )
@@ -66,6 +70,7 @@ class ZooKeeperServer:
             admit=self._door.admit,
             gone=self._door.left,
             words=self._word,
+            clock=clock,
             held=HeldBytes(limits.held_max_bytes),
             complaints=Complaints(_LOG),
             traffic=self._traffic,
@@ -77,6 +82,7 @@ class ZooKeeperServer:
         Raises:
             StartupError: the port is in use, or the address is not ours.
         """
+        self._started_s = asyncio.get_running_loop().time()
         await self._door.open(lambda: ZooKeeperConnection(self._surroundings))
 
     @property
@@ -100,6 +106,9 @@ class ZooKeeperServer:
             data_bytes=tree.data_bytes,
         )
 
+    def _uptime_ms(self) -> int:
+        return round((asyncio.get_running_loop().time() - self._started_s) * 1000)
+
     def _outstanding(self) -> int:
         return sum(each.outstanding for each in self._door)
 
@@ -120,7 +129,7 @@ class ZooKeeperServer:
         if word is Word.SRVR:
             return reports.srvr(tree, traffic, connections=connections)
         if word is Word.MNTR:
-            return reports.mntr(tree, traffic, connections=connections)
+            return reports.mntr(tree, traffic, connections=connections, uptime_ms=self._uptime_ms())
         if word is Word.ISRO:
             return reports.isro(tree, writable=self.writable)
         return reports.stat(tree, traffic, [each.status() for each in self._door])

@@ -17,9 +17,9 @@ def events_between(old: Znodes, new: Znodes) -> Iterator[WatchEvent]:
     """O(nodes), nothing for the same tree."""
     if old.nodes is new.nodes:
         return
-    for key in old.nodes:
+    for key, gone in old.nodes.items():
         if key not in new.nodes:
-            yield WatchEvent(EventType.NODE_DELETED, path_of(key))
+            yield WatchEvent(EventType.NODE_DELETED, path_of(key), gone.acl)
     for key, node in new.nodes.items():
         before = old.nodes.get(key)
         if before is node:
@@ -27,13 +27,13 @@ def events_between(old: Znodes, new: Znodes) -> Iterator[WatchEvent]:
         path = path_of(key)
         if before is None or before.czxid != node.czxid:
             if before is not None:
-                yield WatchEvent(EventType.NODE_DELETED, path)
-            yield WatchEvent(EventType.NODE_CREATED, path)
+                yield WatchEvent(EventType.NODE_DELETED, path, before.acl)
+            yield WatchEvent(EventType.NODE_CREATED, path, node.acl)
             continue
         if before.mzxid != node.mzxid:
-            yield WatchEvent(EventType.NODE_DATA_CHANGED, path)
+            yield WatchEvent(EventType.NODE_DATA_CHANGED, path, node.acl)
         if before.pzxid != node.pzxid:
-            yield WatchEvent(EventType.NODE_CHILDREN_CHANGED, path)
+            yield WatchEvent(EventType.NODE_CHILDREN_CHANGED, path, node.acl)
 
 
 def sessions_between(old: Znodes, new: Znodes) -> frozenset[int]:

@@ -21,17 +21,21 @@ from raftkafka.metadata.znodes.tree import (
 )
 from raftkafka.model.ids import RaftIndex
 from raftkafka.model.zookeeper import paths
-from raftkafka.model.zookeeper.acl import OPEN_ACL
+from raftkafka.model.zookeeper.acl import OPEN_ACL, Acl
 from raftkafka.model.zookeeper.events import EventType
 from raftkafka.model.zookeeper.ops import OperationResult, SingleOp, SingleResult
 from raftkafka.model.zookeeper.sessions import NO_SESSION
 
 
 class WatchEvent(NamedTuple):
-    """What has happened to a node; its zxid is the index of the entry."""
+    """What has happened to a node; its zxid is the index of the entry.
+
+    `acl` is that of the node: who may not read it does not hear of it either (CVE-2024-23944).
+    """
 
     kind: EventType
     path: str
+    acl: tuple[Acl, ...] = OPEN_ACL
 
 
 class Noted(NamedTuple):
@@ -105,10 +109,10 @@ class TreeDraft:
         elif is_reapable(node.owner):
             self.reapable = self.reapable.put(path, None)
         above = paths.parent(path)
-        self._children_of(above, node.czxid, created=1, count=1)
+        directory = self._children_of(above, node.czxid, created=1, count=1)
         self.events += (
-            WatchEvent(EventType.NODE_CREATED, path),
-            WatchEvent(EventType.NODE_CHILDREN_CHANGED, above),
+            WatchEvent(EventType.NODE_CREATED, path, node.acl),
+            WatchEvent(EventType.NODE_CHILDREN_CHANGED, above, directory.acl),
         )
 
     def write(self, path: str, data: bytes | None, zxid: RaftIndex, time_ms: int) -> None:
@@ -126,7 +130,7 @@ class TreeDraft:
     def set_data(self, path: str, before: Znode, after: Znode) -> None:
         self.nodes = self.nodes.put(key_of(path), after)
         self.bytes += len(after.data or b"") - len(before.data or b"")
-        self.events.append(WatchEvent(EventType.NODE_DATA_CHANGED, path))
+        self.events.append(WatchEvent(EventType.NODE_DATA_CHANGED, path, after.acl))
 
     def delete(self, path: str, node: Znode, zxid: RaftIndex) -> None:
         """Remove a node without children."""
@@ -137,10 +141,10 @@ class TreeDraft:
         elif is_reapable(node.owner):
             self.reapable = self.reapable.without(path)
         above = paths.parent(path)
-        self._children_of(above, zxid, created=0, count=-1)
+        directory = self._children_of(above, zxid, created=0, count=-1)
         self.events += (
-            WatchEvent(EventType.NODE_DELETED, path),
-            WatchEvent(EventType.NODE_CHILDREN_CHANGED, above),
+            WatchEvent(EventType.NODE_DELETED, path, node.acl),
+            WatchEvent(EventType.NODE_CHILDREN_CHANGED, above, directory.acl),
         )
 
     def forget(self, path: str) -> None:
@@ -151,7 +155,7 @@ class TreeDraft:
             self.delete(path, node, node.czxid)
             del self.events[events:]
 
-    def _children_of(self, path: str, zxid: RaftIndex, *, created: int, count: int) -> None:
+    def _children_of(self, path: str, zxid: RaftIndex, *, created: int, count: int) -> Znode:
         node = self.nodes[key_of(path)]
         after = replace(
             node,
@@ -160,6 +164,7 @@ class TreeDraft:
             pzxid=max(node.pzxid, zxid),
         )
         self.nodes = self.nodes.put(key_of(path), after)
+        return after
 
     def count_children(self, path: str, zxid: RaftIndex, *, created: int) -> None:
         """Children that are rendered from the image have come, so many, or gone."""

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Iterator
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.image import Image, Topic
 from raftkafka.metadata.znodes.draft import WatchEvent
-from raftkafka.metadata.znodes.view import IDS, TOPIC_CONFIGS, TOPICS, state_stamp
+from raftkafka.metadata.znodes.view import IDS, TOPIC_CONFIGS, TOPICS, acl_of, state_stamp
 from raftkafka.model.ids import TopicId
 from raftkafka.model.zookeeper import paths
+from raftkafka.model.zookeeper.acl import OPEN_ACL
 from raftkafka.model.zookeeper.events import EventType
 
 _CREATED, _DELETED = EventType.NODE_CREATED, EventType.NODE_DELETED
@@ -23,9 +24,15 @@ _DATA_CHANGED, _CHILDREN_CHANGED = EventType.NODE_DATA_CHANGED, EventType.NODE_C
 
 def rendered_events(before: Image, after: Image, changes: Changes) -> Iterator[WatchEvent]:
     """In order, all of the entry that led from `before` to `after`, of which `changes` tells."""
-    yield from _of_topics(before, after, changes)
-    yield from _of_partitions(before, after, changes)
-    yield from _of_brokers(before, after, changes)
+    acls = {directory: acl_of(after, directory) for directory in (IDS, TOPICS, TOPIC_CONFIGS)}
+    closed = {f"{directory}/": acl for directory, acl in acls.items() if acl != OPEN_ACL}
+    for events in (_of_topics, _of_partitions, _of_brokers):
+        for event in events(before, after, changes):
+            if closed:
+                inside = (acl for directory, acl in closed.items() if f"{event.path}/".startswith(directory))
+                yield event._replace(acl=next(inside, OPEN_ACL))
+            else:
+                yield event
 
 
 def _of_topics(before: Image, after: Image, changes: Changes) -> Iterator[WatchEvent]:

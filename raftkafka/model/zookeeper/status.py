@@ -43,11 +43,12 @@ class TrafficStatus:
     latency_min_ms: float
     latency_avg_ms: float
     latency_max_ms: float
+    latency_last_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionStatus:
-    """`session_id` is 0 before the session is there."""
+    """`session_id` is 0 before the session is there. `established_ms` is since the epoch, `answered_ms` on a clock of its own."""
 
     address: str
     reading: bool
@@ -56,4 +57,6 @@ class ConnectionStatus:
     last_operation: str
     last_xid: int
     last_zxid: int
+    established_ms: int
+    answered_ms: int
     traffic: TrafficStatus

@@ -19,8 +19,8 @@ def create_code(request: Create) -> OpCode:
     """By which of its four forms a create is sent."""
     if not request.with_stat:
         return OpCode.CREATE
-    if request.mode.ttl:
-        return OpCode.CREATE_TTL
+    if request.mode.ttl or request.ttl_ms != ops.NO_TTL:
+        return OpCode.CREATE_TTL  # also where the two do not go together, for that is to be refused
     return OpCode.CREATE_CONTAINER if request.mode.container else OpCode.CREATE2
 
 

@@ -55,7 +55,7 @@ def _server(tree: TreeStatus, traffic: TrafficStatus, connections: int) -> str:
     return _lines(lines)
 
 
-def mntr(tree: TreeStatus, traffic: TrafficStatus, *, connections: int) -> str:
+def mntr(tree: TreeStatus, traffic: TrafficStatus, *, connections: int, uptime_ms: int) -> str:
     if not tree.serving:
         return NOT_SERVING
     values = (
@@ -73,6 +73,7 @@ def mntr(tree: TreeStatus, traffic: TrafficStatus, *, connections: int) -> str:
         ("ephemerals_count", tree.ephemerals),
         ("approximate_data_size", tree.data_bytes),
         ("global_sessions", tree.sessions),
+        ("uptime", uptime_ms),
     )
     return _lines(f"zk_{key}\t{value}" for key, value in values)
 
@@ -154,9 +155,9 @@ def _connection(each: ConnectionStatus, *, brief: bool) -> str:
     said = f"queued={traffic.outstanding},recved={traffic.received},sent={traffic.sent}"
     if not brief and each.session_id:
         said += (
-            f",sid={_hex(each.session_id)},lop={each.last_operation},to={each.timeout_ms}"
-            f",lcxid={_hex(each.last_xid)},lzxid={_hex(each.last_zxid)}"
-            f",minlat={traffic.latency_min_ms:.0f},avglat={traffic.latency_avg_ms:.0f},maxlat={traffic.latency_max_ms:.0f}"
+            f",sid={_hex(each.session_id)},lop={each.last_operation},est={each.established_ms},to={each.timeout_ms}"
+            f",lcxid={_hex(each.last_xid)},lzxid={_hex(each.last_zxid)},lresp={each.answered_ms}"
+            f",llat={traffic.latency_last_ms:.0f},minlat={traffic.latency_min_ms:.0f},avglat={traffic.latency_avg_ms:.0f},maxlat={traffic.latency_max_ms:.0f}"
         )
     return f" /{each.address}[{1 if each.reading else 0}]({said})"
 

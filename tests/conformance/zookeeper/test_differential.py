@@ -7,7 +7,9 @@ compared by what they say: which nodes were changed later than which, and who ow
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,10 +17,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from kazoo.client import KazooClient, TransactionRequest
-from kazoo.exceptions import KazooException
+from kazoo.exceptions import KazooException, NoAuthError
 from kazoo.protocol.states import ZnodeStat
 from kazoo.security import ACL, OPEN_ACL_UNSAFE, Id
 
+from raftkafka.model.zookeeper.events import AddWatchMode, EventType, WatchedEvent, WatcherType
+from raftkafka.model.zookeeper.requests import AddWatch, RemoveWatches, Request, Sync
+from raftkafka.model.zookeeper.sessions import ConnectRequest
+from raftkafka.wire.zookeeper.session import ClientSession
 from tests.clusters import PATIENCE_S, Cluster, _free_port
 from tests.conformance.zookeeper.real import MISSING, real_zookeeper
 
@@ -35,7 +41,9 @@ OWN = [ACL(perms=31, id=Id("auth", ""))]
 BAD = [ACL(perms=31, id=Id("bad", "x"))]
 FORBIDDING = [ACL(perms=17, id=Id("world", "anyone"))]
 """All may read it and change its list, and nothing else."""
-ACLS = st.sampled_from([OPEN_ACL_UNSAFE, OPEN_ACL_UNSAFE, OPEN_ACL_UNSAFE, OWN, FORBIDDING, BAD, []])
+CLOSED = [ACL(perms=30, id=Id("world", "anyone"))]
+"""Nobody may read it."""
+ACLS = st.sampled_from([OPEN_ACL_UNSAFE, OPEN_ACL_UNSAFE, OPEN_ACL_UNSAFE, OWN, FORBIDDING, CLOSED, BAD, []])
 FLAGS = st.sampled_from([False, False, True])
 CREATE = st.tuples(st.just("create"), PLACES, DATA, ACLS, FLAGS, FLAGS)
 DELETE = st.tuples(st.just("delete"), PLACES, VERSIONS)
@@ -62,12 +70,56 @@ OPERATIONS = st.lists(
 )
 
 
+class Stranger:
+    """Another client, which has proved nothing and watches everything. Kazoo has no such watches, our own codec has."""
+
+    def __init__(self, address: str) -> None:
+        host, _, port = address.partition(":")
+        self._socket = socket.create_connection((host, int(port)), timeout=PATIENCE_S)
+        self._session = ClientSession()
+        self._received = b""
+        self._events: list[tuple[EventType, str]] = []
+        self._socket.sendall(self._session.encode_connect(ConnectRequest(timeout_ms=40_000)))
+        self._next()
+
+    def _next(self) -> None:
+        """Up to the next thing that is no event."""
+        while True:
+            found, consumed = self._session.receive(memoryview(self._received))
+            self._received = self._received[consumed:]
+            self._events += [(each.kind, each.path) for each in found if isinstance(each, WatchedEvent)]
+            if any(not isinstance(each, WatchedEvent) for each in found):
+                return
+            received = self._socket.recv(1 << 16)
+            assert received, "the connection is closed"
+            self._received += received
+
+    def _ask(self, request: Request) -> None:
+        self._socket.sendall(self._session.encode_request(1, request))
+        self._next()
+
+    def watch(self, root: str) -> None:
+        """From now on all that happens there; no longer what happens elsewhere."""
+        self._ask(AddWatch(path=root, mode=AddWatchMode.PERSISTENT_RECURSIVE))
+        self._events.clear()
+
+    def heard(self, root: str) -> list[tuple[EventType, str]]:
+        """Sorted: in which order a session's nodes go with it is nobody's business."""
+        self._ask(Sync(path=root))
+        self._ask(RemoveWatches(path=root, kind=WatcherType.ANY))
+        return sorted(self._events)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
 class Side:
     """One server, and what it has answered so far."""
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.client = self._connected()
+        self.stranger = Stranger(address)
         self.root = "/"
         self._first_zxid = 0
 
@@ -81,19 +133,27 @@ class Side:
         self.root = root
         for path in ("", "/a", "/b", "/a/b"):
             self.client.create(root + path)
+        self.stranger.watch(root)
+
+    def close(self) -> None:
+        self.stranger.close()
+        self.client.stop()
+        self.client.close()
 
     def end(self) -> list[Any]:
         """All that is left, with everything that can be compared."""
+        heard = self.stranger.heard(self.root)
         left = list(self._walk(self.root))
         order = {zxid: rank for rank, zxid in enumerate(sorted({zxid for _, zxids, _ in left for zxid in zxids}))}
-        return [(path, tuple(order[zxid] for zxid in zxids), rest) for path, zxids, rest in left]
+        return [heard, *[(path, tuple(order[zxid] for zxid in zxids), rest) for path, zxids, rest in left]]
 
     def _walk(self, path: str) -> Iterator[tuple[str, tuple[int, ...], Any]]:
         stat = self.client.exists(path)
         assert stat is not None
         yield path, (stat.czxid, stat.mzxid, stat.pzxid), self._plain(stat)
-        for name in sorted(self.client.get_children(path)):
-            yield from self._walk(f"{path}/{name}")
+        with contextlib.suppress(NoAuthError):
+            for name in sorted(self.client.get_children(path)):
+                yield from self._walk(f"{path}/{name}")
 
     def do(self, operation: Operation) -> Any:
         try:
@@ -198,5 +258,4 @@ def compare(ours: str, real: str) -> None:
         alike()
     finally:
         for side in sides:
-            side.client.stop()
-            side.client.close()
+            side.close()

@@ -374,8 +374,11 @@ async def test_rights_are_those_that_a_client_has_proved(port):
     assert await here.ask(owner, create("/own", acl=own)) == CreateResult(path="/own")
     hashed = (await here.ask(owner, GetAcl(path="/own"))).acl
     assert hashed == (Acl(perms=acl.ALL, scheme="digest", id=make_digest_acl_credential("bob", "secret")),)
-    for request in (GetData(path="/own"), GetAcl(path="/own"), GetChildren(path="/own"), Exists(path="/own")):
+    for request in (GetData(path="/own"), GetAcl(path="/own"), GetChildren(path="/own")):
         assert await here.ask(stranger, request) == refused(ZkErrorCode.NOAUTH)
+    assert isinstance(await here.ask(stranger, Exists(path="/own")), ExistsResult), (
+        "that it is there may be seen by all"
+    )
     assert await here.ask(stranger, SetData(path="/own", data=b"")) == refused(ZkErrorCode.NOAUTH)
     shown = (Acl(perms=acl.READ, scheme="ip", id="10.0.0.0/24"), *hashed)
     await here.ask(owner, create("/shown", acl=shown))
@@ -389,11 +392,40 @@ async def test_rights_are_those_that_a_client_has_proved(port):
         assert await here.ask(stranger, Auth(scheme=scheme, auth=proof)) == refused(ZkErrorCode.AUTHFAILED)
 
 
+async def test_nobody_hears_of_what_he_may_not_read(port):
+    # CVE-2024-23944: a watch on what is open told of what is closed below it.
+    here = await port()
+    owner, stranger = await here.connect(), await here.connect()
+    await here.ask(owner, Auth(scheme="digest", auth=b"bob:secret"))
+    own = (Acl(perms=acl.ALL, scheme="auth", id=""),)
+    await here.ask(owner, create("/open"))
+    await here.ask(stranger, AddWatch(path="/open", mode=AddWatchMode.PERSISTENT_RECURSIVE))
+    await here.ask(owner, AddWatch(path="/open", mode=AddWatchMode.PERSISTENT_RECURSIVE))
+    stranger.told.clear()
+    owner.told.clear()
+    await here.ask(owner, create("/open/own", acl=own))
+    await here.ask(stranger, Exists(path="/open/own", watch=True))
+    await here.ask(owner, SetData(path="/open/own", data=b"1"))
+    await here.ask(owner, create("/open/own/below"))
+    await here.ask(owner, Delete(path="/open/own/below"))
+    await here.ask(owner, Delete(path="/open/own"))
+    events = [each for each in owner.told if isinstance(each, tuple)]
+    assert [kind for kind, _ in events] == [
+        EventType.NODE_CREATED,
+        EventType.NODE_DATA_CHANGED,
+        EventType.NODE_CREATED,
+        EventType.NODE_DELETED,
+        EventType.NODE_DELETED,
+    ]
+    heard = [each for each in stranger.told if isinstance(each, tuple)]
+    assert heard == [(EventType.NODE_CREATED, "/open/own/below"), (EventType.NODE_DELETED, "/open/own/below")]
+
+
 async def test_what_is_not_there_says_so(port):
     here = await port()
     link = await here.connect()
     reconfig = Reconfig(joining="", leaving="", new_members="", config_id=0)
-    assert await here.ask(link, reconfig) == refused(ZkErrorCode.UNIMPLEMENTED)
+    assert await here.ask(link, reconfig) == refused(ZkErrorCode.RECONFIGDISABLED)
     assert await here.ask(link, Sasl(token=b"")) == refused(ZkErrorCode.AUTHFAILED)
     assert await here.ask(link, Ping()) == Done()
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
+from raftkafka.adapters.clock import SystemClock
 from raftkafka.listeners.zookeeper.server import ZooKeeperLimits, ZooKeeperServer
 from raftkafka.model.settings.values import Listener
 from raftkafka.model.zookeeper.ops import Create, CreateResult, Delete, DeleteResult
@@ -156,6 +157,7 @@ async def port(service, probe) -> AsyncIterator[Callable]:
                 service=service,
                 limits=ZooKeeperLimits(**limits),
                 probe=probe,
+                clock=SystemClock(),
                 writable=writable,
                 conf=lambda: (("clientPort", 2181), ("maxSessionTimeout", 40_000)),
             )

@@ -14,9 +14,9 @@ from raftkafka.metadata.znodes.commands import ChangeZnodes
 from raftkafka.metadata.znodes.rendered_events import rendered_events
 from raftkafka.model.ids import NodeId, RaftIndex
 from raftkafka.model.zookeeper import paths
-from raftkafka.model.zookeeper.acl import OPEN_ACL
+from raftkafka.model.zookeeper.acl import OPEN_ACL, READ, Acl
 from raftkafka.model.zookeeper.events import EventType
-from raftkafka.model.zookeeper.ops import Create
+from raftkafka.model.zookeeper.ops import Create, SetAcl
 
 CREATED, DELETED = EventType.NODE_CREATED, EventType.NODE_DELETED
 DATA_CHANGED, CHILDREN_CHANGED = EventType.NODE_DATA_CHANGED, EventType.NODE_CHILDREN_CHANGED
@@ -35,7 +35,12 @@ def everything(image: Image, path: str = "/"):
 
 
 def events_of(before: Image, after: Image, changes: Changes):
-    return [*changes.znode_events, *rendered_events(before, after, changes)]
+    events = [*changes.znode_events, *rendered_events(before, after, changes)]
+    for event in events:
+        # Who hears of it: who may read the node, as it is or as it was.
+        nodes = [node for image in (before, after) if (node := view.find(image, event.path)) is not None]
+        assert not nodes or event.acl in [node.acl for node in nodes], event
+    return [(event.kind, event.path) for event in events]
 
 
 def check_events(before: Image, after: Image, changes: Changes) -> None:
@@ -123,6 +128,22 @@ def test_a_fenced_broker_is_gone_with_its_leaderships(cluster):
         (DELETED, "/brokers/ids/1"),
         (CHILDREN_CHANGED, "/brokers/ids"),
     ]
+
+
+def test_who_may_not_read_a_directory_hears_nothing_of_what_is_in_it(cluster):
+    closed = (Acl(perms=READ, scheme="digest", id="bob:x"),)
+    for path in ("/brokers/topics", "/brokers/ids"):
+        cluster.apply(ChangeZnodes(operation=SetAcl(path=path, acl=closed)))
+    before = cluster.image
+    cluster.create("t", (1,))
+    events = list(rendered_events(before, cluster.image, Changes.between(before, cluster.image)))
+    assert {event.path for event in events if event.acl == OPEN_ACL} == {"/config/topics", "/config/topics/t"}
+    assert {event.acl for event in events if event.path.startswith("/brokers/topics")} == {closed}
+    before = cluster.image
+    cluster.fence(1)
+    assert all(
+        event.acl == closed for event in rendered_events(before, cluster.image, Changes.between(before, cluster.image))
+    )
 
 
 def test_a_config_that_was_there_before_its_topic_is_changed_and_not_created(cluster):

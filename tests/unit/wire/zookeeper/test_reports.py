@@ -21,7 +21,9 @@ TREE = TreeStatus(
     server_id=1,
 )
 NOT_SERVING = dataclasses.replace(TREE, serving=False)
-TRAFFIC = TrafficStatus(received=10, sent=9, outstanding=1, latency_min_ms=0.2, latency_avg_ms=1.25, latency_max_ms=7.6)
+TRAFFIC = TrafficStatus(
+    received=10, sent=9, outstanding=1, latency_min_ms=0.2, latency_avg_ms=1.25, latency_max_ms=7.6, latency_last_ms=2.4
+)
 CONNECTION = ConnectionStatus(
     address="10.0.0.7:4711",
     reading=True,
@@ -30,6 +32,8 @@ CONNECTION = ConnectionStatus(
     last_operation="PING",
     last_xid=-2,
     last_zxid=10,
+    established_ms=1_700_000_000_000,
+    answered_ms=53_712_849,
     traffic=TRAFFIC,
 )
 STRANGER = dataclasses.replace(CONNECTION, session_id=0, reading=False)
@@ -55,9 +59,10 @@ def test_srvr_and_stat():
 
 
 def test_mntr_is_keys_and_values_between_tabs():
-    pairs = dict(line.split("\t") for line in reports.mntr(TREE, TRAFFIC, connections=2).splitlines())
+    pairs = dict(line.split("\t") for line in reports.mntr(TREE, TRAFFIC, connections=2, uptime_ms=5).splitlines())
     assert pairs["zk_server_state"] == "leader"
     assert pairs["zk_max_latency"] == "8"
+    assert pairs["zk_uptime"] == "5"
     assert {pairs[f"zk_{key}"] for key in ("znode_count", "watch_count", "ephemerals_count")} == {"5", "3", "2"}
 
 
@@ -65,7 +70,7 @@ def test_who_does_not_serve_says_so():
     for said in (
         reports.srvr(NOT_SERVING, TRAFFIC, connections=0),
         reports.stat(NOT_SERVING, TRAFFIC, []),
-        reports.mntr(NOT_SERVING, TRAFFIC, connections=0),
+        reports.mntr(NOT_SERVING, TRAFFIC, connections=0, uptime_ms=5),
     ):
         assert said == "This ZooKeeper instance is not currently serving requests\n"
     assert reports.isro(NOT_SERVING, writable=True) == "null"
@@ -75,8 +80,8 @@ def test_who_does_not_serve_says_so():
 def test_cons_tells_more_of_who_has_a_session():
     lines = reports.cons([CONNECTION, STRANGER]).split("\n")
     assert lines[0] == (
-        " /10.0.0.7:4711[1](queued=1,recved=10,sent=9,sid=0xffffffffffffffff,lop=PING,to=10000"
-        ",lcxid=0xfffffffffffffffe,lzxid=0xa,minlat=0,avglat=1,maxlat=8)"
+        " /10.0.0.7:4711[1](queued=1,recved=10,sent=9,sid=0xffffffffffffffff,lop=PING,est=1700000000000,to=10000"
+        ",lcxid=0xfffffffffffffffe,lzxid=0xa,lresp=53712849,llat=2,minlat=0,avglat=1,maxlat=8)"
     )
     assert lines[1:] == [" /10.0.0.7:4711[0](queued=1,recved=10,sent=9)", "", ""]
 
