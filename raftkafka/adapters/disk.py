@@ -349,7 +349,7 @@ class OsDisk:
 
     def sync(self, files: Sequence[File]) -> Awaitable[None]:
         held = [file for file in files if isinstance(file, OsFile) and not file.is_closed]
-        descriptors = [(file.hold(), file.path) for file in held]
+        descriptors = [(file.hold(), file) for file in held]
         directories = self._directories_to_sync(file.path for file in held if file.is_new)
 
         def done(failure: BaseException | None) -> None:
@@ -416,10 +416,14 @@ def _rename_durably(source: str, target: str) -> None:
     _sync_directory(os.path.dirname(target))
 
 
-def _sync_all(descriptors: Sequence[tuple[int, str]], directories: Sequence[str]) -> None:
-    for fd, path in descriptors:
-        with _failed_syncs(path):
+def _sync_all(descriptors: Sequence[tuple[int, OsFile]], directories: Sequence[str]) -> None:
+    for fd, file in descriptors:
+        with _failed_syncs(file.path):
             os.fdatasync(fd)
+            removed = os.fstat(fd).st_nlink == 0
+        # What we remove is closed first; what somebody else removed goes with the process, however often it is synced.
+        if removed and not file.is_closed:
+            raise SyncFailedError(f"cannot sync {file.path}: it was removed")
     for directory in directories:
         with _failed_syncs(f"the directory {directory}"):
             _sync_directory(directory)

@@ -1,14 +1,15 @@
 """The log directories of this broker: opens and deletes logs in them, checkpoints them, closes them in order.
 
-Floor 3. A directory whose sync failed is offline for good (the data may be gone although a second try succeeds); the
-partitions in the others go on.
+Floor 3. A directory whose device failed, or that is not there any more, is offline until the process ends, whatever
+becomes of it (after a failed sync the data may be gone although a second try succeeds); the partitions in the others go on.
+A full disk is no failure: what it has can be read.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 
@@ -17,7 +18,7 @@ from raftkafka.broker.live_settings import LiveSettings
 from raftkafka.broker.partition import Partition
 from raftkafka.metadata.image import Image, Topic
 from raftkafka.model.api.broker_lifecycle import HeldLogs
-from raftkafka.model.errors import CorruptionError, StartupError, StorageError, SyncFailedError
+from raftkafka.model.errors import CorruptionError, DiskFullError, StartupError, StorageError, SyncFailedError
 from raftkafka.model.ids import (
     NO_BROKER_EPOCH,
     BrokerEpoch,
@@ -56,6 +57,7 @@ class _OpenDirectory:
     deleted: set[tuple[str, int]] = field(default_factory=set)
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     partitions: dict[TopicPartition, Partition] = field(default_factory=dict)
+    opening: int = 0
     failed: StorageError | None = None
 
 
@@ -191,14 +193,18 @@ class LogDirs:
     async def open(self, key: TopicPartition, topic: Topic) -> Partition:
         """Open the log of a partition, recovering it after an unclean stop; a new one goes to the emptiest directory."""
         opened = self._dir_of.get(key) or self._emptiest()
-        if opened.failed is not None:
+        if not self._is_there(opened):
             raise StorageError(f"the log directory {opened.directory.path} is offline: {opened.failed}")
         self._forget_displaced(opened, key, topic.name)
         # From here on something may be there, so another try must not choose another directory.
         self._dir_of[key] = opened
-        # A sync that failed here must not be taken for done by the next try.
-        with self._taking_offline(opened, SyncFailedError):
-            return await self._open_in(opened, key, topic)
+        opened.opening += 1
+        try:
+            # A sync that failed here must not be taken for done by the next try.
+            with self._taking_offline(opened, SyncFailedError):
+                return await self._open_in(opened, key, topic)
+        finally:
+            opened.opening -= 1
 
     async def _open_in(self, opened: _OpenDirectory, key: TopicPartition, topic: Topic) -> Partition:
         settings = self._settings
@@ -268,10 +274,11 @@ class LogDirs:
             await self._write_cleaner_offsets(opened)
 
     def _emptiest(self) -> _OpenDirectory:
-        online = [opened for opened in self._dirs if opened.failed is None]
+        # One that was removed or unmounted would be made anew, on another file system as it may be.
+        online = [opened for opened in self._dirs if self._is_there(opened)]
         if not online:
             raise StorageError("every log directory is offline")
-        return min(online, key=lambda opened: len(opened.partitions))
+        return min(online, key=lambda opened: len(opened.partitions) + opened.opening)
 
     async def delete(self, partition: Partition) -> None:
         """Remove the log of a partition for good.
@@ -329,18 +336,15 @@ class LogDirs:
     # Duties
 
     async def checkpoint_watermarks(self) -> None:
-        for opened in self._online():
-            await self._write_watermarks(opened)
+        await self._in_each(self._write_watermarks)
 
     async def checkpoint_recovery_points(self) -> None:
         """Sync what is dirty, then note how far each log need not be looked at after a crash."""
         await self.flush_all()
-        for opened in self._online():
-            await self._write_recovery_points(opened)
+        await self._in_each(self._write_recovery_points)
 
     async def checkpoint_log_starts(self) -> None:
-        for opened in self._online():
-            await self._write_log_starts(opened)
+        await self._in_each(self._write_log_starts)
 
     async def save_log_starts(self, partitions: Iterable[Partition]) -> None:
         """Make the log starts of these durable (DeleteRecords), then remove the segments that lie wholly below.
@@ -358,9 +362,6 @@ class LogDirs:
             for partition in here:
                 if self._dirs[at].partitions.get(partition.topic_partition) is partition and partition.offline is None:
                     self._delete_old_segments(partition)
-
-    def statistics(self) -> tuple[LogDirectoryStatistics, ...]:
-        return tuple([_statistics(opened) for opened in self._dirs])
 
     def contents(self) -> list[tuple[LogDirectoryStatistics, tuple[Partition, ...]]]:
         """Each directory with what lies in it."""
@@ -384,12 +385,14 @@ class LogDirs:
 
     async def delete_old_segments(self) -> None:
         """Retention, over whole closed segments below the high watermark."""
-        for opened in self._online():
+
+        async def delete_in(opened: _OpenDirectory) -> None:
             for partition in list(opened.partitions.values()):
-                if partition.offline is not None:
-                    continue
-                self._delete_old_segments(partition)
+                if partition.offline is None:
+                    self._delete_old_segments(partition)
             await self._write_log_starts(opened)
+
+        await self._in_each(delete_in)
 
     def _delete_old_segments(self, partition: Partition) -> None:
         try:
@@ -417,25 +420,25 @@ class LogDirs:
         """Sync and close everything; a directory where that worked is marked as cleanly closed."""
         try:
             await self.flush_all()
-            for opened in self._online():
-                if any(each.offline is not None for each in opened.partitions.values()):
-                    continue
-                await self.checkpoint_watermarks()
-                for partition in opened.partitions.values():
-                    partition.log.close()
-                await self._write_recovery_points(opened)
-                await self._write_log_starts(opened)
-                # What was never opened was never recovered: a mark would make the next start believe it as it is.
-                known = opened.directory.was_clean or opened.found.keys() <= opened.partitions.keys()
-                if opened.failed is None and known:
-                    never_registered = broker_epoch == NO_BROKER_EPOCH
-                    opened.directory.mark_clean(
-                        opened.directory.previous_broker_epoch if never_registered else broker_epoch
-                    )
+            await self._in_each(lambda opened: self._close_in_order(opened, broker_epoch))
         except StorageError as error:
             _log.error("not closed in order: %s", error)
         finally:
             self.release()
+
+    async def _close_in_order(self, opened: _OpenDirectory, broker_epoch: BrokerEpoch) -> None:
+        if any(each.offline is not None for each in opened.partitions.values()):
+            return
+        await self._write_watermarks(opened)
+        for partition in opened.partitions.values():
+            partition.log.close()
+        await self._write_recovery_points(opened)
+        await self._write_log_starts(opened)
+        # What was never opened was never recovered: a mark would make the next start believe it as it is.
+        known = opened.directory.was_clean or opened.found.keys() <= opened.partitions.keys()
+        if opened.failed is None and known:
+            never_registered = broker_epoch == NO_BROKER_EPOCH
+            opened.directory.mark_clean(opened.directory.previous_broker_epoch if never_registered else broker_epoch)
 
     def abandon(self) -> None:
         """The node could not start: leave the directories as they were found, the mark of an orderly stop included."""
@@ -462,11 +465,34 @@ class LogDirs:
     def _online(self) -> list[_OpenDirectory]:
         return [opened for opened in self._dirs if opened.failed is None]
 
+    async def _in_each(self, work: Callable[[_OpenDirectory], Awaitable[None]]) -> None:
+        """Where one directory refuses, the others still have their turn; then it is told."""
+        refusal: StorageError | None = None
+        for opened in self._online():
+            try:
+                await work(opened)
+            except StorageError as error:
+                refusal = error
+        if refusal is not None:
+            raise refusal
+
+    async def _write_offsets(self, opened: _OpenDirectory, file: str, offsets: _Offsets) -> None:
+        """Replace a checkpoint. It is written every few seconds, so this is also how a directory without records is found
+        to be gone.
+
+        Raises:
+            StorageError: the disk refused; unless it is full, the directory is offline.
+        """
+        if not self._is_there(opened):
+            raise StorageError(f"the log directory {opened.directory.path} is offline: {opened.failed}")
+        with self._taking_offline(opened, StorageError, unless=DiskFullError):
+            await opened.directory.write_offsets(file, offsets)
+
     async def _write_watermarks(self, opened: _OpenDirectory) -> None:
         async with opened.writing:
             offsets = {_name(each): each.high_watermark for each in opened.partitions.values()}
             # What is not open yet keeps the watermark that was known of it.
-            await opened.directory.write_offsets(checkpoint.HIGH_WATERMARK_FILE, {**opened.watermarks, **offsets})
+            await self._write_offsets(opened, checkpoint.HIGH_WATERMARK_FILE, {**opened.watermarks, **offsets})
 
     async def _write_recovery_points(self, opened: _OpenDirectory) -> None:
         # First: a log that was cut needs its limit until this file says no more than it holds.
@@ -474,7 +500,7 @@ class LogDirs:
         async with opened.writing:
             points = [(each, each.log.recovery_point) for each in opened.partitions.values()]
             offsets = {_name(each): point for each, point in points}
-            await opened.directory.write_offsets(checkpoint.RECOVERY_POINT_FILE, {**opened.recovery_points, **offsets})
+            await self._write_offsets(opened, checkpoint.RECOVERY_POINT_FILE, {**opened.recovery_points, **offsets})
             for partition, point in points:
                 # A log that was cut in between still needs its limit: the file says more than it holds.
                 if partition.log.recovery_point >= point:
@@ -483,7 +509,7 @@ class LogDirs:
     async def _write_log_starts(self, opened: _OpenDirectory) -> None:
         async with opened.writing:
             offsets = {_name(each): each.log.log_start_offset for each in opened.partitions.values()}
-            await opened.directory.write_offsets(checkpoint.LOG_START_FILE, {**opened.log_starts, **offsets})
+            await self._write_offsets(opened, checkpoint.LOG_START_FILE, {**opened.log_starts, **offsets})
 
     async def _write_cleaner_offsets(self, opened: _OpenDirectory) -> None:
         async with opened.writing:
@@ -494,7 +520,7 @@ class LogDirs:
             }
             known = {name: offset for name, offset in opened.cleaner_offsets.items() if name not in offsets}
             if offsets or known:
-                await opened.directory.write_offsets(checkpoint.CLEANER_FILE, {**known, **offsets})
+                await self._write_offsets(opened, checkpoint.CLEANER_FILE, {**known, **offsets})
 
     def device_failed(self, partition: Partition, error: StorageError) -> None:
         """A write or a sync failed outside the flusher: what else the device has lost is not known, so the directory goes
@@ -505,12 +531,21 @@ class LogDirs:
         _log.error("%s: %s, the log directory %s goes offline", partition, error, opened.directory.path)
         self._failed(opened, error)
 
+    def _is_there(self, opened: _OpenDirectory) -> bool:
+        """False when the directory is offline; one that has disappeared is from now on."""
+        if opened.failed is None:
+            with suppress(StorageError), self._taking_offline(opened, StorageError):
+                opened.directory.check()
+        return opened.failed is None
+
     @contextmanager
-    def _taking_offline(self, opened: _OpenDirectory, failures: type[StorageError]) -> Iterator[None]:
+    def _taking_offline(
+        self, opened: _OpenDirectory, failures: type[StorageError], *, unless: type[StorageError] | tuple[()] = ()
+    ) -> Iterator[None]:
         try:
             yield
         except failures as error:
-            if opened.failed is None:
+            if opened.failed is None and not isinstance(error, unless):
                 _log.error("%s, the log directory %s goes offline", error, opened.directory.path)
                 self._failed(opened, error)
             raise
@@ -534,7 +569,7 @@ def _statistics(opened: _OpenDirectory) -> LogDirectoryStatistics:
             free, capacity = opened.directory.free_bytes(), opened.directory.total_bytes()
     return LogDirectoryStatistics(
         path=opened.directory.path,
-        # One that was removed, or unmounted, is noticed here first: open files go on working for a while.
+        # One that was removed, or unmounted, may be noticed here first: open files go on working for a while.
         is_online=capacity is not None,
         size_bytes=sum(partition.log.size_bytes for partition in opened.partitions.values()),
         free_bytes=free,

@@ -20,7 +20,7 @@ from raftkafka.broker.fetcher import Fetchers
 from raftkafka.broker.live_settings import LiveSettings
 from raftkafka.broker.metadata_store import MetadataStore
 from raftkafka.broker.partition import Partition
-from raftkafka.broker.replicas import OFFLINE_MAX, ReplicaTable
+from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.metadata.changes import Changes
 from raftkafka.metadata.image import Image, Topic
 from raftkafka.metadata.image import Partition as PartitionState
@@ -35,6 +35,9 @@ LOGS_PER_TURN = 8
 
 ROLES_PER_TURN = 256
 """Roles taken in one turn of the loop, a few milliseconds' work."""
+
+OFFLINE_MAX = 1_000
+"""Replicas of which one heartbeat says that they are offline."""
 
 RETRY_MIN_S = 0.5
 RETRY_MAX_S = 30.0
@@ -87,6 +90,8 @@ class Reconciler:
         self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._strays_wanted = False
+        self._told = 0
+        """Where the next report of offline replicas goes on, when they are too many for one."""
         self._may_lead = False
         self.failed: dict[TopicPartition, CorruptionError | StorageError] = {}
         """Partitions that cannot be opened, and why; they are tried again at the next change, and after a pause."""
@@ -120,12 +125,23 @@ class Reconciler:
         self._work.set()
 
     def offline(self) -> tuple[OfflineReplica, ...]:
-        """What this broker cannot serve, for the controller; at most OFFLINE_MAX at a time."""
+        """What this broker cannot serve, for the controller; at most OFFLINE_MAX at a time. Of more than that the controller
+        hears in turns, and only of those that it still counts on."""
         unopened = [
             OfflineReplica(topic_id=key.topic_id, partition=key.partition, damaged=isinstance(error, CorruptionError))
             for key, error in self.failed.items()
         ]
-        return (*self._replicas.offline(), *unopened)[:OFFLINE_MAX]
+        lost = (*self._replicas.offline(), *unopened)
+        if len(lost) <= OFFLINE_MAX:
+            return lost
+        counted = tuple([each for each in lost if self._is_counted_on(each)])
+        start = self._told % max(1, len(counted))
+        self._told = start + OFFLINE_MAX
+        return (*counted[start:], *counted[:start])[:OFFLINE_MAX]
+
+    def _is_counted_on(self, lost: OfflineReplica) -> bool:
+        state = self._store.image.partition(TopicPartition(lost.topic_id, lost.partition))
+        return state is not None and (self._node_id in state.isr or (lost.damaged and self._node_id in state.elr))
 
     @property
     def is_current(self) -> bool:

@@ -6,15 +6,11 @@ Floor 3.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
-from typing import Final
 
 from raftkafka.broker.partition import Partition
 from raftkafka.model.api.broker_lifecycle import OfflineReplica
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import PartitionIndex, TopicId, TopicPartition
-
-OFFLINE_MAX: Final = 1_000
 
 
 class ReplicaTable:
@@ -31,7 +27,7 @@ class ReplicaTable:
         return len(self._partitions)
 
     def offline(self) -> tuple[OfflineReplica, ...]:
-        """What this broker cannot serve, for the controller; at most OFFLINE_MAX at a time."""
+        """What this broker cannot serve."""
         lost = (each for each in self._partitions.values() if each.offline is not None)
         return tuple(
             OfflineReplica(
@@ -39,7 +35,7 @@ class ReplicaTable:
                 partition=each.topic_partition.partition,
                 damaged=each.is_damaged,
             )
-            for each in islice(lost, OFFLINE_MAX)
+            for each in lost
         )
 
     def get(self, key: TopicPartition) -> Partition | None:

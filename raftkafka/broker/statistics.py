@@ -61,7 +61,7 @@ class StatisticsReader:
             raft=self._raft(),
             time_ms=self._clock.now_ms(),
             cluster=self._of_cluster() if consensus.is_leader else None,
-            log_directories=self._log_dirs.statistics(),
+            log_directories=tuple([each for each, _ in self._log_dirs.contents()]),
             partitions=tuple([_partition(each) for each in self._replicas]),
             groups=self._groups.statistics(self._lag),
             zookeeper=None if self._zookeeper is None else self._zookeeper(),

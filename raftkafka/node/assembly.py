@@ -72,6 +72,7 @@ from raftkafka.ports.disk import Disk
 CONNECT_TIMEOUT_S: Final = 1.0
 RECOVERY_CHECKPOINT_INTERVAL_S: Final = 60.0
 LOG_START_CHECKPOINT_INTERVAL_S: Final = 60.0
+RAFT_DISK_CHECK_INTERVAL_S: Final = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -371,6 +372,7 @@ def assemble(
                 *_duties(
                     settings, log_dirs, isr, replicas, LogCleaner(logs=log_dirs, settings=lambda: live.log, clock=clock)
                 ),
+                Duty(name="Raft's directory", interval_s=RAFT_DISK_CHECK_INTERVAL_S, work=consensus.check_disk),
                 Duty(
                     name="expiry of committed offsets",
                     interval_s=settings.groups.offsets_retention_check_interval_ms / 1000,

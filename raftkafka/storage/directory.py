@@ -122,6 +122,15 @@ class LogDirectory:
             raise StartupError(f"the log directory {path} cannot be used: {error}") from error
         return cls(disk, path, lock, identity=identity, clean_epoch=clean_epoch, was_synced=was_synced)
 
+    def check(self) -> None:
+        """Look whether the directory is still there; what is open in it goes on working although it was removed.
+
+        Raises:
+            StorageError: it was removed or unmounted, or its device does not answer.
+        """
+        if not self._disk.exists(f"{self.path}/{META_FILE}"):
+            raise StorageError(f"{self.path} is gone: it was removed or unmounted, or its device has failed")
+
     @property
     def was_clean(self) -> bool:
         """True when the last process synced and closed everything before it stopped."""

@@ -133,3 +133,43 @@ def test_without_its_last_disk_a_partition_is_offline_until_somebody_decides_to_
         await scenario.produce("anew")
 
     assert world.run(story()).unexpected == []
+
+
+def test_a_data_directory_that_disappears_under_a_leader_ends_that_node_and_loses_nothing() -> None:
+    """Its files take writes and syncs as before; it is found missing while nothing but that has happened."""
+    world = World(seed=3)
+
+    async def story() -> None:
+        scenario = Scenario(world, replicas=3)
+        await scenario.begin()
+        await scenario.produce("a")
+        leader = scenario.state().leader
+        node = world.nodes[leader]
+        node.disk_suspect = True
+        node.disk.wipe("/data")
+        # It was the only one, so the node ends.
+        await scenario.comes_true(lambda: not node.is_up)
+        await scenario.comes_true(lambda: scenario.state().leader not in (leader, NO_NODE))
+        assert node.disk.find("/data") is None
+        await scenario.produce("b")
+        world.boot(leader)
+        await scenario.comes_true(lambda: world.ready() and len(scenario.state().isr) == 3)
+        assert scenario.ends() == dict.fromkeys(world.nodes, 2 * RECORDS)
+
+    assert world.run(story()).unexpected == []
+
+
+def test_without_the_directory_of_its_vote_a_node_ends() -> None:
+    world = World(seed=4)
+
+    async def story() -> None:
+        scenario = Scenario(world, replicas=3)
+        await scenario.begin()
+        (controller,) = [each for each in world.nodes.values() if each.node and each.node.parts.consensus.is_leader]
+        controller.disk_suspect = True
+        controller.disk.wipe("/metadata")
+        await scenario.comes_true(lambda: not controller.is_up)
+        await scenario.comes_true(lambda: scenario.state().leader not in (controller.node_id, NO_NODE))
+        await scenario.produce("a")
+
+    assert world.run(story()).unexpected == []

@@ -25,7 +25,13 @@ from raftkafka.adapters.raft.proposals import Proposals
 from raftkafka.adapters.raft.transfer import CHUNK_BYTES
 from raftkafka.adapters.raft.voter_changes import VoterChanges
 from raftkafka.adapters.raft.voters import Quorum, VoterBook, VoterSet, decode, encode
-from raftkafka.model.errors import CorruptionError, InvariantViolationError, ProtocolError, RaftKafkaError
+from raftkafka.model.errors import (
+    CorruptionError,
+    InvariantViolationError,
+    ProtocolError,
+    RaftKafkaError,
+    StorageError,
+)
 from raftkafka.model.ids import NodeId, RaftIndex, Term
 from raftkafka.model.settings.values import ControllerSettings, Listener, Voter
 from raftkafka.ports.consensus import NotLeaderError, RaftVoter, StateMachine, VoterState
@@ -219,6 +225,17 @@ class RaftConsensus:
         self._running = False
         if parts.driver is not None:
             parts.driver.stop()
+
+    async def check_disk(self) -> None:
+        """Stop when Raft's directory has disappeared: a vote that the next start does not find would be given twice.
+
+        Whatever changes is checked before it leaves this node; this is for one that has nothing to write for long.
+        """
+        if self._parts is not None:
+            try:
+                self._parts.journal.check()
+            except StorageError as error:
+                self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
         """Nothing leaves this node any more: what it would say might rest on what it has lost."""

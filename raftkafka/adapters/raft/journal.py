@@ -145,6 +145,17 @@ class Journal:
         else:
             self._waiters.append((self._written, callback))
 
+    def check(self) -> None:
+        """Look whether the next start will find what was synced: an open file goes on working although its name is gone.
+
+        Raises:
+            StorageError: the directory was removed or unmounted, or its device does not answer.
+        """
+        if self._file is not None and not self._disk.exists(self._file.path):
+            raise StorageError(
+                f"{self._file.path} is gone: its directory was removed or unmounted, or its device has failed"
+            )
+
     def kick(self) -> None:
         """Write what is pending and have it synced; call it at the end of a turn in which something changed."""
         if self._failed or self.is_durable:
@@ -162,6 +173,7 @@ class Journal:
                 file, written, position, obsolete = self._file, self._written, self._position, self._obsolete
                 started = loop.time()
                 await self._disk.sync([file])
+                self.check()
                 self._probe.raft_sync(loop.time() - started)
                 self._note_durable(file, written, position, obsolete)
         except StorageError as error:

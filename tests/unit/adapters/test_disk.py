@@ -5,6 +5,7 @@ import errno
 import os
 import resource
 import stat
+import threading
 
 import pytest
 
@@ -231,6 +232,28 @@ def test_a_sync_that_meets_a_full_disk_has_failed(disk, root, monkeypatch):
     monkeypatch.setattr(module.os, "fsync", full)
     with pytest.raises(SyncFailedError):
         disk.sync_dir(root)
+
+
+async def test_a_file_that_somebody_removed_cannot_be_synced(disk, root):
+    """Its bytes reach the device, and nobody will ever find them there."""
+    file = disk.open(f"{root}/file", create=True)
+    file.append([b"abc"])
+    os.unlink(f"{root}/file")
+    with pytest.raises(SyncFailedError, match="it was removed"):
+        await disk.sync([file])
+
+
+async def test_a_file_that_we_remove_while_it_is_synced_is_no_failure(disk, root, monkeypatch):
+    syncing, removed = threading.Event(), threading.Event()
+    monkeypatch.setattr(module.os, "fdatasync", lambda fd: (syncing.set(), removed.wait(10)))
+    file = disk.open(f"{root}/file", create=True)
+    sync = asyncio.ensure_future(disk.sync([file]))
+    while not syncing.is_set():
+        await asyncio.sleep(0.001)
+    file.close()
+    disk.remove(file.path)
+    removed.set()
+    await sync
 
 
 async def test_a_sync_covers_files_and_new_names(disk, root, monkeypatch):

@@ -9,8 +9,15 @@ from pathlib import Path
 import pytest
 
 from raftkafka.broker.replicas import ReplicaTable
-from raftkafka.model.api.broker_lifecycle import HeldLogs
-from raftkafka.model.errors import CorruptionError, DiskFullError, StartupError, StorageError, SyncFailedError
+from raftkafka.model.api.broker_lifecycle import HeldLogs, OfflineReplica
+from raftkafka.model.errors import (
+    CorruptionError,
+    DiskFullError,
+    ErrorCode,
+    StartupError,
+    StorageError,
+    SyncFailedError,
+)
 from raftkafka.model.ids import BrokerEpoch
 
 
@@ -343,3 +350,110 @@ async def test_a_directory_in_use_or_of_another_cluster_is_refused(world):
     world.logs.release()
     world.logs = world.open_log_dirs()
     assert world.logs.cluster_id == "one"
+
+
+@pytest.fixture
+async def two(make_world, tmp_path, settings):
+    """A world with the directories a and b, and a partition in each: (world, the one in a, the one in b)."""
+    world = make_world()
+    world.logs.release()
+    world.settings = replace(settings, log_dirs=(tmp_path / "a", tmp_path / "b"))
+    world.logs = world.open_log_dirs()
+    world.reconciler = world.make_reconciler()
+    world.start_brokers(1)
+    world.run()
+    partitions = [await world.leading(name, 1) for name in ("first", "second")]
+    by_dir = {Path(each.log.directory).parent.name: each for each in partitions}
+    return world, by_dir["a"], by_dir["b"]
+
+
+def online(world) -> list[bool]:
+    return [state.is_online for state, _ in world.logs.contents()]
+
+
+async def test_logs_that_are_opened_at_once_are_spread(two, tmp_path):
+    world, _, _ = two
+    world.disk.gate.clear()
+    keys = [world.create(f"t{number}", 1) for number in range(4)]
+    await world.until(lambda: len(list(tmp_path.glob("*/t*-0"))) == 4)
+    world.disk.gate.set()
+    await world.until(lambda: all(world.replicas.get(key) for key in keys))
+    assert [len(list(tmp_path.glob(f"{name}/t*-0"))) for name in "ab"] == [2, 2]
+
+
+async def test_a_directory_that_was_removed_is_offline_for_good(two, tmp_path):
+    world, gone, stays = two
+    shutil.rmtree(tmp_path / "a")
+    with pytest.raises(StorageError, match="removed or unmounted"):
+        await world.logs.checkpoint_watermarks()
+    assert gone.offline is not None
+    assert world.offline_news.is_set()
+    assert world.reconciler.offline() == (
+        OfflineReplica(topic_id=gone.topic_partition.topic_id, partition=gone.topic_partition.partition),
+    )
+    assert (online(world), world.all_failed) == ([False, True], [])
+    (tmp_path / "a").mkdir()
+    await world.logs.checkpoint_watermarks()
+    assert list((tmp_path / "a").iterdir()) == []
+    assert online(world) == [False, True]
+    (response,) = (await world.send(stays)).partitions
+    assert response.error_code is ErrorCode.NONE
+    (response,) = world.send(gone).partitions
+    assert response.error_code is ErrorCode.KAFKA_STORAGE_ERROR
+
+
+async def test_a_removed_directory_is_not_made_anew_for_a_new_log(two, tmp_path):
+    world, gone, stays = two
+    world.delete(gone.topic_partition)
+    await world.until(lambda: not Path(gone.log.directory).exists())
+    # The emptier one, and the next to be chosen.
+    shutil.rmtree(tmp_path / "a")
+    third = await world.leading("third", 1)
+    assert Path(third.log.directory).parent == Path(stays.log.directory).parent
+    assert not (tmp_path / "a").exists()
+    assert online(world) == [False, True]
+
+
+async def test_when_the_last_directory_is_gone_the_broker_ends(two, tmp_path):
+    world, _, _ = two
+    for name in ("a", "b"):
+        assert world.all_failed == []
+        (tmp_path / name).rename(tmp_path / f"{name}-elsewhere")
+        with pytest.raises(StorageError):
+            await world.logs.checkpoint_log_starts()
+    assert len(world.all_failed) == 1
+    await world.logs.close(broker_epoch=BrokerEpoch(7))
+    assert not (tmp_path / "a").exists()
+    assert not list(tmp_path.glob("*-elsewhere/.kafka_cleanshutdown"))
+
+
+async def test_a_checkpoint_that_fails_takes_its_directory_offline_and_spares_the_other(two, tmp_path, monkeypatch):
+    world, broken, other = two
+    replace_file = world.disk.replace
+
+    async def refused(path, content):
+        if Path(path).parent.name == "a":
+            raise StorageError(f"cannot write {path}: input/output error")
+        await replace_file(path, content)
+
+    monkeypatch.setattr(world.disk, "replace", refused)
+    await world.send(other)
+    with pytest.raises(StorageError):
+        await world.logs.checkpoint_recovery_points()
+    assert (broken.offline is not None, other.offline) == (True, None)
+    assert f"{other.topic} 0 1\n" in (tmp_path / "b/recovery-point-offset-checkpoint").read_text()
+    await stop(world)
+    assert not (tmp_path / "a/.kafka_cleanshutdown").exists()
+    assert (tmp_path / "b/.kafka_cleanshutdown").exists()
+
+
+async def test_a_checkpoint_that_finds_the_disk_full_costs_nothing(two, monkeypatch):
+    world, first, second = two
+
+    async def full(path, content):
+        raise DiskFullError(f"no space for {path}")
+
+    monkeypatch.setattr(world.disk, "replace", full)
+    with pytest.raises(DiskFullError):
+        await world.logs.checkpoint_watermarks()
+    assert (first.offline, second.offline, online(world)) == (None, None, [True, True])

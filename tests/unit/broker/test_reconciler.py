@@ -303,6 +303,24 @@ async def test_a_burst_of_topics_is_opened_one_by_one(world, logs):
     assert logs.opening == [f"t{number}" for number in range(10)]
 
 
+async def test_of_too_many_offline_replicas_the_controller_hears_in_turns(world, logs, monkeypatch):
+    monkeypatch.setattr(reconciler, "OFFLINE_MAX", 2)
+    world.run()
+    lost = [await world.leading(f"t{number}", 1, 2) for number in range(5)]
+    world.set_leader(lost[0].topic_partition, 2)
+    world.set_isr(lost[0].topic_partition, 2)
+    for partition in lost:
+        partition.take_offline(StorageError("the disk is gone"))
+    keys = [each.topic_partition.topic_id for each in lost]
+    told = [[each.topic_id for each in world.reconciler.offline()] for _ in range(2)]
+    # That of the first is no news: the image has it out of the ISR already.
+    assert told == [keys[1:3], keys[3:5]]
+    for partition in lost[1:3]:
+        world.set_leader(partition.topic_partition, 2)
+        world.set_isr(partition.topic_partition, 2)
+    assert {each.topic_id for each in world.reconciler.offline()} == set(keys[3:5])
+
+
 async def test_a_damaged_log_is_built_anew_once_it_counts_for_nothing(world, logs):
     world.run()
     partition = await world.leading("mine", 1, 2)

@@ -18,7 +18,7 @@ import pytest
 from raftkafka.adapters.disk import OsDisk
 from raftkafka.adapters.raft.consensus import RaftConsensus
 from raftkafka.model import cbor
-from raftkafka.model.errors import ApiError, DiskFullError, ErrorCode, StartupError
+from raftkafka.model.errors import ApiError, DiskFullError, ErrorCode, StartupError, StorageError
 from raftkafka.model.ids import NodeId
 from raftkafka.model.settings.values import ControllerSettings, Listener, Voter
 from raftkafka.ports.consensus import NotLeaderError, OutcomeUnknownError, RaftVoter
@@ -231,6 +231,21 @@ async def test_a_disk_that_refuses_the_first_write_refuses_to_start(tmp_path, mo
     assert cluster.fatal == [], "whoever starts it hears it by the exception"
     await cluster.start(1)
     await cluster.leader()
+    await cluster.stop(1)
+    cluster.disk.close()
+
+
+async def test_a_directory_that_disappears_stops_raft_with_nothing_to_write(tmp_path):
+    cluster = Cluster(tmp_path, 0)
+    node = await cluster.start(1)
+    await cluster.leader()
+    await node.check_disk()
+    assert cluster.fatal == []
+    (tmp_path / "1").rename(tmp_path / "elsewhere")
+    for _ in range(2):
+        await node.check_disk()
+    assert [type(each) for each in cluster.fatal] == [StorageError]
+    assert not node.is_leader
     await cluster.stop(1)
     cluster.disk.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from random import Random
 
 import pytest
@@ -110,6 +111,28 @@ async def test_a_failed_sync_is_fatal_and_promises_nothing(disk):
     await settle(journal)
     assert [str(error) for error in failures] == ["sync failed"], "and it is not tried again"
     assert (called, journal.durable_index) == ([], 0)
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["removed", "moved"])
+async def test_a_directory_that_disappears_is_fatal_and_promises_nothing(tmp_path, elsewhere):
+    """The open file takes writes and syncs for ever, and the next start would find no vote."""
+    failures, promised = [], []
+    directory = tmp_path / "raft"
+    directory.mkdir()
+    journal = await opened(OsDisk(), directory=str(directory), failures=failures)
+    journal.check()
+    if elsewhere:
+        directory.rename(tmp_path / "elsewhere")
+    else:
+        shutil.rmtree(directory)
+    with pytest.raises(StorageError, match=r"removed or unmounted"):
+        journal.check()
+    journal.set_term(2, 3)
+    journal.after_durable(lambda: promised.append("a vote"))
+    await settle(journal)
+    assert promised == []
+    assert len(failures) == 1
+    await journal.close()
 
 
 async def test_a_refused_write_is_fatal(disk):
