@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "why",
     "reassign",
     "cluster",
+    "restore",
     "bench",
     "demo",
     "completion",

@@ -107,7 +107,7 @@ class LogDirectory:
             disk.make_dir(path)
             lock = disk.lock(f"{path}/{LOCK_FILE}")
             try:
-                identity = _identify(disk, path, cluster_id, broker_id, new_directory_id)
+                identity = identify(disk, path, cluster_id, broker_id, new_directory_id)
                 clean_epoch = _take_clean_mark(disk, path)
                 was_synced = clean_epoch is not None or not identity.unsynced
                 # Before anything is written here. Once in doubt it stays so until an orderly stop.
@@ -269,9 +269,14 @@ def decode_topic_id(text: str) -> TopicId | None:
     return TopicId(raw) if len(raw) == 16 else None
 
 
-def _identify(
+def identify(
     disk: Disk, path: str, cluster_id: str, broker_id: NodeId, new_directory_id: DirectoryId
 ) -> DirectoryIdentity:
+    """Whose the directory at `path` is; one that is nobody's becomes this broker's.
+
+    Raises:
+        StartupError: another broker's or cluster's, or unreadable.
+    """
     meta = f"{path}/{META_FILE}"
     if not disk.exists(meta):
         identity = DirectoryIdentity(cluster_id=cluster_id, broker_id=broker_id, directory_id=new_directory_id)

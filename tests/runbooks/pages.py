@@ -3,7 +3,8 @@
 A block marked `console` holds commands, `$ ` in front (`> ` continues one), and what they print: `...` stands for anything, lines may be
 left out, and what is there has to come in that order. A command ends with 0, or as a comment behind it says: `# exits with 1`;
 `# until it exits with 0` repeats it. `systemctl` works on the cluster's processes, `journalctl` shows what they have logged.
-Comments of the page of the form `<!-- test: kill 3 -->` break and mend the cluster in between.
+Comments of the page of the form `<!-- test: kill 3 -->` break and mend the cluster in between. What stands between
+`<!-- test: for 1 2 3 -->` and `<!-- test: end -->` is done for each of these nodes, with the names of that node.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from raftkafka.cli.children import readiness
@@ -91,10 +93,21 @@ def not_printed(expected: list[str], output: str) -> str | None:
 
 
 class Runner:
-    """`cluster` has three nodes that are ready. The names in the pages stand for what `names` says."""
+    """`names_of` says what the names in the pages stand for when they are about that node; `node_id` is the one until the page
+    says another. `steps` of the page may be more than those here."""
 
-    def __init__(self, cluster: Cluster, directory: Path, names: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        directory: Path,
+        names_of: Callable[[int], Mapping[str, str]],
+        node_id: int = 3,
+        steps: Mapping[str, Callable[..., Awaitable[None]]] = MappingProxyType({}),
+    ) -> None:
         self._cluster = cluster
+        self._names_of = names_of
+        self._node_id = node_id
+        self._steps = steps
         self._directory = directory
         directory.mkdir()
         shims = directory / "bin"
@@ -103,12 +116,24 @@ class Runner:
         (shims / "journalctl").write_text(f"#!/bin/sh\nexec cat {logs}\n")
         (shims / "journalctl").chmod(0o755)
         path = os.pathsep.join([str(shims), str(Path(sys.executable).parent), os.environ["PATH"]])
-        self._environment = {**os.environ, "PATH": path, "RK_BOOTSTRAP_SERVER": cluster.bootstrap, **names}
+        self._environment = {**os.environ, "PATH": path, "RK_BOOTSTRAP_SERVER": cluster.bootstrap}
         self.ran: list[str] = []
 
     async def run(self, page: str) -> None:
-        for step in steps(page):
-            if isinstance(step, Step):
+        await self._run(list(steps(page)))
+
+    async def _run(self, found: list[Step | Command]) -> None:
+        while found:
+            step = found.pop(0)
+            if isinstance(step, Step) and step.words[0] == "for":
+                end = found.index(Step(("end",)))
+                inner, found = found[:end], found[end + 1 :]
+                before = self._node_id
+                for node in step.words[1:]:
+                    self._node_id = int(node)
+                    await self._run(list(inner))
+                self._node_id = before
+            elif isinstance(step, Step):
                 await self._prepare(step)
             elif step.repeats:
                 await eventually(lambda step=step: self._succeeds(step), f"{step.text} exits with 0")
@@ -135,7 +160,7 @@ class Runner:
         return subprocess.run(
             ["bash", "-euo", "pipefail", "-c", text],
             cwd=self._directory,
-            env=self._environment,
+            env={**self._environment, **self._names_of(self._node_id)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -190,6 +215,12 @@ class Runner:
                 await asyncio.to_thread(shutil.rmtree, cluster.place(int(node)).directory)
             case ("in-sync", topic):
                 await cluster.wait_isr_full(topic)
+            case ("lose-everything",):
+                cluster.kill(*[each for each in cluster.node_ids if cluster.is_running(each)])
+                for place in cluster.places:
+                    await asyncio.to_thread(shutil.rmtree, place.directory)
+            case (name, *words) if name in self._steps:
+                await self._steps[name](*words)
             case _:
                 raise AssertionError(f"the tests know no step {step.words}")
 
@@ -204,6 +235,8 @@ def names(cluster: Cluster, node_id: int = 3) -> dict[str, str]:
         "RAFT": f"{HOST}:{place.ports.raft}",
         "DATA": str(place.directory),
         "PROPERTIES": str(place.properties),
+        "VOTER": f"3@{HOST}:{cluster.place(3).ports.raft}",
+        "BACKUP": str(cluster.directory / "backup"),
         "TOPIC": "orders",
         "GROUP": "billing",
     }

@@ -50,7 +50,7 @@ async def test_every_command_works(cluster: Cluster, tmp_path: Path) -> None:
             pytest.skip(f"{program} is missing")
     await prepare(cluster)
     for name in RUN:
-        runner = Runner(cluster, tmp_path / name, names(cluster))
+        runner = Runner(cluster, tmp_path / name, lambda node_id: names(cluster, node_id))
         try:
             await runner.run(page(name))
         except AssertionError as error:
