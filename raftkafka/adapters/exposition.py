@@ -20,6 +20,7 @@ from raftkafka.ports.probe import (
     LogDirectoryStatistics,
     PartitionStatistics,
     RaftStatistics,
+    TraceStatistics,
     ZooKeeperStatistics,
 )
 
@@ -89,6 +90,7 @@ def states(statistics: BrokerStatistics) -> Iterator[str]:
     yield value(table.UNEXPORTED, max(0, len(partitions) - PARTITIONS_WITH_SERIES_MAX))
     yield from _groups(statistics.groups)
     yield from _zookeeper(statistics.zookeeper)
+    yield from _traces(statistics.traces)
     yield from _partition_series(partitions[:PARTITIONS_WITH_SERIES_MAX])
 
 
@@ -160,6 +162,13 @@ def _zookeeper(port: ZooKeeperStatistics | None) -> Iterator[str]:
     yield family(table.ZOOKEEPER_NODES, [((), port.nodes)] if port else [])
     yield family(table.ZOOKEEPER_EPHEMERALS, [((), port.ephemerals)] if port else [])
     yield family(table.ZOOKEEPER_BYTES, [((), port.data_bytes)] if port else [])
+
+
+def _traces(traces: TraceStatistics | None) -> Iterator[str]:
+    """No series where none are exported."""
+    yield family(table.SPANS_EXPORTED, [((), traces.exported)] if traces else [])
+    dropped = [(("collector",), traces.refused), (("queue",), traces.overflowed)] if traces else []
+    yield family(table.SPANS_DROPPED, dropped)
 
 
 def _partition_series(partitions: tuple[PartitionStatistics, ...]) -> Iterator[str]:

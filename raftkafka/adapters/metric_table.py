@@ -183,6 +183,13 @@ ZOOKEEPER_NODES: Final = _row(
 )
 ZOOKEEPER_EPHEMERALS: Final = _row("zookeeper_ephemeral_nodes", "gauge", "ephemeral nodes among those")
 ZOOKEEPER_BYTES: Final = _row("zookeeper_tree_bytes", "gauge", "what the stored nodes take of their 64 MiB")
+SPANS_EXPORTED: Final = _row("trace_spans_exported_total", "counter", "spans that the collector of traces has taken")
+SPANS_DROPPED: Final = _row(
+    "trace_spans_dropped_total",
+    "counter",
+    "spans that never arrived: refused by the collector, or by the full queue before it",
+    "reason",
+)
 OF_ZOOKEEPER: Final = (
     ZOOKEEPER_REQUEST_SECONDS,
     ZOOKEEPER_REQUEST_ERRORS,
@@ -270,6 +277,8 @@ METRICS: Final = (
     COMMITTED_OFFSET,
     GROUP_LAG,
     *OF_ZOOKEEPER,
+    SPANS_EXPORTED,
+    SPANS_DROPPED,
     *OF_PARTITIONS,
 )
 

@@ -23,6 +23,7 @@ from raftkafka.ports.probe import (
     PartitionStatistics,
     RaftPeerStatistics,
     RaftStatistics,
+    TraceStatistics,
     ZooKeeperStatistics,
 )
 
@@ -39,6 +40,7 @@ class StatisticsReader:
         groups: GroupCoordinator,
         clock: Clock,
         zookeeper: Callable[[], ZooKeeperStatistics] | None = None,
+        traces: Callable[[], TraceStatistics] | None = None,
     ) -> None:
         self._consensus = consensus
         self._store = store
@@ -48,6 +50,7 @@ class StatisticsReader:
         self._groups = groups
         self._clock = clock
         self._zookeeper = zookeeper
+        self._traces = traces
         self._leader_changes = 0
         self._cluster: tuple[Image, ClusterStatistics] | None = None
         consensus.on_leader_change(self._leader_changed)
@@ -65,6 +68,7 @@ class StatisticsReader:
             partitions=tuple([_partition(each) for each in self._replicas]),
             groups=self._groups.statistics(self._lag),
             zookeeper=None if self._zookeeper is None else self._zookeeper(),
+            traces=None if self._traces is None else self._traces(),
             waiting_requests=sum(len(each.waiting_commits) for each in self._replicas),
         )
 

@@ -11,12 +11,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from raftkafka.adapters.peers import NodePeers
 from raftkafka.adapters.prometheus import PrometheusProbe
 from raftkafka.adapters.raft.consensus import RaftConsensus
+from raftkafka.adapters.tracing import Tracing
 from raftkafka.broker.cleaner import LogCleaner
 from raftkafka.broker.client_quotas import ClientQuotas
 from raftkafka.broker.controller import Controller
@@ -62,12 +63,15 @@ from raftkafka.listeners.zookeeper.server import ZooKeeperLimits, ZooKeeperServe
 from raftkafka.model.features import SUPPORTED, FeatureRange
 from raftkafka.model.ids import BrokerEpoch, NodeId, TopicId
 from raftkafka.model.settings.validate import validate
-from raftkafka.model.settings.values import FlushPolicy, ReplicaSelector, Settings
+from raftkafka.model.settings.values import FlushPolicy, ReplicaSelector, Settings, TracesExporter
 from raftkafka.model.zookeeper.sessions import PASSWORD_BYTES
 from raftkafka.node.http_port import http_port
 from raftkafka.node.loop_delay import LoopDelayMeter
 from raftkafka.ports.clock import Clock
 from raftkafka.ports.disk import Disk
+
+if TYPE_CHECKING:
+    from raftkafka.broker.tracing import TracedDispatch
 
 CONNECT_TIMEOUT_S: Final = 1.0
 RECOVERY_CHECKPOINT_INTERVAL_S: Final = 60.0
@@ -96,6 +100,7 @@ class Parts:
     zookeeper: tuple[ZooKeeperService, ZooKeeperServer] | None
     housekeeping: Housekeeping
     loop_delay: LoopDelayMeter
+    tracing: Tracing | None
 
 
 def assemble(
@@ -130,6 +135,9 @@ def assemble(
         # What the disk says, where it does: the image may be that of another cluster's log.
         return log_dirs.cluster_id or store.image.cluster_id
 
+    # First: whoever asks for traces without what they need is told before anything is touched.
+    traced = settings.tracing.exporter is not TracesExporter.NONE
+    tracing = Tracing.to_collector(settings.tracing, node_id=node_id) if traced else None
     probe = PrometheusProbe()
     replicas = ReplicaTable()
     store = MetadataStore(features=features)
@@ -171,7 +179,7 @@ def assemble(
     controller = Controller(
         settings=settings,
         consensus=consensus,
-        queue=ControllerQueue(consensus=consensus, store=store, probe=probe, timeout_s=timeout_s, now_ms=clock.now_ms),
+        queue=_controller_queue(consensus, store, probe, timeout_s=timeout_s, clock=clock, tracing=tracing),
         store=store,
         peers=peers,
         probe=probe,
@@ -327,12 +335,13 @@ def assemble(
             groups=groups,
             clock=clock,
             zookeeper=None if zookeeper is None else zookeeper[1].statistics,
+            traces=None if tracing is None else tracing.statistics,
         )
     )
     servers = tuple(
         BrokerServer(
             listener=listener,
-            dispatch=dispatch,
+            dispatch=dispatch if tracing is None else _traced(dispatch, tracing, store),
             settings=settings.network,
             node_id=node_id,
             cluster_secret=secret,
@@ -381,7 +390,44 @@ def assemble(
             ]
         ),
         loop_delay=LoopDelayMeter(probe),
+        tracing=tracing,
     )
+
+
+# What traces is loaded where somebody traces; elsewhere nothing of it is on the way of a request.
+
+
+def _controller_queue(
+    consensus: RaftConsensus,
+    store: MetadataStore,
+    probe: PrometheusProbe,
+    *,
+    timeout_s: float,
+    clock: Clock,
+    tracing: Tracing | None,
+) -> ControllerQueue:
+    if tracing is None:
+        return ControllerQueue(consensus=consensus, store=store, probe=probe, timeout_s=timeout_s, now_ms=clock.now_ms)
+    from raftkafka.broker.tracing import TracedControllerQueue
+
+    return TracedControllerQueue(
+        consensus=consensus,
+        store=store,
+        probe=probe,
+        timeout_s=timeout_s,
+        now_ms=clock.now_ms,
+        tracer=tracing.tracer,
+    )
+
+
+def _traced(dispatch: Dispatch, tracing: Tracing, store: MetadataStore) -> TracedDispatch:
+    from raftkafka.broker.tracing import TracedDispatch
+
+    def topic_name(topic_id: TopicId) -> str | None:
+        topic = store.image.topics.get(topic_id)
+        return None if topic is None else topic.name
+
+    return TracedDispatch(dispatch, tracer=tracing.tracer, topic_name=topic_name)
 
 
 def _zookeeper_port(

@@ -194,6 +194,8 @@ class Node:
         await parts.controller.stop()
         await parts.peers.close()
         await parts.consensus.stop()
+        if parts.tracing is not None:
+            await parts.tracing.stop()
 
     async def _say_what_is_missing(self) -> None:
         """A node that waits says for what, whenever that changes."""

@@ -206,6 +206,17 @@ class ZooKeeperStatistics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TraceStatistics:
+    """Of a node that exports traces: what became of the spans that were sampled. Counts only rise."""
+
+    exported: int
+    refused: int
+    """By the collector, or because it was not there."""
+    overflowed: int
+    """They found the queue full."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BrokerStatistics:
     """The state of one node at one moment; `waiting_requests` are those in purgatory, `time_ms` is its wall clock.
 
@@ -223,6 +234,7 @@ class BrokerStatistics:
     waiting_requests: int = 0
     groups: GroupStatistics = GroupStatistics()
     zookeeper: ZooKeeperStatistics | None = None
+    traces: TraceStatistics | None = None
 
 
 ReadStatistics = Callable[[], BrokerStatistics]

@@ -426,6 +426,28 @@ KEYS: Final = (
         "longest one; ZooKeeper's `maxSessionTimeout`",
         ours=True,
     ),
+    # Traces
+    _row(
+        "otel.traces.exporter",
+        "tracing.exporter",
+        parsers.traces_exporter,
+        "`otlp` sends traces to an OpenTelemetry collector over HTTP, which needs `raftkafka[otel]`; see tracing.md",
+        ours=True,
+    ),
+    _row(
+        "otel.exporter.otlp.endpoint",
+        "tracing.endpoint",
+        parsers.http_url,
+        "`http://host:port` of the collector; default: `OTEL_EXPORTER_OTLP_ENDPOINT`, else port 4318 of this host",
+        ours=True,
+    ),
+    _row(
+        "otel.traces.sampler.arg",
+        "tracing.sampled",
+        parsers.ratio,
+        "share of requests of which a trace is kept, 0 to 1; `OTEL_TRACES_SAMPLER` goes before it",
+        ours=True,
+    ),
     # The network
     _row("socket.request.max.bytes", "network.request_max_bytes", _COUNT, "largest request"),
     _row(

@@ -98,7 +98,7 @@ def _marks(key: Key) -> str:
 def _default(key: Key) -> str:
     settings = Settings()
     value = getattr(getattr(settings, key.section) if key.section else settings, key.field)
-    if value is None or value == ():
+    if value is None or value in ((), ""):
         return ""
     if isinstance(value, tuple):
         return f"`{','.join(map(str, value))}`"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from raftkafka.model.ids import NodeId
-from raftkafka.model.settings.values import FlushPolicy, Listener, ReplicaSelector, Voter
+from raftkafka.model.settings.values import FlushPolicy, Listener, ReplicaSelector, TracesExporter, Voter
 
 Parser = Callable[[str], object]
 
@@ -22,6 +22,7 @@ _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]*|\[[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?\]")
 _LISTENER: Final = re.compile(r"(?P<name>[^:/\s]*)://(?P<host>.*):(?P<port>[^:\]]*)")
 _LISTENER_NAME: Final = re.compile(r"[A-Za-z0-9_]+")
+_HTTP_URL: Final = re.compile(r"https?://[A-Za-z0-9._\[\]:%-]+(/[!-~]*)?")
 _VOTER: Final = re.compile(r"(?P<id>[^@]*)@(?P<host>.*):(?P<port>[^:\]]*)")
 
 
@@ -77,6 +78,17 @@ def cleanup_policy(text: str) -> str:
     if not policies or not policies <= {"compact", "delete"}:
         raise ValueError(f"must be delete, compact or compact,delete, not {text!r}")
     return ",".join(sorted(policies))
+
+
+def traces_exporter(text: str) -> TracesExporter:
+    return TracesExporter(one_of(*(exporter.value for exporter in TracesExporter))(text.lower()))
+
+
+def http_url(text: str) -> str:
+    """`http://host:port` or `https://...`, with a path or without; empty for none."""
+    if text and (not _HTTP_URL.fullmatch(text)):
+        raise ValueError(f"must be of the form http://host:port, not {text!r}")
+    return text
 
 
 def ratio(text: str) -> float:

@@ -172,6 +172,22 @@ class ZooKeeperSettings:
     max_session_timeout_ms: int = 40_000  # zookeeper.max.session.timeout.ms
 
 
+class TracesExporter(Enum):
+    """`otel.traces.exporter`: where traces go to. OTLP: to a collector, over HTTP."""
+
+    NONE = "none"
+    OTLP = "otlp"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TracingSettings:
+    """Named as OpenTelemetry's own settings; what is not here is said by its `OTEL_*` variables."""
+
+    exporter: TracesExporter = TracesExporter.NONE  # otel.traces.exporter
+    endpoint: str = ""  # otel.exporter.otlp.endpoint; empty: OTEL_EXPORTER_OTLP_ENDPOINT, else port 4318 of this host
+    sampled: float = 0.01  # otel.traces.sampler.arg
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that a node is told from outside."""
@@ -205,5 +221,6 @@ class Settings:
     controller: ControllerSettings = ControllerSettings()
     network: NetworkSettings = NetworkSettings()
     zookeeper: ZooKeeperSettings = ZooKeeperSettings()
+    tracing: TracingSettings = TracingSettings()
     given: tuple[tuple[str, str], ...] = field(default=(), compare=False)
     """Keys and texts of the file that these settings were read from; empty where there was none."""

@@ -20,6 +20,7 @@ NOT_FROM_A_KEY = {
     "controller",
     "network",
     "zookeeper",
+    "tracing",
     "given",
 }
 
@@ -44,6 +45,7 @@ def test_every_field_has_a_key() -> None:
         settings.controller,
         settings.network,
         settings.zookeeper,
+        settings.tracing,
     ]
     wanted = {field.name for part in parts for field in fields(part)} - NOT_FROM_A_KEY
     assert {key.field for key in KEYS} == wanted
