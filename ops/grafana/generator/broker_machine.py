@@ -104,6 +104,19 @@ MACHINE: Final = Row(
             steps=bad_below(1),
             maximum=1,
         ),
+        Panel(
+            title="Spans of traces",
+            unit="cps",
+            queries={
+                "exported": 'rate(raftkafka_trace_spans_exported_total{cluster="$cluster", instance="$node"}[$__rate_interval])',
+                "dropped: {{reason}}": "rate(raftkafka_trace_spans_dropped_total"
+                '{cluster="$cluster", instance="$node"}[$__rate_interval])',
+            },
+            description="Dropped by the collector: it is down, or refuses. Dropped by the queue: too much is sampled for it. "
+            "The node itself does not wait for either.",
+            runbook="README",
+            no_data="no otel.traces.exporter",
+        ),
         stat(
             "Partitions without series",
             'raftkafka_partitions_without_series{cluster="$cluster", instance="$node"}',
