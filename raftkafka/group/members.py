@@ -1,7 +1,7 @@
 """The members of one group, and how they vote for a protocol.
 
-Floor 1, pure. Invariant: `_votes` counts, for each protocol, the members that support it, so that to ask whether all do
-costs no walk over the members.
+Floor 1, pure. Invariant: `_votes` counts, for each protocol, the members that support it, and `_joining` those
+whose join waits, so that to ask whether all do costs no walk over the members: thousands may join one after the other.
 """
 
 from __future__ import annotations
@@ -60,14 +60,15 @@ class Member:
 
 
 class Members:
-    """In the order in which they came: one history is one outcome."""
+    """In the order in which they came: one history is one outcome. `Member.join` changes through here alone."""
 
-    __slots__ = ("_members", "_static", "_votes")
+    __slots__ = ("_joining", "_members", "_static", "_votes")
 
     def __init__(self) -> None:
         self._members: dict[MemberId, Member] = {}
         self._static: dict[str, MemberId] = {}
         self._votes: dict[str, int] = {}
+        self._joining = 0
 
     def __iter__(self) -> Iterator[Member]:
         return iter(list(self._members.values()))
@@ -90,13 +91,29 @@ class Members:
         if member.group_instance_id is not None:
             self._static[member.group_instance_id] = member.member_id
         self._count(member, 1)
+        self._joining += member.join is not None
 
     def remove(self, member_id: MemberId) -> Member:
         member = self._members.pop(member_id)
         if member.group_instance_id is not None:
             self._static.pop(member.group_instance_id, None)
         self._count(member, -1)
+        self._joining -= member.join is not None
         return member
+
+    @property
+    def joining(self) -> int:
+        """How many of them wait for the next generation."""
+        return self._joining
+
+    def begin_join(self, member: Member, ticket: Ticket) -> None:
+        self._joining += member.join is None
+        member.join = ticket
+
+    def end_join(self, member: Member) -> Ticket | None:
+        ticket, member.join = member.join, None
+        self._joining -= ticket is not None
+        return ticket
 
     def rename(self, old: MemberId, new: MemberId) -> Member:
         """A static member goes on under another id."""

@@ -72,6 +72,8 @@ class Membership:
         self._initial_delay_left_s: float | None = None
         self._newcomer = False
         self._stored_generation = NO_GENERATION
+        self.due_s = NEVER
+        """No later than `next_deadline_s`, and known without a walk over the members; `expire` makes it exact."""
         self._out: list[Effect] = []
 
     @classmethod
@@ -126,6 +128,7 @@ class Membership:
                 self._replace_static(request, ticket, client, old=old, new=new_member_id, now=now)
         else:
             self._pending[new_member_id] = now.loop_s + request.session_timeout_ms / 1000
+            self._is_due(self._pending[new_member_id])
             self._refuse_join(ticket, _E.MEMBER_ID_REQUIRED, new_member_id)
         self._complete_join_when_all_are_here(now)
         return self._drained()
@@ -227,7 +230,7 @@ class Membership:
 
     @property
     def next_deadline_s(self) -> float:
-        """When `expire` has something to do at the earliest, by the loop's clock."""
+        """When `expire` has something to do at the earliest, by the loop's clock; asks every member."""
         return min(
             self._join_ends_s,
             self._sync_ends_s,
@@ -247,6 +250,7 @@ class Membership:
         if self._join_ends_s <= now.loop_s:
             self._join_is_over(now)
         self._complete_join_when_all_are_here(now)
+        self.due_s = self.next_deadline_s
         return self._drained()
 
     def stored(self, purpose: Purpose, error: ErrorCode, *, now: Now) -> list[Effect]:
@@ -323,7 +327,7 @@ class Membership:
             # Who is back counts, not who was here: so a group shrinks to a limit that has been lowered.
             if member is not None and member.join is not None:
                 return True
-            return sum(each.join is not None for each in self.members) < self._limits.max_size
+            return self.members.joining < self._limits.max_size
         return member is not None or len(self.members) < self._limits.max_size
 
     def _join_known(self, request: JoinGroup, ticket: Ticket, client: Client, now: Now) -> None:
@@ -367,6 +371,7 @@ class Membership:
             deadline_s=now.loop_s + NEW_MEMBER_JOIN_TIMEOUT_S,
         )
         self.members.add(member)
+        self._is_due(member.deadline_s)
         if self.leader is None:
             self.leader = member_id
         self._newcomer = True
@@ -378,7 +383,7 @@ class Membership:
         member.session_timeout_ms = request.session_timeout_ms
         member.rebalance_timeout_ms = _rebalance_timeout_ms(request)
         self._drop_join(member, _E.REBALANCE_IN_PROGRESS)
-        member.join = ticket
+        self.members.begin_join(member, ticket)
 
     def _replace_static(
         self, request: JoinGroup, ticket: Ticket, client: Client, *, old: MemberId, new: MemberId, now: Now
@@ -411,7 +416,8 @@ class Membership:
             self._drop_join(member, error)
             self._prepare_rebalance(f"the return of {member_id} could not be stored: {error.name}", now)
             return
-        ticket, member.join = member.join, None
+        ticket = self.members.end_join(member)
+        assert ticket is not None
         self._heard(member, now)
         self._answer_join(member, ticket, skip_assignment=member_id == self.leader)
 
@@ -431,6 +437,7 @@ class Membership:
         else:
             self._initial_delay_left_s = None
             self._join_ends_s = now.loop_s + longest_s
+        self._is_due(self._join_ends_s)
         self._become(_S.PREPARING_REBALANCE, reason, now)
 
     def _longest_rebalance_s(self) -> float:
@@ -441,7 +448,7 @@ class Membership:
             self.state is _S.PREPARING_REBALANCE
             and self._initial_delay_left_s is None
             and not self._pending
-            and all(each.join is not None for each in self.members)
+            and self.members.joining == len(self.members)
         ):
             self._complete_join(now)
 
@@ -452,6 +459,7 @@ class Membership:
             self._newcomer = False
             self._initial_delay_left_s = left_s - delay_s
             self._join_ends_s = now.loop_s + delay_s
+            self._is_due(self._join_ends_s)
             return
         self._complete_join(now)
 
@@ -464,6 +472,7 @@ class Membership:
         here = [each for each in self.members if each.join is not None]
         if self.members and not here:
             self._join_ends_s = now.loop_s + self._longest_rebalance_s()
+            self._is_due(self._join_ends_s)
             return  # static members only, none of them back: their sessions decide
         self._join_ends_s = NEVER
         leader = None if self.leader is None else self.members.get(self.leader)
@@ -481,12 +490,13 @@ class Membership:
         self.protocol = self.members.elect_protocol()
         self._read_subscriptions()
         self.rebalances += 1
-        self._become(_S.COMPLETING_REBALANCE, f"{len(here)} members have joined{without}", now)
+        self._become(_S.COMPLETING_REBALANCE, f"{_members(len(here))} joined{without}", now)
         self._sync_ends_s = now.loop_s + self._longest_rebalance_s()
+        self._is_due(self._sync_ends_s)
         for member in self.members:
             member.is_new = False
-            if member.join is not None:
-                ticket, member.join = member.join, None
+            ticket = self.members.end_join(member)
+            if ticket is not None:
                 member.must_sync = True
                 self._heard(member, now)
                 self._answer_join(member, ticket)
@@ -533,9 +543,11 @@ class Membership:
             self._note(reason, now)
 
     def _forget(self, member_id: MemberId) -> None:
-        member = self.members.remove(member_id)
+        member = self.members.get(member_id)
+        assert member is not None
         self._drop_join(member, _E.UNKNOWN_MEMBER_ID)
         self._drop_sync(member, _E.UNKNOWN_MEMBER_ID)
+        self.members.remove(member_id)
         if self.leader == member_id:
             self.leader = next((each.member_id for each in self.members), None)
 
@@ -577,20 +589,25 @@ class Membership:
         self._out.append(Answer(ticket=ticket, response=response))
 
     def _drop_join(self, member: Member, error: ErrorCode) -> None:
-        if member.join is not None:
-            self._refuse_join(member.join, error, NO_MEMBER if error is _E.UNKNOWN_MEMBER_ID else member.member_id)
-            member.join = None
+        ticket = self.members.end_join(member)
+        if ticket is not None:
+            self._refuse_join(ticket, error, NO_MEMBER if error is _E.UNKNOWN_MEMBER_ID else member.member_id)
+            self._is_due(member.deadline_s)
 
     def _drop_sync(self, member: Member, error: ErrorCode) -> None:
         if member.sync is not None:
             self._out.append(Answer(ticket=member.sync, response=SyncGroupResponse(error_code=error)))
             member.sync = None
+            self._is_due(member.deadline_s)
 
     # Small things
 
-    @staticmethod
-    def _heard(member: Member, now: Now) -> None:
+    def _heard(self, member: Member, now: Now) -> None:
         member.deadline_s = now.loop_s + member.session_timeout_ms / 1000
+        self._is_due(member.deadline_s)
+
+    def _is_due(self, deadline_s: float) -> None:
+        self.due_s = min(self.due_s, deadline_s)
 
     def _become(self, state: GroupState, reason: str, now: Now) -> None:
         self.state = state
@@ -625,6 +642,10 @@ class Membership:
     def _drained(self) -> list[Effect]:
         out, self._out = self._out, []
         return out
+
+
+def _members(count: int) -> str:
+    return "1 member has" if count == 1 else f"{count} members have"
 
 
 def _rebalance_timeout_ms(request: JoinGroup) -> int:

@@ -1,7 +1,8 @@
-"""Kafka's primitive types, as its messages and the records of its internal topics use them, before flexible versions.
+"""Kafka's primitive types, as its messages and the records of its internal topics use them.
 
 Floor 1, pure. Numbers are big-endian; a string is an int16 length and UTF-8, bytes an int32 length, an array an int32 count;
-a length of -1 is null (https://kafka.apache.org/protocol#protocol_types). Foreign bytes: whatever does not fit is a ProtocolError,
+a length of -1 is null (https://kafka.apache.org/protocol#protocol_types). Flexible versions, which are read only, have lengths
+of one more as unsigned varints, 0 for null, and tagged fields at the end of every structure (KIP-482). Foreign bytes: whatever does not fit is a ProtocolError,
 and no count is believed beyond the bytes that are there.
 """
 
@@ -138,3 +139,45 @@ class Reader:
 
     def int32s(self) -> tuple[int, ...]:
         return tuple([self.int32() for _ in range(self.count(4))])
+
+    def end_of_structure(self) -> None:
+        """Pass over the tagged fields that a flexible version has here."""
+
+
+class FlexibleReader(Reader):
+    """Of a message in a flexible version."""
+
+    __slots__ = ()
+
+    def _varint(self) -> int:
+        value = 0
+        for shift in range(0, 35, 7):
+            byte = self._take(1)[0]
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+        _malformed("a varint of more than five bytes")
+
+    def nullable_string(self) -> str | None:
+        size = self._varint() - 1
+        if size == -1:
+            return None
+        try:
+            return self._take(size).decode()
+        except UnicodeDecodeError:
+            _malformed("a string is not UTF-8")
+
+    def nullable_byte_string(self) -> bytes | None:
+        size = self._varint() - 1
+        return None if size == -1 else self._take(size)
+
+    def count(self, element_min_bytes: int) -> int:
+        count = self._varint() - 1
+        if count < 0 or count * element_min_bytes > len(self._raw) - self._at:
+            _malformed("an array announces more than is there")
+        return count
+
+    def end_of_structure(self) -> None:
+        for _ in range(self._varint()):
+            self._varint()  # the tag; none is known here
+            self._take(self._varint())

@@ -1,7 +1,8 @@
 """The records of `__consumer_offsets`: offsets and groups in Kafka's binary format, which tools read.
 
 Floor 1, pure. Keys and values are those that Kafka 3.9 writes (OffsetCommitKey 1, OffsetCommitValue 3, GroupMetadataKey 2,
-GroupMetadataValue 3, in group-coordinator/src/main/resources/common/message); older versions are read, too. A record without a
+GroupMetadataValue 3, in group-coordinator/src/main/resources/common/message); older versions are read, too, and so is version 4 of
+both values, the first flexible one. Its tagged fields are passed over: the id of a topic, which is not told apart here. A record without a
 value is a tombstone. Keys of other kinds (those of KIP-848 begin at 3) are of no concern here.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from raftkafka.group.primitives import Reader, Writer
+from raftkafka.group.primitives import FlexibleReader, Reader, Writer
 from raftkafka.model.errors import ProtocolError
 from raftkafka.model.ids import (
     NO_EPOCH,
@@ -28,8 +29,11 @@ OFFSET_KEY_VERSION: Final = 1
 OFFSET_VALUE_VERSION: Final = 3
 GROUP_KEY_VERSION: Final = 2
 GROUP_VALUE_VERSION: Final = 3
+READ_VERSION_MAX: Final = 4
+"""Of either value."""
+FLEXIBLE_VERSION: Final = 4
 
-_MEMBER_MIN_BYTES: Final = 18  # of version 0
+_MEMBER_MIN_BYTES: Final = 15  # of version 4; of version 0 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,11 +121,11 @@ def decode(key: bytes, value: bytes | None) -> GroupLogRecord | None:
             group_id=GroupId(reader.string()),
             topic=reader.string(),
             partition=PartitionIndex(reader.int32()),
-            value=None if value is None else _decode_offset(Reader(value)),
+            value=None if value is None else _decode_offset(_reader(value)),
         )
     if reader.version == GROUP_KEY_VERSION:
         return GroupRecord(
-            group_id=GroupId(reader.string()), value=None if value is None else _decode_group(Reader(value))
+            group_id=GroupId(reader.string()), value=None if value is None else _decode_group(_reader(value))
         )
     return None
 
@@ -136,14 +140,15 @@ def _encode_offset(value: CommittedOffset) -> bytes:
 
 
 def _decode_offset(reader: Reader) -> CommittedOffset:
-    _check_version(reader, OFFSET_VALUE_VERSION)
-    return CommittedOffset(
+    offset = CommittedOffset(
         offset=Offset(reader.int64()),
         leader_epoch=LeaderEpoch(reader.int32()) if reader.version >= 3 else NO_EPOCH,
         metadata=reader.string(),
         commit_timestamp_ms=TimestampMs(reader.int64()),
         expire_timestamp_ms=TimestampMs(reader.int64()) if reader.version == 1 else NO_TIMESTAMP,
     )
+    reader.end_of_structure()
+    return offset
 
 
 def _encode_group(value: StoredGroup) -> bytes:
@@ -167,12 +172,11 @@ def _encode_group(value: StoredGroup) -> bytes:
 
 
 def _decode_group(reader: Reader) -> StoredGroup:
-    _check_version(reader, GROUP_VALUE_VERSION)
     protocol_type = reader.string()
     generation = GenerationId(reader.int32())
     protocol = reader.nullable_string()
     leader = reader.nullable_string()
-    return StoredGroup(
+    group = StoredGroup(
         protocol_type=protocol_type,
         generation=generation,
         protocol=protocol,
@@ -180,6 +184,8 @@ def _decode_group(reader: Reader) -> StoredGroup:
         current_state_timestamp_ms=TimestampMs(reader.int64()) if reader.version >= 2 else NO_TIMESTAMP,
         members=tuple([_decode_member(reader) for _ in range(reader.count(_MEMBER_MIN_BYTES))]),
     )
+    reader.end_of_structure()
+    return group
 
 
 def _decode_member(reader: Reader) -> StoredMember:
@@ -189,7 +195,7 @@ def _decode_member(reader: Reader) -> StoredMember:
     client_id, client_host = reader.string(), reader.string()
     rebalance_timeout_ms = reader.int32() if version >= 1 else -1
     session_timeout_ms = reader.int32()
-    return StoredMember(
+    member = StoredMember(
         member_id=member_id,
         group_instance_id=instance_id,
         client_id=client_id,
@@ -200,8 +206,12 @@ def _decode_member(reader: Reader) -> StoredMember:
         subscription=reader.byte_string(),
         assignment=reader.byte_string(),
     )
+    reader.end_of_structure()
+    return member
 
 
-def _check_version(reader: Reader, version_max: int) -> None:
-    if not 0 <= reader.version <= version_max:
-        raise ProtocolError(f"the value has version {reader.version}, known are 0 to {version_max}")
+def _reader(value: bytes) -> Reader:
+    reader = Reader(value)
+    if not 0 <= reader.version <= READ_VERSION_MAX:
+        raise ProtocolError(f"the value has version {reader.version}, known are 0 to {READ_VERSION_MAX}")
+    return FlexibleReader(value) if reader.version >= FLEXIBLE_VERSION else reader

@@ -102,7 +102,7 @@ class GroupCoordinator:
         for key, shard in list(self._shards.items()):
             self._drop(key, shard)
 
-    def statistics(self, lag_of: LagOf = lambda topic, partition, offset: None) -> GroupStatistics:
+    def statistics(self, lag_of: LagOf) -> GroupStatistics:
         """`lag_of` says how many records of a partition lie from an offset on, where that is known here."""
         states: Counter[str] = Counter()
         members = offsets = 0

@@ -14,7 +14,17 @@ from typing import Any, Final
 
 from raftkafka.broker import background
 from raftkafka.broker.groups.log import GroupLog, Settle
-from raftkafka.group.effects import Answer, Client, Effect, GroupLimits, Now, Store, Ticket
+from raftkafka.group.effects import (
+    Answer,
+    AssignmentOf,
+    Client,
+    Effect,
+    GroupLimits,
+    GroupState,
+    Now,
+    Store,
+    Ticket,
+)
 from raftkafka.group.group import Group
 from raftkafka.group.loading import LoadedGroups
 from raftkafka.group.records import GroupLogRecord, GroupRecord, OffsetRecord
@@ -293,7 +303,7 @@ class GroupShard:
                 return
             records = group.decide_expiry(retention_ms=self._settings.offsets_retention_ms, now=self._now())
             if records:
-                _log.info("%s: %d records expire", group.group_id, len(records))
+                _log.info("%s: %d records expire", group.group_id, len(records), extra={"group": group.group_id})
             if records and isinstance(records[-1], GroupRecord):
                 self._append_death(group, records, _ignore)
             elif records:
@@ -337,7 +347,17 @@ class GroupShard:
             if code is ErrorCode.INVALID_COMMIT_OFFSET_SIZE:
                 code = ErrorCode.UNKNOWN_SERVER_ERROR
             timer.cancel()
-            self._perform(group, group.membership.stored(store.purpose, code, now=self._now()))
+            membership = group.membership
+            self._perform(group, membership.stored(store.purpose, code, now=self._now()))
+            if isinstance(store.purpose, AssignmentOf) and membership.state is GroupState.STABLE:
+                _log.info(
+                    "%s: generation %d of %d members is assigned by %s",
+                    group.group_id,
+                    membership.generation,
+                    len(membership.members),
+                    membership.leader,
+                    extra={"group": group.group_id},
+                )
 
         # Later than this nobody waits: the rebalance is begun anew, and its record follows this one.
         timer = self._loop.call_later(self._commit_timeout_s, lambda: settle(ErrorCode.COORDINATOR_NOT_AVAILABLE))
@@ -416,7 +436,7 @@ class GroupShard:
     def _arm(self, group: Group) -> None:
         if self._closed or self._groups.get(group.group_id) is not group:
             return
-        due_s = group.membership.next_deadline_s
+        due_s = group.membership.due_s
         armed = self._timers.get(group.group_id)
         if armed is not None:
             at_s, timer = armed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from raftkafka.group.effects import GroupLimits, GroupState, Now
+from raftkafka.group.members import Members
 from raftkafka.group.membership import EVENT_MAX_CHARS, HISTORY_MAX, Membership
 from raftkafka.model.errors import ErrorCode
 from tests.unit.group.driver import LIMITS, Driver, protocols
@@ -467,3 +468,23 @@ def test_the_history_says_why_and_is_bounded(group):
     assert len(group.group.history) == HISTORY_MAX
     assert max(len(each.reason) for each in group.group.history) < 400
     assert group.group.history[0].generation_id > 1
+
+
+def test_joins_do_not_walk_over_the_members(group, monkeypatch):
+    """Thousands come one after the other, and each of them would walk over those who came before."""
+    walks = []
+    walk = Members.__iter__
+    monkeypatch.setattr(Members, "__iter__", lambda self: walks.append(len(self)) or walk(self))
+    for _ in range(40):
+        group.enter()
+        assert group.group.due_s <= group.time_s + 3
+    assert len(group.group.members) == 40
+    assert sum(walks) <= 2, "the first one asks for the longest time-out"
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 member has joined"), (2, "2 members have joined")])
+def test_the_history_counts_in_english(group, count, said):
+    for _ in range(count):
+        group.enter()
+    group.advance(7)
+    assert said in [each.reason for each in group.group.history]

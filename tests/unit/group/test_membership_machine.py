@@ -150,6 +150,8 @@ class Members(RuleBasedStateMachine):
             assert {each.member_id: each.assignment for each in logged.members} == {
                 each.member_id: each.assignment for each in members
             }, "the next coordinator reads what this one says"
+        assert membership.due_s <= membership.next_deadline_s, "the timer comes too late"
+        assert membership.members.joining == sum(each.join is not None for each in members)
         if self.open and not self.group.stores:
             assert membership.next_deadline_s < float("inf"), "nobody waits for ever"
         instances = [each.group_instance_id for each in members if each.group_instance_id]

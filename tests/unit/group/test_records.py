@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from raftkafka.group.records import (
@@ -120,6 +120,40 @@ def test_groups_of_older_kafkas_are_read():
     assert (member.group_instance_id, member.subscription, member.assignment) == (None, b"\x05", b"\x06")
 
 
+OFFSET_VALUE_4 = "0004000000000000002a00000005036d650000018bcfe56800"
+TOPIC_ID_TAG = "010010" + "ab" * 16
+GROUP_VALUE_4 = (
+    "0004"
+    "09636f6e73756d6572"
+    "00000007"
+    "0672616e6765"
+    "046d2d31"
+    "0000018bcfe56800"
+    "02"
+    "046d2d31"
+    "0269"
+    "0263"
+    "0b2f3132372e302e302e31"
+    "000493e0"
+    "0000afc8"
+    "030001"
+    "0202"
+    "00"
+    "00"
+)
+
+
+@pytest.mark.parametrize("tags", ["00", TOPIC_ID_TAG])
+def test_offsets_of_kafka_4_are_read(tags):
+    assert decode(bytes.fromhex(OFFSET_KEY), bytes.fromhex(OFFSET_VALUE_4 + tags)) == OFFSET
+
+
+def test_groups_of_kafka_4_are_read():
+    assert decode(bytes.fromhex(GROUP_KEY), bytes.fromhex(GROUP_VALUE_4)) == GROUP
+    empty = "000409636f6e73756d657200000008000000000000000000010100"
+    assert decode(bytes.fromhex(GROUP_KEY), bytes.fromhex(empty)) == EMPTY
+
+
 def test_other_kinds_of_records_are_passed_over():
     assert decode(bytes.fromhex("0003000167"), b"whatever") is None
 
@@ -129,7 +163,14 @@ def test_other_kinds_of_records_are_passed_over():
     [
         ("", None),
         ("0001000567", None),
-        (OFFSET_KEY, "000400"),
+        (OFFSET_KEY, "000500"),
+        (OFFSET_KEY, OFFSET_VALUE_4),
+        (OFFSET_KEY, OFFSET_VALUE_4 + TOPIC_ID_TAG[:-2]),
+        (OFFSET_KEY, OFFSET_VALUE_4 + "ffffffffffff7f"),
+        (OFFSET_KEY, OFFSET_VALUE_4[:28] + "00" + OFFSET_VALUE_4[34:] + "00"),
+        (GROUP_KEY, GROUP_VALUE_4[:-2]),
+        (GROUP_KEY, "000409636f6e73756d657200000008000000000000000000010000"),
+        (GROUP_KEY, "000409636f6e73756d65720000000800000000000000000001ffffffff0f"),
         (OFFSET_KEY, "ffff00"),
         (OFFSET_KEY, OFFSET_VALUE[:-2]),
         (GROUP_KEY, GROUP_VALUE[:-2]),
@@ -142,6 +183,7 @@ def test_malformed_records_are_refused(key, value):
 
 
 @given(key=st.binary(max_size=30), value=st.none() | st.binary(max_size=80))
+@example(key=bytes.fromhex(OFFSET_KEY), value=bytes.fromhex(OFFSET_VALUE_4 + "ff"))
 def test_foreign_bytes_are_refused_and_nothing_else(key, value):
     try:
         decode(key, value)
