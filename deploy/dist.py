@@ -48,7 +48,7 @@ FROM_DEPLOY: Final = (
     "sysusers.conf",
     "tmpfiles.conf",
 )
-COMPILED: Final = ("raftkafka/record/_codec.", "raftkafka/client/_fast.")
+COMPILED: Final = ("raftkafka/record/_codec.", "raftkafka/client/_fast.", "raftkafka/model/_passing.")
 EPOCH: Final = 1577836800
 """The first second of 2020: the earliest that every tool for zip files takes."""
 
@@ -83,7 +83,7 @@ def build(output: Path) -> Path:
         return pack(content, output, version=version)
 
 
-def make_wheels(source: Path, wheels: Path) -> None:
+def make_wheels(source: Path, wheels: Path, *options: str) -> None:
     """Our wheel and all that it needs, from a copy of the sources: what earlier builds left beside them stays out."""
     source.mkdir()
     for name in SOURCES:
@@ -94,7 +94,7 @@ def make_wheels(source: Path, wheels: Path) -> None:
             shutil.copy(origin, source / name)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
     built = subprocess.run(
-        [*pip, "wheel", "--wheel-dir", str(wheels), str(source)],
+        [*pip, "wheel", *options, "--wheel-dir", str(wheels), str(source)],
         # Without debug information, which names the directory of the build.
         env={**os.environ, "SOURCE_DATE_EPOCH": str(EPOCH), "CFLAGS": "-O2 -g0"},
         check=False,
@@ -108,12 +108,20 @@ def version_of(wheels: Path) -> str:
     [ours] = wheels.glob("raftkafka-*.whl")
     with zipfile.ZipFile(ours) as wheel:
         names = wheel.namelist()
+    if missing := sorted(_files() - set(names)):
+        raise DistError(f"the wheel lacks {missing[0]}" + (f" and {len(missing) - 1} more" if missing[1:] else ""))
     for prefix in COMPILED:
         if not any(name.startswith(prefix) and name.endswith(".so") for name in names):
             raise DistError(
                 f"{prefix}c was not compiled: a C compiler and Python's headers are needed (apt install gcc python3-dev)"
             )
     return ours.name.split("-")[1]
+
+
+def _files() -> set[str]:
+    """All that the package is made of, without what is compiled: its Python, its types, and the pages of the console."""
+    found = [path for path in (ROOT / "raftkafka").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    return {path.relative_to(ROOT).as_posix() for path in found if path.suffix not in {".c", ".so", ".pyc"}}
 
 
 def tag() -> str:
