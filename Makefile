@@ -15,8 +15,11 @@ PYTHON ?= $(shell for candidate in python3 python3.13 python3.12 python3.11; do 
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+# Where there is a browser, what drives it is worth its 51 MB: the core of the browser tests is part of `make test` then.
+CHROMIUM := $(shell command -v chromium || command -v chromium-browser)
+COMMA := ,
 
-.PHONY: help demo test test-console lint conformance conformance-kazoo bench sim fuzz chaos test-alerts test-runbooks test-systemd dist clean distclean install
+.PHONY: help demo test test-console lint conformance conformance-jars conformance-kazoo bench sim fuzz chaos test-alerts test-runbooks test-systemd dist clean distclean install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -24,14 +27,20 @@ help: ## list the targets
 demo: $(VENV)/.installed ## three nodes, a real log, one kill; LOG=file chooses the log, HOLD=1 leaves the nodes up
 	@$(BIN)/rk demo $(if $(LOG),--log "$(LOG)") $(if $(HOLD),--hold)
 
-test: $(VENV)/.installed-dev lint ## style, types, floors, then all tests in random order
-	@$(BIN)/python -m pytest -n auto $(PYTEST_ARGS) || { \
+# What failed goes once more, in one process; $(1) chooses the tests, $(2) is what only the first run is given.
+define pytest
+	@$(BIN)/python -m pytest $(1) $(2) $(PYTEST_ARGS) || { \
 		echo "what failed goes once more, in one process: what passes now depends on its neighbours or on time, and wants mending"; \
-		$(BIN)/python -m pytest --last-failed --last-failed-no-failures none --maxfail 5 $(PYTEST_ARGS); }
+		$(BIN)/python -m pytest $(1) --last-failed --last-failed-no-failures none --maxfail 5 $(PYTEST_ARGS); }
+endef
 
+test: $(VENV)/.installed-dev lint ## style, types, floors, then all tests in random order
+	$(call pytest,,-n auto)
+
+test-console: export RAFTKAFKA_CONSOLE := 1
 test-console: $(VENV)/.installed-dev ## every flow of the console in Chromium; screenshots in tests/console/screenshots
 	@$(PIP) install --editable '.[dev,browser]'
-	@RAFTKAFKA_CONSOLE=1 $(BIN)/python -m pytest tests/console tests/unit/console $(PYTEST_ARGS)
+	$(call pytest,tests/console tests/unit/console)
 
 lint: $(VENV)/.installed-dev ## style, types and the floors of the house
 	@$(BIN)/ruff check .
@@ -39,12 +48,14 @@ lint: $(VENV)/.installed-dev ## style, types and the floors of the house
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-conformance: $(VENV)/.installed-dev ## Kafka's own tools read our files and use the ZooKeeper port; fetches them with Maven, needs Java 17
+conformance: $(VENV)/.installed-dev conformance-jars ## Kafka's own tools read our files and use the ZooKeeper port; fetches them with Maven, needs Java 17
+	@$(BIN)/python -m pytest tests/conformance
+
+conformance-jars:
 	@mvn --quiet --batch-mode --file tests/conformance/pom.xml dependency:copy-dependencies \
 		-DincludeScope=runtime -DoutputDirectory="$(CURDIR)/.conformance/jars"
 	@mvn --quiet --batch-mode --file tests/conformance/zookeeper/pom.xml dependency:copy-dependencies \
 		-DincludeScope=runtime -DoutputDirectory="$(CURDIR)/.conformance/kafka-2.8"
-	@$(BIN)/python -m pytest tests/conformance
 
 # Kazoo's tests come with it; what they import beside it is not worth a place among our own requirements.
 conformance-kazoo: $(VENV)/.installed-dev ## kazoo's own tests against the ZooKeeper ports of three nodes
@@ -88,14 +99,14 @@ distclean: clean ## remove .venv too
 	@rm -rf $(VENV)
 
 # A stamp instead of the directory: a directory's time changes with every file in it.
-$(VENV)/.installed: pyproject.toml setup.py raftkafka/record/_codec.c raftkafka/client/_fast.c raftkafka/adapters/_syncs.c raftkafka/model/_passing.c | $(VENV)/bin/pip
+$(VENV)/.installed: pyproject.toml setup.py raftkafka/record/_codec.c raftkafka/client/_fast.c raftkafka/model/_passing.c | $(VENV)/bin/pip
 	@echo "installing raftkafka into $(VENV)"
 	@$(PIP) install --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml setup.py raftkafka/record/_codec.c raftkafka/client/_fast.c raftkafka/adapters/_syncs.c raftkafka/model/_passing.c | $(VENV)/bin/pip
+$(VENV)/.installed-dev: pyproject.toml setup.py raftkafka/record/_codec.c raftkafka/client/_fast.c raftkafka/model/_passing.c | $(VENV)/bin/pip
 	@echo "installing raftkafka and what its tests need into $(VENV)"
-	@$(PIP) install --editable '.[dev]'
+	@$(PIP) install --editable '.[dev$(if $(CHROMIUM),$(COMMA)browser)]'
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/bin/pip:

@@ -2,6 +2,8 @@
 
 What a page says on its console, each error and each violation of the content security policy fails the test that caused it.
 Screenshots lie in tests/console/screenshots afterwards; git ignores them.
+
+`make test` runs those that are marked `core`, where there is a browser: each flow once. `make test-console` runs all.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from playwright.async_api import Browser
 
 SCREENSHOTS: Final = Path(__file__).with_name("screenshots")
+START_MS: Final = 60_000
 CHROMIUM: Final = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
@@ -33,18 +36,21 @@ def why_not() -> str | None:
     try:
         import playwright  # noqa: F401
     except ImportError:
-        return "needs playwright, of the extra `browser`"
+        return "needs playwright, of the extra `browser`: make test-console"
     return None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One event loop: the cluster and the browser are started once."""
+    """One event loop: the cluster and the browser are started once for each process of the tests."""
+    reason = why_not()
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.integration)
             item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
-            if "RAFTKAFKA_CONSOLE" not in os.environ:
-                item.add_marker(pytest.mark.skip(reason="in a browser: make test-console"))
+            if "RAFTKAFKA_CONSOLE" not in os.environ and item.get_closest_marker("core") is None:
+                item.add_marker(pytest.mark.skip(reason="one of the many in a browser: make test-console"))
+            elif reason is not None:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
@@ -62,15 +68,18 @@ async def shared(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Clus
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser() -> AsyncIterator[Browser]:
-    if (reason := why_not()) is not None:
-        pytest.skip(reason)
-    from playwright.async_api import async_playwright
+    from playwright.async_api import Error, async_playwright
 
     async with async_playwright() as playwright:
         # Root has no sandbox; /dev/shm is small in containers.
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"]
-        )
+        try:
+            browser = await playwright.chromium.launch(
+                executable_path=CHROMIUM,
+                args=["--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu"],
+                timeout=START_MS,
+            )
+        except Error as error:
+            pytest.skip(f"{CHROMIUM} does not start here: {error.message.splitlines()[0]}")
         yield browser
         await browser.close()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from raftkafka.client import Admin, Consumer, Producer, TopicPartition
 from tests.clusters import eventually
 from tests.console.browser import Visitor
@@ -31,6 +33,7 @@ async def commit(visitor: Visitor, group: str, topic: str, *offsets: int) -> Non
         )
 
 
+@pytest.mark.core
 async def test_lag_and_members_are_shown(visitor: Visitor) -> None:
     await written(visitor, "read")
     await commit(visitor, "readers", "read", 3, 4)
@@ -56,6 +59,7 @@ async def _polled(consumer: Consumer) -> bool:
     return len(consumer.assignment()) == 2
 
 
+@pytest.mark.core
 async def test_offsets_are_reset_after_a_preview(visitor: Visitor) -> None:
     await written(visitor, "rewound")
     await commit(visitor, "rewinders", "rewound", 7, 8)

@@ -39,6 +39,7 @@ async def locked(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> 
     assert_no_traceback([cluster])
 
 
+@pytest.mark.core
 async def test_a_token_is_asked_for_and_opens_the_console(locked: Visitor) -> None:
     locked.expected_statuses = {401}
     page = locked.page

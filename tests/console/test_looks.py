@@ -8,6 +8,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from tests.clusters import eventually
 from tests.console.browser import Visitor
 
@@ -29,6 +31,7 @@ PAGES: Final = (
 PHONE: Final = {"width": 360, "height": 740}
 
 
+@pytest.mark.core
 async def test_everything_is_reached_by_keys(visitor: Visitor) -> None:
     for name in ("keys-a", "keys-b", "keys-c"):
         await visitor.cluster.create_topic(name)
@@ -86,6 +89,7 @@ async def _rows(visitor: Visitor, count: int) -> bool:
     return await visitor.page.get_by_role("grid", name="Topics").locator(".grid-body > .grid-row").count() == count
 
 
+@pytest.mark.core
 async def test_both_languages_have_all_texts(visitor: Visitor) -> None:
     await visitor.open("/")
     english, korean = await visitor.page.evaluate(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from raftkafka.client import Consumer, Producer, TopicPartition
 from tests.console.browser import Visitor
 
@@ -40,6 +42,7 @@ async def read(visitor: Visitor) -> None:
     await visitor.page.locator(".messages [role=status]", has_text="looked at").wait_for()
 
 
+@pytest.mark.core
 async def test_messages_are_found_by_offset_time_key_and_text(visitor: Visitor) -> None:
     await written(visitor, "browsed")
     page = visitor.page
@@ -114,6 +117,7 @@ async def test_more_pages_of_messages(visitor: Visitor) -> None:
     await visitor.row("Messages", "0-149").wait_for()
 
 
+@pytest.mark.core
 async def test_a_message_is_produced_and_a_client_reads_it(visitor: Visitor) -> None:
     await visitor.cluster.create_topic("produced", partitions=2)
     await visitor.open("/topics/produced")
@@ -133,6 +137,7 @@ async def test_a_message_is_produced_and_a_client_reads_it(visitor: Visitor) -> 
     assert list(record.headers) == [("trace", b"abc"), ("trace", b"def")]
 
 
+@pytest.mark.core
 async def test_new_messages_appear_while_following(visitor: Visitor) -> None:
     await written(visitor, "followed", 5)
     await visitor.open("/messages?topic=followed")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from raftkafka.client import Admin, ElectionType, Producer, TopicPartition
 from tests.clusters import eventually
 from tests.console.browser import Visitor
@@ -39,6 +41,7 @@ async def reorder(visitor: Visitor, topic: str, *replicas: int) -> None:
     await eventually(lambda: moved(visitor), f"{topic} prefers {replicas[0]}")
 
 
+@pytest.mark.core
 async def test_a_reassignment_is_generated_previewed_run_and_watched(visitor: Visitor) -> None:
     await visitor.cluster.create_topic("moving", partitions=2, replicas=2)
     await place(visitor, "moving", [1, 2], [2, 1])
@@ -102,6 +105,7 @@ async def test_a_reassignment_is_cancelled(visitor: Visitor) -> None:
         await visitor.cluster.ready(3)
 
 
+@pytest.mark.core
 async def test_preferred_leaders_are_elected(visitor: Visitor) -> None:
     await visitor.cluster.create_topic("elected", replicas=2)
     await place(visitor, "elected", [1, 2])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from raftkafka.client import Admin
 from tests.clusters import eventually
 from tests.console.browser import Visitor
@@ -26,6 +28,7 @@ async def test_the_overview_shows_the_cluster_as_it_is(visitor: Visitor) -> None
     await visitor.screenshot("overview")
 
 
+@pytest.mark.core
 async def test_charts_move_by_server_sent_events(visitor: Visitor) -> None:
     # Figures are those of the node that serves the page: of three partitions it leads one.
     await visitor.cluster.create_topic("charted", partitions=3)
@@ -54,6 +57,7 @@ async def test_a_broker_shows_its_settings_and_log_directories(visitor: Visitor)
     assert "2" in await setting.inner_text()
 
 
+@pytest.mark.core
 async def test_the_partition_map_shows_leaders_and_followers(visitor: Visitor) -> None:
     await visitor.cluster.create_topic("mapped", partitions=6, replicas=2)
     await visitor.cluster.wait_isr_full("mapped")

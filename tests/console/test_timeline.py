@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from raftkafka.client import Admin, ElectionType, TopicPartition
 from tests.clusters import eventually
 from tests.console.browser import Visitor
@@ -12,6 +14,7 @@ async def leader_shown(visitor: Visitor) -> str:
     return await visitor.row("Who led what", "timed-0").locator(".cell").nth(2).inner_text()
 
 
+@pytest.mark.core
 async def test_the_slider_shows_an_earlier_leader_and_why(visitor: Visitor) -> None:
     await visitor.cluster.create_topic("timed", replicas=2)
     await place(visitor, "timed", [1, 2])

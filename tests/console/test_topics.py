@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from raftkafka.client import Admin, ApiError, ConfigResource
 from raftkafka.model.api.configs import ResourceType
 from tests.clusters import eventually
@@ -14,6 +16,7 @@ async def config_of(visitor: Visitor, topic: str, name: str) -> str | None:
     return next(each.value for each in configs if each.name == name)
 
 
+@pytest.mark.core
 async def test_a_topic_is_created_with_its_settings(visitor: Visitor) -> None:
     await visitor.open("/topics")
     await visitor.button("Create topic").click()
@@ -49,6 +52,7 @@ async def test_what_the_cluster_refuses_is_one_clear_line(visitor: Visitor) -> N
     await visitor.page.locator(".problem", has_text="UNKNOWN_TOPIC_OR_PARTITION").wait_for()
 
 
+@pytest.mark.core
 async def test_a_setting_is_changed_and_goes_back_to_its_default(visitor: Visitor) -> None:
     await visitor.cluster.create_topic("configured")
     default = await config_of(visitor, "configured", "retention.ms")
@@ -68,6 +72,7 @@ async def test_a_setting_is_changed_and_goes_back_to_its_default(visitor: Visito
     await eventually(is_default, "retention.ms is inherited again")
 
 
+@pytest.mark.core
 async def test_a_topic_grows(visitor: Visitor) -> None:
     await visitor.cluster.create_topic("growing", partitions=2)
     await visitor.open("/topics/growing")
@@ -93,6 +98,7 @@ async def test_several_topics_grow_at_once(visitor: Visitor) -> None:
         assert len((await visitor.cluster.has_leaders(name)).partitions) == 3
 
 
+@pytest.mark.core
 async def test_a_topic_is_deleted_only_when_its_name_is_typed(visitor: Visitor) -> None:
     await visitor.cluster.create_topic("doomed")
     await visitor.open("/topics/doomed")

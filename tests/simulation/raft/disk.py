@@ -10,7 +10,6 @@ from random import Random
 from typing import Any
 
 from raftkafka.model.errors import StorageError
-from tests.sync_then import SyncsThen
 
 
 @dataclass
@@ -51,7 +50,7 @@ class SimLock:
         self.disk.locked.discard(self.path)
 
 
-class SimDisk(SyncsThen):
+class SimDisk:
     """Implements `ports.disk.Disk` as far as Raft uses it; `power_loss` forgets what was not synced, or half of it.
 
     `on_step` is called with a name before every change and every sync: raising there is a crash at that step.

@@ -9,7 +9,6 @@ import pytest
 from raftkafka.broker.flusher import Flusher
 from raftkafka.model.errors import StorageError
 from raftkafka.ports.probe import NullProbe
-from tests.sync_then import SyncsThen
 
 
 class Log:
@@ -26,7 +25,7 @@ class Log:
         self.flushed = end
 
 
-class Disk(SyncsThen):
+class Disk:
     def __init__(self) -> None:
         self.gates: list[asyncio.Future] = []
         self.synced: list[list[str]] = []

@@ -19,7 +19,6 @@ from raftkafka.record.build import encode_records
 from raftkafka.record.header import read_header, stamp
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.log import Log
-from tests.sync_then import SyncsThen
 
 PAGE_BYTES = 4096
 
@@ -167,7 +166,7 @@ class MemoryLock:
         self._disk.locks.discard(self._path)
 
 
-class MemoryDisk(SyncsThen):
+class MemoryDisk:
     """`ports.disk` in memory. Faults are attributes; `crash` is a loss of power followed by a start."""
 
     def __init__(self) -> None:
