@@ -61,5 +61,5 @@ class ZooKeeperService(Protocol):
     def status(self) -> TreeStatus: ...
 
     def sessions(self) -> tuple[SessionStatus, ...]:
-        """For `dump`, `wchs`, `wchc` and `wchp`."""
+        """For `dump`, `wchc` and `wchp`."""
         ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from raftkafka.broker.zookeeper.watches import Watch, WatchTable
 from raftkafka.metadata.image import Image
@@ -37,6 +37,11 @@ from raftkafka.model.zookeeper.requests import (
 )
 
 _W = TypeVar("_W")
+
+MULTI_READ_BYTES_MAX: Final = 4 << 20
+"""Of the answer to a multiRead; clients take no more by their own `jute.maxbuffer`."""
+READ_BYTES: Final = 16
+"""What a result, or a name in one, counts for beside its own bytes."""
 
 Read = Exists | GetData | GetChildren | GetAcl | GetAllChildrenNumber | GetEphemerals | MultiRead
 
@@ -91,13 +96,26 @@ class Reader(Generic[_W]):
             case GetEphemerals():
                 return GetEphemeralsResult(paths=tuple(self._ephemerals(request.prefix)))
             case MultiRead():
-                return MultiReadResult(results=tuple([self._one_of_many(each) for each in request.reads]))
+                return MultiReadResult(results=tuple(self._many(request)))
 
-    def _one_of_many(self, request: GetData | GetChildren) -> GetDataResult | GetChildrenResult | ErrorResult:
-        try:
-            return self._get_data(request) if isinstance(request, GetData) else self._get_children(request)
-        except ZkError as error:
-            return ErrorResult(code=error.code)
+    def _many(self, request: MultiRead) -> Iterator[GetDataResult | GetChildrenResult | ErrorResult]:
+        """Raises ZkError: QUOTAEXCEEDED. Some bytes of a request would ask for all of our memory else."""
+        left = MULTI_READ_BYTES_MAX
+        for each in request.reads:
+            left -= READ_BYTES
+            try:
+                if isinstance(each, GetData):
+                    data = self._get_data(each)
+                    left -= len(data.data or b"")
+                    yield data
+                else:
+                    names = self._get_children(each)
+                    left -= sum(map(len, names.children)) + READ_BYTES * len(names.children)
+                    yield names
+            except ZkError as error:
+                yield ErrorResult(code=error.code)
+            if left < 0:
+                raise ZkError(ZkErrorCode.QUOTAEXCEEDED, f"more than {MULTI_READ_BYTES_MAX} bytes in one answer")
 
     def _exists(self, request: Exists) -> ExistsResult:
         """Without READ: that a node is there may be seen by all, as in ZooKeeper."""

@@ -81,6 +81,7 @@ _log = logging.getLogger("raftkafka.zookeeper")
 LANE: Final = "zookeeper"
 """Of its own, so that it holds up nobody's heartbeat."""
 TOUCH_INTERVAL_S: Final = 1.0
+COMPLAIN_INTERVAL_S: Final = 10.0
 
 _GONE: Final = frozenset({ErrorCode.RESOURCE_NOT_FOUND, ErrorCode.SASL_AUTHENTICATION_FAILED})
 _NOTHING: Final = Multi(operations=())
@@ -135,6 +136,8 @@ class ZooKeeperService:
         self._cxid = 0
         self._tasks: dict[asyncio.Task[None], None] = {}
         self._touching = False
+        self._refused = 0
+        self._complained_s = float("-inf")
         store.subscribe(self._changed)
         store.subscribe_outcomes(self._came_of)
 
@@ -154,7 +157,7 @@ class ZooKeeperService:
         if not self._has_lease() or request.last_zxid_seen > self._zxid:
             answer(None)
         elif request.session_id == NO_SESSION and len(sessions) >= self._settings.sessions_max:
-            _log.warning("refusing a session of %s: there are %d", link.host, len(sessions))
+            self._full(link, len(sessions))
             answer(None)
         elif request.session_id < NO_SESSION:
             answer(EXPIRED)
@@ -209,6 +212,8 @@ class ZooKeeperService:
             ephemerals=len(tree.ephemerals),
             data_bytes=tree.bytes,
             watches=self._watches.count,
+            watching=self._watches.watchers,
+            watched=self._watches.watched,
             sessions=len(tree.sessions),
             server_id=self._node_id,
         )
@@ -230,6 +235,16 @@ class ZooKeeperService:
         )
 
     # Sessions
+
+    def _full(self, link: ZooKeeperLink, sessions: int) -> None:
+        """Said now and then: clients come again at once."""
+        self._refused += 1
+        now = _now()
+        if now >= self._complained_s + COMPLAIN_INTERVAL_S:
+            self._complained_s = now
+            many = f", and {self._refused - 1} more since this was said last" if self._refused > 1 else ""
+            _log.warning("refusing a session of %s%s: there are %d", link.host, many, sessions)
+            self._refused = 0
 
     @property
     def _zxid(self) -> int:

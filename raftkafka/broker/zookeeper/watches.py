@@ -57,6 +57,15 @@ class WatchTable(Generic[_W]):
         self._recursive = 0
         self.count = 0
 
+    @property
+    def watchers(self) -> int:
+        return len(self._by_watcher)
+
+    @property
+    def watched(self) -> int:
+        """Paths."""
+        return len(self._by_path)
+
     def count_of(self, watcher: _W) -> int:
         return len(self._by_watcher.get(watcher, ()))
 

@@ -40,6 +40,8 @@ LISTENER: Final = "ZOOKEEPER"
 RING_BYTES: Final = 64 << 10
 """A larger frame gets room of its own while it comes."""
 REQUESTS_PER_TURN: Final = 256
+TURN_S: Final = 0.005
+"""After so long the others have their turn: what a request costs is for its sender to choose."""
 OUTSTANDING_MAX: Final = 256
 OUTSTANDING_MAX_BYTES: Final = 4 << 20
 """Changes that wait for their answer, and the bytes they came in; above, no further request is taken from the connection."""
@@ -257,11 +259,13 @@ class ZooKeeperConnection(asyncio.BufferedProtocol):
     def _take(self) -> None:
         """Hand out what has come, as far as the limits allow, then send what is ready and set reading on or off."""
         stalled, left = False, REQUESTS_PER_TURN
+        until_s = self._loop.time() + TURN_S
         ring = self._ring
         self._in_turn = True
         try:
             while ring.unread_bytes and not self._closing and not self._ending:
-                if left <= 0 or self._full():
+                late = left < REQUESTS_PER_TURN and self._loop.time() > until_s  # one there is in every turn
+                if left <= 0 or late or self._full():
                     stalled = True
                     break
                 try:

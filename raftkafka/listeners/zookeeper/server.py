@@ -154,7 +154,7 @@ _ANSWERS: Final[dict[Word, Callable[[ZooKeeperServer], str]]] = {
     Word.STAT: lambda server: server._tree_word(Word.STAT),
     Word.CONS: lambda server: reports.cons([each.status() for each in server._door]),
     Word.DUMP: lambda server: reports.dump(server._service.sessions()),
-    Word.WCHS: lambda server: reports.wchs(server._service.sessions()),
+    Word.WCHS: lambda server: reports.wchs(server._service.status()),
     Word.WCHC: lambda server: reports.wchc(server._service.sessions()),
     Word.WCHP: lambda server: reports.wchp(server._service.sessions()),
     Word.SRST: lambda server: server._reset(),

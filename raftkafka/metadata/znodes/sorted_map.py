@@ -74,6 +74,17 @@ class SortedMap(Mapping[K, V]):
             end = bisect_left(keys, high)
             yield from zip(keys[begin:end], values[begin:end], strict=True)
 
+    def count_between(self, low: K, high: K) -> int:
+        """How many entries `between` gives, without a look at each."""
+        return max(0, self._before(high) - self._before(low))
+
+    def _before(self, key: K) -> int:
+        """How many entries come before `key`."""
+        chunk = bisect_right(self._firsts, key) - 1
+        if chunk < 0:
+            return 0
+        return sum(map(len, self._keys[:chunk])) + bisect_left(self._keys[chunk], key)
+
     def put(self, key: K, value: V) -> SortedMap[K, V]:
         """With this entry, whether there was one of that key or not."""
         if not self._keys:

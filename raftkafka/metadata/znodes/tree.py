@@ -110,12 +110,11 @@ class Znodes:
             yield path
 
     def below(self, path: str) -> int:
-        """How many nodes there are below this one, at any depth: a scan of those (getAllChildrenNumber)."""
+        """How many nodes there are below this one, at any depth (getAllChildrenNumber)."""
         if path == paths.ROOT:
             return len(self.nodes) - 1
-        prefix = path + "/"
-        deeper = sum(1 for _ in self.nodes.between(prefix, path + chr(ord("/") + 1)))
-        return deeper + sum(1 for _ in self.children(path))
+        deeper = self.nodes.count_between(path + "/", path + chr(ord("/") + 1))
+        return deeper + self.nodes.count_between(path + _BELOW, path + _BEHIND)
 
 
 _BELOW: Final = "\0"

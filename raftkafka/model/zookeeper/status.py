@@ -19,6 +19,10 @@ class TreeStatus:
     ephemerals: int
     data_bytes: int
     watches: int
+    watching: int
+    """Connections that have watches."""
+    watched: int
+    """Paths that are watched."""
     sessions: int
     server_id: int
 

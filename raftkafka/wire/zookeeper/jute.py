@@ -27,6 +27,10 @@ class UnknownModeError(MarshallingError):
     """A create mode that ZooKeeper has none of; it has an error of its own for that."""
 
 
+class TooManyError(MarshallingError):
+    """More in one request than may hold up everybody else."""
+
+
 class Reader:
     """Takes one record apart. Ignores what stands behind the last field, as ZooKeeper does: later versions put more there."""
 

@@ -33,9 +33,12 @@ from raftkafka.model.zookeeper.requests import (
     MultiReadResult,
 )
 from raftkafka.wire.zookeeper import changes, reads
-from raftkafka.wire.zookeeper.jute import INT32, MarshallingError, Reader
+from raftkafka.wire.zookeeper.jute import INT32, MarshallingError, Reader, TooManyError
 from raftkafka.wire.zookeeper.op_codes import ERROR_RESULT, OpCode
 from raftkafka.wire.zookeeper.rows import Row
+
+OPERATIONS_MAX: Final = 5_000
+"""Of a multi or multiRead: it is one step of the loop, of a multi on every node."""
 
 _HEADER: Final = struct.Struct(">i?i")
 _END: Final = _HEADER.pack(-1, True, -1)
@@ -92,6 +95,8 @@ def _read_all(reader: Reader, known: dict[int, _Reading]) -> tuple[Any, ...]:
             return tuple(found)
         if code not in known:
             raise MarshallingError(f"operation {code} has no place in a multi of this kind")
+        if len(found) == OPERATIONS_MAX:
+            raise TooManyError(f"more than {OPERATIONS_MAX} operations in one multi")
         found.append(known[code](reader))
 
 

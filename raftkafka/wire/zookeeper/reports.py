@@ -109,11 +109,8 @@ def dump(sessions: Sequence[SessionStatus]) -> str:
     )
 
 
-def wchs(sessions: Sequence[SessionStatus]) -> str:
-    watching = [each for each in sessions if each.watches]
-    paths = {path for each in watching for path in each.watches}
-    total = sum(len(each.watches) for each in watching)
-    return f"{len(watching)} connections watching {len(paths)} paths\nTotal watches:{total}\n"
+def wchs(tree: TreeStatus) -> str:
+    return f"{tree.watching} connections watching {tree.watched} paths\nTotal watches:{tree.watches}\n"
 
 
 def wchc(sessions: Sequence[SessionStatus]) -> str:

@@ -18,7 +18,7 @@ from raftkafka.model.zookeeper.ops import ErrorResult
 from raftkafka.model.zookeeper.requests import Answer, Auth, Ping, Reply, Request, SetWatches, Unknown
 from raftkafka.model.zookeeper.sessions import ConnectRequest, ConnectResponse
 from raftkafka.wire.zookeeper import op_codes, records
-from raftkafka.wire.zookeeper.jute import MarshallingError, Reader, UnknownModeError
+from raftkafka.wire.zookeeper.jute import MarshallingError, Reader, TooManyError, UnknownModeError
 from raftkafka.wire.zookeeper.operations import ROWS, code_of
 from raftkafka.wire.zookeeper.rows import Row
 from raftkafka.wire.zookeeper.words import Word, word_of
@@ -183,6 +183,8 @@ def _request(frame: bytes) -> Incoming:
         request = row.read_request(Reader(frame, _REQUEST.size))
     except UnknownModeError:
         return Incoming(xid, op_code, None, ZkErrorCode.BADARGUMENTS, row, len(frame))
+    except TooManyError:
+        return Incoming(xid, op_code, None, ZkErrorCode.QUOTAEXCEEDED, row, len(frame))
     except MarshallingError:
         return Incoming(xid, op_code, None, ZkErrorCode.MARSHALLINGERROR, row, len(frame))
     return Incoming(xid, op_code, request, None, row, len(frame))

@@ -357,6 +357,17 @@ async def test_reads_see_the_tree(port):
     assert many.results[1] == refused(ZkErrorCode.NONODE)
 
 
+async def test_an_answer_to_many_reads_is_bounded(port):
+    here = await port()
+    link = await here.connect()
+    await here.ask(link, create("/a", data=bytes(1 << 19)))
+    few = await here.ask(link, MultiRead(reads=(GetData(path="/a"),) * 7))
+    assert len(few.results) == 7
+    assert await here.ask(link, MultiRead(reads=(GetData(path="/a"),) * 9)) == refused(ZkErrorCode.QUOTAEXCEEDED)
+    many = (GetChildren(path="/"), GetChildren(path="/x"), GetData(path="/")) * 100_000
+    assert await here.ask(link, MultiRead(reads=many)) == refused(ZkErrorCode.QUOTAEXCEEDED)
+
+
 @pytest.mark.parametrize("path", ["", "a", "/a/", "//", "/x"])
 async def test_what_is_no_node_is_none(port, path):
     here = await port()

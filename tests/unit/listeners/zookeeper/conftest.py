@@ -90,6 +90,8 @@ class Service:
             ephemerals=1,
             data_bytes=345,
             watches=3,
+            watching=1,
+            watched=2,
             sessions=2,
             server_id=1,
         )

@@ -319,6 +319,24 @@ async def test_who_does_not_read_his_answers_gets_no_more_of_them(port, service,
     assert await client.answers(asked) == [SyncResult(path=path)] * asked
 
 
+async def test_requests_that_cost_much_hold_up_nobody_else(port, service, monkeypatch):
+    await port.start()
+    costly, other = await port.connect(), await port.connect()
+    monkeypatch.setattr(module, "TURN_S", 0.0)  # each of them takes longer than a turn may
+
+    def answer(request: GetData) -> Reply:
+        return Reply(answer=ErrorResult(code=ZkErrorCode.NONODE))
+
+    service.answers[GetData] = answer
+    asked = 200  # fewer than a turn may hand out
+    costly.send(*(GetData(path="/costly") for _ in range(asked)))
+    other.send(Ping())
+    assert await other.answers(1) == [Done()]
+    before = service.asked.index(Ping())
+    assert before < asked - 1
+    assert len(await costly.answers(asked)) == asked
+
+
 async def test_a_bug_behind_the_port_costs_one_connection(port, service, caplog):
     await port.start()
     client, other = await port.connect(), await port.connect()

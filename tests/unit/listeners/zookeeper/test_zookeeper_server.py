@@ -57,7 +57,7 @@ async def test_words_are_answered_and_close(port, service):
     assert GO_CLIENT.match((await say(port, b"cons")).splitlines()[0])
     assert "0x77\t10000ms\n" in await say(port, b"dump")
     assert (await say(port, b"envi")).splitlines()[1].startswith("zookeeper.version=3.8.4")
-    assert await say(port, b"wchs") == "1 connections watching 2 paths\nTotal watches:2\n"
+    assert await say(port, b"wchs") == "1 connections watching 2 paths\nTotal watches:3\n"
     assert await say(port, b"wchc") == "0x77\n\t/a\n\t/b\n"
     assert await say(port, b"wchp") == "/a\n\t0x77\n/b\n\t0x77\n"
     assert service.connects

@@ -32,6 +32,7 @@ def test_it_is_a_dict_in_order(begin, steps, low, high):
     assert len(made) == len(model)
     assert made == model
     assert list(made.between(low, high)) == sorted((key, value) for key, value in model.items() if low <= key < high)
+    assert made.count_between(low, high) == len(list(made.between(low, high)))
 
 
 def test_chunks_are_cut_when_they_are_full_and_joined_when_they_have_emptied():
@@ -56,3 +57,4 @@ def test_what_is_not_there():
     assert one.without("c") is one
     assert one.without("b") == {}
     assert list(one.between("c", "d")) == list(one.between("a", "b")) == []
+    assert one.count_between("c", "d") == one.count_between("a", "b") == empty.count_between("a", "b") == 0

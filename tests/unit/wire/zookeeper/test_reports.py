@@ -17,6 +17,8 @@ TREE = TreeStatus(
     ephemerals=2,
     data_bytes=99,
     watches=3,
+    watching=2,
+    watched=2,
     sessions=2,
     server_id=1,
 )
@@ -91,7 +93,7 @@ def test_dump_and_watches():
         "SessionTracker dump:\nGlobal Sessions(3):\n0x1\t10000ms\n0xffffffffffffffff\t4000ms\n0x3\t4000ms\n"
         "ephemeral nodes dump:\nSessions with Ephemerals (1):\n0x1:\n\t/e/1\n\t/e/2\n"
     )
-    assert reports.wchs(SESSIONS) == "2 connections watching 2 paths\nTotal watches:3\n"
+    assert reports.wchs(TREE) == "2 connections watching 2 paths\nTotal watches:3\n"
     assert reports.wchc(SESSIONS) == "0x1\n\t/b\n\t/a\n0xffffffffffffffff\n\t/a\n"
     assert reports.wchp(SESSIONS) == "/a\n\t0x1\n\t0xffffffffffffffff\n/b\n\t0x1\n"
 

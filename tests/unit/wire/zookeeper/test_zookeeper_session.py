@@ -14,6 +14,7 @@ from raftkafka.model.zookeeper import requests as rq
 from raftkafka.model.zookeeper.errors import ZkErrorCode
 from raftkafka.model.zookeeper.sessions import ConnectRequest, ConnectResponse
 from raftkafka.model.zookeeper.stat import Stat
+from raftkafka.wire.zookeeper.multi import OPERATIONS_MAX
 from raftkafka.wire.zookeeper.op_codes import OpCode
 from raftkafka.wire.zookeeper.operations import ROWS, code_of, name_of
 from raftkafka.wire.zookeeper.session import CONNECT_MAX_BYTES, ClientSession, Outcome, ServerSession
@@ -198,6 +199,21 @@ def test_an_unknown_operation_has_an_answer_and_costs_nothing_more(op_code):
     refused = rq.Reply(answer=ops.ErrorResult(code=ZkErrorCode.UNIMPLEMENTED))
     (outcome,), _ = client.receive(view(server.encode_reply(incoming, refused)))
     assert outcome.reply == refused
+
+
+@pytest.mark.parametrize("kind", [OpCode.MULTI, OpCode.MULTI_READ])
+def test_a_multi_is_one_step_of_bounded_length(kind):
+    operation = ops.Check(path="/", version=-1) if kind is OpCode.MULTI else rq.GetData(path="/")
+
+    def asked(count: int):
+        every = (operation,) * count
+        request = ops.Multi(operations=every) if kind is OpCode.MULTI else rq.MultiRead(reads=every)
+        (incoming,) = opened().receive(view(ClientSession().encode_request(1, request))).requests
+        assert incoming.request == (None if incoming.error else request)
+        return incoming.error
+
+    assert asked(OPERATIONS_MAX) is None
+    assert asked(OPERATIONS_MAX + 1) is ZkErrorCode.QUOTAEXCEEDED
 
 
 @pytest.mark.parametrize(
