@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import urllib.request
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from raftkafka import __version__
+from raftkafka.cli.layout import HOST
 from raftkafka.client import Admin, ConfigResource, Consumer, ResourceType, TopicPartition
 from tests.cluster_fixtures import ClusterFactory, new_cluster, pytest_runtest_makereport
-from tests.clusters import Cluster
+from tests.clusters import ROOT, Cluster
 from tests.runbooks.pages import RUNBOOKS, Command, Runner, names, steps
 from tests.unit.ops.test_rules import rules
 
@@ -33,16 +38,16 @@ def test_pages_have_one_form_and_a_test(name: str) -> None:
     assert positions == sorted(positions)
     assert sum(isinstance(step, Command) for step in steps(text)) >= 3
     assert f"]({name}.md)" in (RUNBOOKS / "README.md").read_text(encoding="utf-8")
-    assert f'tmp_path, "{name}"' in Path(__file__).read_text(encoding="utf-8")
+    assert f'"{name}"' in Path(__file__).read_text(encoding="utf-8")
 
 
-async def prepared(cluster: Cluster) -> None:
+async def prepared(cluster: Cluster, *node_ids: int) -> None:
     """A cluster that is ready, with the topic that the pages speak of and a group that has read a part of it."""
     for program in ("curl", "jq"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is missing")
-    cluster.start()
-    await cluster.ready()
+    cluster.start(*node_ids)
+    await cluster.ready(*node_ids)
     await cluster.create_topic("orders", partitions=PARTITIONS, retention_ms="86400000")
 
 
@@ -58,6 +63,12 @@ async def committed(cluster: Cluster) -> set[int]:
         places = [TopicPartition("orders", partition) for partition in range(PARTITIONS)]
         found = await consumer.committed(places)
         return {each.offset for each in found.values() if each is not None}
+
+
+async def are_equal_on_all_disks(cluster: Cluster) -> None:
+    await cluster.wait_isr_full("orders")
+    await cluster.stop()
+    cluster.assert_replicas_equal("orders", PARTITIONS)
 
 
 async def run(cluster: Cluster, tmp_path: Path, name: str, **options: Any) -> None:
@@ -105,3 +116,137 @@ async def test_a_backup_made_under_writes_brings_back_what_was_acknowledged_befo
         cluster.kill(3)
         await more.more(20)
         await more.end()
+
+
+@takes_minutes
+async def test_a_dead_node_is_replaced_while_records_come_in(new_cluster: ClusterFactory, tmp_path: Path) -> None:
+    cluster = new_cluster(3, PROPERTIES)
+    await prepared(cluster)
+    async with cluster.load("orders", PARTITIONS) as load:
+        await load.more(100)
+        await run(cluster, tmp_path, "replace-a-dead-node")
+        # The new disk has a vote that counts.
+        cluster.kill(1)
+        await load.more(20)
+        cluster.start(1)
+        await cluster.ready()
+        await load.end()
+    await load.assert_nothing_lost(cluster)
+    await are_equal_on_all_disks(cluster)
+
+
+@takes_minutes
+async def test_a_cluster_grows_while_records_come_in(new_cluster: ClusterFactory, tmp_path: Path) -> None:
+    cluster = new_cluster(5, PROPERTIES)
+    voters = ",".join(f"{each}@{HOST}:{cluster.place(each).ports.raft}" for each in (1, 2, 3))
+    for node_id in cluster.node_ids:
+        cluster.configure(node_id, {"controller.quorum.voters": voters})
+    for node_id in (4, 5):
+        listener = f"CONTROLLER://{HOST}:{cluster.place(node_id).ports.raft}"
+        cluster.configure(node_id, {"controller.listener": listener})
+    await prepared(cluster, 1, 2, 3)
+    async with cluster.load("orders", PARTITIONS) as load:
+        await load.more(100)
+        await run(cluster, tmp_path, "grow-from-3-to-5-voters")
+        topic = await cluster.wait_isr_full("orders")
+        assert {4, 5} <= {node for each in topic.partitions for node in each.replica_nodes}
+        await load.more(20)
+        await load.end()
+    await load.assert_nothing_lost(cluster)
+    # Two of five may go, those that were there from the beginning among them.
+    cluster.kill(1, 2)
+
+    async def goes_on() -> bool:
+        return await cluster.controller() in {3, 4, 5}
+
+    await cluster.eventually(goes_on, "the other three have a controller")
+    async with Admin(cluster.bootstrap) as admin:
+        await admin.create_topic("decided-by-three", num_partitions=1, replication_factor=3)
+
+
+class VersionedCluster(Cluster):
+    """Nodes run what `versions/bin` leads to when they are started, as those of `deploy/install.sh` do."""
+
+    OLD = "0.1.0"
+    NEW = "0.2.0"
+
+    def __init__(self, directory: Path, nodes: int, properties: Mapping[str, str]) -> None:
+        super().__init__(directory, nodes, properties)
+        self.versions = directory / "opt" / "versions"
+        for version in (self.OLD, self.NEW):
+            (self.versions / version / "bin").mkdir(parents=True)
+        (self.versions / self.OLD / "raftkafka").symlink_to(ROOT / "raftkafka")
+        new = self.versions / self.NEW / "raftkafka"
+        shutil.copytree(ROOT / "raftkafka", new, ignore=shutil.ignore_patterns("__pycache__"))
+        replaced(new / "__init__.py", f'"{__version__}"', f'"{self.NEW}"')
+        replaced(
+            new / "model" / "features.py", "FeatureRange(lowest=1, highest=1)", "FeatureRange(lowest=1, highest=2)"
+        )
+        self.choose(self.OLD)
+
+    @property
+    def link(self) -> Path:
+        return self.directory / "opt" / "bin"
+
+    def choose(self, version: str) -> None:
+        self.link.unlink(missing_ok=True)
+        self.link.symlink_to(f"versions/{version}/bin")
+
+    def command_prefix(self, node_id: int) -> Sequence[str]:
+        return ["env", "-C", str(self.link.resolve().parent)]
+
+    def version(self, node_id: int) -> str:
+        with urllib.request.urlopen(self.place(node_id).metrics_url, timeout=20) as answer:
+            found = re.search(r'raftkafka_build_info{version="([^"]+)"} 1', answer.read().decode())
+        assert found
+        return found[1]
+
+
+def replaced(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+@takes_minutes
+async def test_another_version_and_back_while_records_come_in(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    cluster = VersionedCluster(tmp_path / "cluster", 3, PROPERTIES)
+    request.addfinalizer(cluster.close)
+    versions = {"OLD": __version__, "NEW": cluster.NEW}
+
+    async def all_run(which: str) -> None:
+        assert {cluster.version(each) for each in cluster.node_ids} == {versions[which]}
+
+    async def upgrade_again() -> None:
+        cluster.choose(cluster.NEW)
+        for node_id in cluster.node_ids:
+            await cluster.wait_isr_full("orders")
+            await cluster.stop(node_id)
+            cluster.start(node_id)
+            await cluster.ready(node_id)
+        await cluster.wait_isr_full("orders")
+
+    async def old_does_not_start(node: str) -> None:
+        node_id = int(node)
+        await cluster.stop(node_id)
+        cluster.choose(cluster.OLD)
+        cluster.start(node_id)
+        assert await cluster.exit_code(node_id) == 1
+        assert "feature level 2" in cluster.last_words(node_id)
+        cluster.choose(cluster.NEW)
+        cluster.start(node_id)
+        await cluster.ready(node_id)
+
+    await prepared(cluster)
+    async with cluster.load("orders", PARTITIONS) as load:
+        await load.more(100)
+        await run(
+            cluster,
+            tmp_path,
+            "upgrade-and-rollback",
+            steps={"all-run": all_run, "upgrade-again": upgrade_again, "old-does-not-start": old_does_not_start},
+        )
+        await load.more(20)
+        await load.end()
+    await load.assert_nothing_lost(cluster)
+    await are_equal_on_all_disks(cluster)

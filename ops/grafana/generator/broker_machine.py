@@ -134,7 +134,7 @@ MACHINE: Final = Row(
             "Version",
             'count by (version) (raftkafka_build_info{cluster="$cluster", instance="$node"})',
             "During an upgrade nodes differ; afterwards none may.",
-            "README",
+            "upgrade-and-rollback",
             unit="none",
         ),
     ),

@@ -42,7 +42,7 @@ _LEADER: Final = Row(
             "Voters",
             'max(raftkafka_raft_voters{cluster="$cluster"})',
             "3 survive the loss of one, 5 of two. An even number is for minutes, while voters are added or removed.",
-            "README",
+            "grow-from-3-to-5-voters",
             unit="none",
         ),
         stat(
