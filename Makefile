@@ -19,7 +19,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 CHROMIUM := $(shell command -v chromium || command -v chromium-browser)
 COMMA := ,
 
-.PHONY: help demo test test-console lint conformance conformance-jars conformance-kazoo bench sim fuzz chaos test-alerts test-runbooks test-systemd dist clean distclean install
+.PHONY: help demo test test-console lint conformance conformance-jars conformance-kazoo bench sim sim-raft fuzz chaos test-alerts test-runbooks test-systemd dist clean distclean install
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 26
@@ -69,6 +69,9 @@ sim: $(VENV)/.installed-dev ## the cluster in a simulator; SEED=n replays one, S
 	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),20) --first $(or $(FIRST),1) --jobs $(or $(JOBS),1)) \
 		$(if $(SECONDS_OF_FAULTS),--seconds $(SECONDS_OF_FAULTS)) $(if $(FAULTS),--faults $(FAULTS)) $(if $(WITHOUT),--without $(WITHOUT)) \
 		$(if $(STORY),--story $(STORY)) $(if $(REPORT),--report $(REPORT))
+
+sim-raft: $(VENV)/.installed-dev ## Raft alone in a simulator; SEEDS=n, and half as many with voters that come and go; FIRST=n
+	@RAFTKAFKA_RAFT_SEEDS=$(or $(SEEDS),100) RAFTKAFKA_RAFT_FIRST_SEED=$(or $(FIRST),0) $(BIN)/python -m pytest -q -n auto tests/simulation/raft/test_faults.py
 
 fuzz: $(VENV)/.installed-dev ## mutated frames against the codec of the ZooKeeper port; FRAMES=n, SEED=n
 	@$(BIN)/python -m tests.fuzz.zookeeper --frames $(or $(FRAMES),1000000) --seed $(or $(SEED),1)

@@ -16,7 +16,7 @@ from tests.cluster_fixtures import assert_no_traceback
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
-SECONDS = 8.0
+SECONDS = 5.0
 SEED = 7
 
 

@@ -138,8 +138,7 @@ async def break_and_mend(world: World, random: Random) -> None:
         await asyncio.sleep(random.uniform(0.0, 2.0))
 
 
-@pytest.mark.parametrize("strategy", ["range", "cooperative-sticky"])
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize(("seed", "strategy"), [(1, "range"), (2, "cooperative-sticky")])
 def test_D8_no_record_is_left_out_and_no_commit_goes_back(seed: int, strategy: str) -> None:
     world = World(seed=seed, groups=GROUPS)
     assert world.run(scenario(world, seed, strategy)).unexpected == []

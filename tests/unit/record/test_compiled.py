@@ -108,7 +108,7 @@ def test_records_are_read_alike(records: list[RecordFields], append_time: int | 
     st.lists(st.tuples(st.integers(0), st.integers(0, 255)), min_size=1, max_size=4),
     st.integers(0, 3),
 )
-@settings(max_examples=800)
+@settings(max_examples=300)
 def test_damaged_records_are_read_alike(records: list[RecordFields], damage: list[tuple[int, int]], cut: int) -> None:
     section = encode_records(records)[HEADER_BYTES:]
     for at, value in damage:
@@ -117,7 +117,7 @@ def test_damaged_records_are_read_alike(records: list[RecordFields], damage: lis
 
 
 @given(st.binary(max_size=120), st.integers(0, 20), st.integers(0, 40))
-@settings(max_examples=800)
+@settings(max_examples=300)
 def test_garbage_is_read_alike(section: bytes, count: int, last_delta: int) -> None:
     both_read(section, count, last_delta)
 
