@@ -13,6 +13,7 @@ from raftkafka.console.lag import LagSamples
 from raftkafka.console.live import Live
 from raftkafka.console.node import ConsoleNode
 from raftkafka.console.streams import Streams
+from raftkafka.console.throttle import Throttle
 from raftkafka.metadata.image import Image, Partition, Topic
 from raftkafka.model.errors import RaftKafkaError
 
@@ -29,6 +30,7 @@ class Context:
     streams: Streams
     live: Live
     lag: LagSamples
+    throttle: Throttle
 
     @property
     def image(self) -> Image:

@@ -13,6 +13,7 @@ from raftkafka.console.lag import LagSamples
 from raftkafka.console.live import Live
 from raftkafka.console.node import ConsoleNode
 from raftkafka.console.streams import Streams
+from raftkafka.console.throttle import Throttle
 
 
 class Served:
@@ -24,7 +25,15 @@ class Served:
             clock=node.clock,
             told=lambda time_ms, groups: self._live.tell(("lag", {"time_ms": time_ms, "groups": groups})),
         )
-        context = Context(node=node, clients=self._clients, streams=Streams(), live=self._live, lag=self._lag)
+        self._throttle = Throttle(store=node.store, clients=self._clients)
+        context = Context(
+            node=node,
+            clients=self._clients,
+            streams=Streams(),
+            live=self._live,
+            lag=self._lag,
+            throttle=self._throttle,
+        )
         self._api = Api(context, ROUTES)
 
     async def answer(self, request: Request) -> ASGIApp:
@@ -33,4 +42,5 @@ class Served:
     async def stop(self) -> None:
         self._live.stop()
         self._lag.stop()
+        self._throttle.stop()
         await self._clients.stop()

@@ -317,6 +317,7 @@ async def test_moving_partitions(cluster: Cluster) -> None:
     for refused in (twice, nowhere, {"assignments": []}):
         assert (await browser.ask("POST", "/reassignments", refused))[0] == 400
     assert await browser.change("DELETE", "/reassignments", {}) == {"cancelled": 0}
+    assert (await browser.get("/reassignments"))["throttle_bytes_per_s"] is None
     assert (await browser.ask("DELETE", "/reassignments", {"partitions": [{"topic": "t", "partition": 9}]}))[0] == 404
     assert (await browser.ask("POST", "/elections/preferred", {"partitions": [{"topic": "u", "partition": 0}]}))[
         0

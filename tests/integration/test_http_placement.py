@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from raftkafka.client import Admin, ElectionType, TopicPartition
+from raftkafka.client import Admin, ConfigResource, ElectionType, TopicPartition
+from raftkafka.model.api.configs import AlterableConfig, ConfigSource, ResourceType
 from tests.clusters import eventually
 from tests.http_client import Browser
 
@@ -85,3 +86,55 @@ async def test_the_map_an_election_and_the_timeline(cluster: Cluster) -> None:
     for path in ("/topics/t/partitions/1/history", "/topics/none/partitions/0/history"):
         assert (await browser.ask("GET", path))[0] == 404
     assert (await browser.ask("GET", "/timeline/state"))[0] == 400
+
+
+async def test_a_limit_goes_with_the_moves_it_was_set_for(cluster: Cluster) -> None:
+    browser = await asyncio.to_thread(Browser, cluster, 1)
+    await browser.change("POST", "/topics", {"name": "t", "partitions": 1, "replication_factor": 1})
+    await browser.change("POST", "/topics/t/messages", {"value": "x" * 500_000})
+    (here,) = (await browser.get("/topics/t"))["partitions"][0]["replicas"]
+    there = here % 3 + 1
+
+    async def limits() -> list[str]:
+        """Names of all that are set: of the topic, and of all brokers."""
+        async with Admin(cluster.bootstrap) as admin:
+            wanted = [ConfigResource(ResourceType.TOPIC, "t")]
+            wanted += [ConfigResource(ResourceType.BROKER, str(node)) for node in cluster.node_ids]
+            found = await admin.describe_configs(wanted)
+        own = (ConfigSource.DYNAMIC_TOPIC_CONFIG, ConfigSource.DYNAMIC_BROKER_CONFIG)
+        return [one.name for each in found.values() for one in each if "throttled" in one.name and one.source in own]
+
+    async def move(to: int, rate: int) -> None:
+        wanted = [{"topic": "t", "partition": 0, "replicas": [to]}]
+        await browser.change("POST", "/reassignments", {"assignments": wanted, "throttle_bytes_per_s": rate})
+
+    async def is_free() -> bool:
+        found = await browser.get("/reassignments")
+        return not found["partitions"] and found["throttle_bytes_per_s"] is None
+
+    # One byte in a second: it does not end while somebody looks.
+    await move(there, 1)
+    found = await browser.get("/reassignments")
+    assert [each["adding"] for each in found["partitions"]] == [[there]]
+    assert found["throttle_bytes_per_s"] == 1
+    assert len(await limits()) == 2 + 2 * 2
+    assert await browser.change("DELETE", "/reassignments", {}) == {"cancelled": 1}
+    await eventually(is_free, "the limit goes with the move that was cancelled")
+    assert await limits() == []
+
+    await move(there, 100_000_000)
+    await eventually(is_free, "the limit goes when the move has ended")
+    assert await limits() == []
+    assert (await browser.get("/topics/t"))["partitions"][0]["replicas"] == [there]
+
+    async with Admin(cluster.bootstrap) as admin:
+        rate = AlterableConfig(name="leader.replication.throttled.rate", value="5")
+        await admin.alter_configs({ConfigResource(ResourceType.BROKER, str(there)): [rate]})
+
+    async def is_seen() -> bool:
+        return (await browser.get("/reassignments"))["throttle_bytes_per_s"] == 5
+
+    await eventually(is_seen, "a limit that somebody else set is shown")
+    await browser.change("DELETE", "/reassignments/throttle")
+    assert (await browser.get("/reassignments"))["throttle_bytes_per_s"] is None
+    assert await limits() == []

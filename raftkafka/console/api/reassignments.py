@@ -11,7 +11,7 @@ from raftkafka.client.spreading import SpreadError, spread
 from raftkafka.client.throttles import moves_of, set_throttles
 from raftkafka.client.types import TopicPartition
 from raftkafka.console.api.errors import bad_request
-from raftkafka.console.api.routes import INT32_MAX, Call, NoQuery, Route
+from raftkafka.console.api.routes import INT32_MAX, Call, NoQuery, Nothing, Route
 from raftkafka.console.api.schema import INT64_MAX, Range, Says, Size
 from raftkafka.console.api.topic_changes import NAME
 from raftkafka.console.context import Context
@@ -59,6 +59,10 @@ class MovingPartition:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Moving:
     partitions: tuple[MovingPartition, ...]
+    throttle_bytes_per_s: Annotated[
+        int | None,
+        Says("the largest limit of a broker; null where there is none. It may outlive the moves it was set for"),
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,7 @@ class Start:
     throttle_bytes_per_s: Annotated[
         int | None,
         Range(1, INT64_MAX),
-        Says("for each broker, until kafka-reassign-partitions.sh --verify takes it away"),
+        Says("for each broker, until nothing moves any more"),
     ] = None
 
 
@@ -124,7 +128,10 @@ async def list_reassignments(call: Call[NoQuery, None]) -> Moving:
     context = call.context
     moving = [(name, partition) for name, partition in _partitions(context) if partition.adding or partition.removing]
     sizes = await replica_sizes(context, sorted({name for name, _ in moving})) if moving else {}
-    return Moving(partitions=tuple([_moving(name, partition, sizes) for name, partition in moving]))
+    return Moving(
+        partitions=tuple([_moving(name, partition, sizes) for name, partition in moving]),
+        throttle_bytes_per_s=context.throttle.bytes_per_s,
+    )
 
 
 async def start_reassignment(call: Call[NoQuery, Start]) -> Started:
@@ -137,11 +144,18 @@ async def start_reassignment(call: Call[NoQuery, Start]) -> Started:
             raise bad_request(f"{key} is named twice")
         targets[key] = each.replicas
     admin = await context.admin()
-    if wanted.throttle_bytes_per_s is not None:
+    if wanted.throttle_bytes_per_s is None:
+        await admin.alter_partition_reassignments(targets)
+    else:
         ongoing = await admin.list_partition_reassignments()
         now = {key: context.partition(*key).replicas for key in targets}
-        await set_throttles(admin, moves_of(ongoing, targets, now), wanted.throttle_bytes_per_s)
-    await admin.alter_partition_reassignments(targets)
+        moves = moves_of(ongoing, targets, now)
+        try:
+            await set_throttles(admin, moves, wanted.throttle_bytes_per_s)
+            await admin.alter_partition_reassignments(targets)
+        finally:
+            # Also after a refusal: what was set for moves that never began goes as well.
+            context.throttle.ends_with_the_moves({key.topic for key in moves})
 
     def is_under_way(key: TopicPartition, replicas: tuple[int, ...]) -> bool:
         topic = context.image.topic_by_name(key.topic)
@@ -163,7 +177,15 @@ async def cancel_reassignments(call: Call[NoQuery, Cancel]) -> Cancelled:
     moving = list(await admin.list_partition_reassignments(named))
     if moving:
         await admin.alter_partition_reassignments(dict.fromkeys(moving))
+        if context.throttle.bytes_per_s is not None:
+            context.throttle.ends_with_the_moves({key.topic for key in moving})
     return Cancelled(cancelled=len(moving))
+
+
+async def remove_throttle(call: Call[NoQuery, Nothing]) -> None:
+    throttle = call.context.throttle
+    await throttle.clear()
+    await call.context.see(lambda _: throttle.bytes_per_s is None)
 
 
 def _planned(topic: str, partition: Partition, after: tuple[int, ...], sizes: Sizes) -> PlannedMove:
@@ -237,5 +259,13 @@ ROUTES: Final = (
         handler=cancel_reassignments,
         body=Cancel,
         answer=Cancelled,
+    ),
+    Route(
+        method="DELETE",
+        path="/reassignments/throttle",
+        summary="Take every limit of replication away, of brokers and of topics",
+        handler=remove_throttle,
+        body=Nothing,
+        status=HTTPStatus.NO_CONTENT,
     ),
 )

@@ -21,6 +21,9 @@ export const short = (value) => {
   return formatter(Intl.NumberFormat, { notation: "compact", maximumSignificantDigits: 3 }).format(value);
 };
 
+/** Of a share between 0 and 1, never rounded up to a whole that is not there. */
+export const percent = (share) => formatter(Intl.NumberFormat, { style: "percent" }).format(Math.floor(Math.min(1, share) * 100) / 100);
+
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
 export function bytes(value) {

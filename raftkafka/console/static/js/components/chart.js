@@ -7,8 +7,9 @@ const LEFT_PX = 62;
 const BOTTOM_PX = 18;
 const TOP_PX = 6;
 const GAPS = 3; // between horizontal lines
+const SHARE_MIN = 0.2; // of the window: what there is fills the width soon, and does not jump while it is little
 
-/** series: [{name, color: 1..4}], show(value) -> text, window_ms: how much of the past is drawn; base 1024 for bytes. */
+/** series: [{name, color: 1..4}], show(value) -> text, window_ms: how much of the past is drawn at most; base 1024 for bytes. */
 export class Chart {
   constructor({ label, series, show, window_ms = 300_000, height = null, base = 1000 }) {
     Object.assign(this, { label, series, show, window_ms, base });
@@ -60,10 +61,11 @@ export class Chart {
     pen.clearRect(0, 0, width, height);
     pen.font = `11px ${getComputedStyle(this.canvas).fontFamily}`;
     const end = this.samples.length ? this.samples.at(-1)[0] : Date.now();
-    const start = end - this.window_ms;
+    const span = Math.min(this.window_ms, Math.max(this.window_ms * SHARE_MIN, end - (this.samples[0]?.[0] ?? end)));
+    const start = end - span;
     const seen = this.samples.filter(([time]) => time >= start);
     const top = nice(Math.max(0, ...seen.flatMap((sample) => sample.slice(1).filter((value) => value !== null && value !== undefined))), this.base);
-    const x = (time) => LEFT_PX + ((time - start) / this.window_ms) * (width - LEFT_PX - 4);
+    const x = (time) => LEFT_PX + ((time - start) / span) * (width - LEFT_PX - 4);
     const y = (value) => height - BOTTOM_PX - (value / top) * (height - BOTTOM_PX - TOP_PX);
     this.#frame(pen, { width, height, start, end, top, x, y });
     this.series.forEach((line, index) => this.#line(pen, seen, index + 1, colour(this.canvas, `--series-${line.color}`), x, y));
@@ -94,16 +96,18 @@ export class Chart {
       pen.fillText(this.show(value), LEFT_PX - 6, at);
     }
     pen.textBaseline = "bottom";
-    pen.textAlign = "left";
-    pen.fillText(clock(start), LEFT_PX, height);
-    pen.textAlign = "right";
-    pen.fillText(clock(end), x(end), height);
+    for (const [share, align] of [[0, "left"], [0.5, "center"], [1, "right"]]) {
+      if (share === 0.5 && width < 260) continue;
+      pen.textAlign = align;
+      pen.fillText(clock(start + share * (end - start)), x(start + share * (end - start)), height);
+    }
   }
 
   #line(pen, samples, index, stroke, x, y) {
     pen.strokeStyle = stroke;
     pen.lineWidth = 1.75;
     pen.lineJoin = "round";
+    pen.lineCap = "round";
     pen.beginPath();
     let drawing = false;
     for (const sample of samples) {

@@ -178,7 +178,7 @@ function columns() {
     { name: "partition", title: t("partition.short"), right: true, width: "34px", show: (row) => String(row.partition) },
     { name: "offset", title: t("offset"), right: true, width: "minmax(52px, 84px)", show: (row) => number(row.offset) },
     { name: "time", title: t("time"), wide: true, width: "196px", show: (row) => h("span.num", {}, time(row.timestamp_ms)) },
-    { name: "key", title: t("key"), mono: true, width: "minmax(60px, .8fr)", show: (row) => preview(row.key) },
+    { name: "key", title: t("key"), mono: true, width: "minmax(60px, 1.2fr)", show: (row) => preview(row.key) },
     { name: "value", title: t("value"), mono: true, width: "minmax(110px, 3fr)", show: (row) => preview(row.value) },
     { name: "headers", title: t("headers"), wide: true, right: true, width: "72px", show: (row) => number(row.headers.length) },
     { name: "size", title: t("size"), wide: true, right: true, width: "80px", show: (row) => bytes(row.value?.size ?? 0) },

@@ -1,7 +1,7 @@
 // Reassignment: choose, generate, look at what would move, run, watch, cancel.
 
 import { brokerIds, button, card, check, field, head, meter, topicLink } from "../components/parts.js";
-import { bytes, number } from "../format.js";
+import { bytes, bytesRate, number, percent } from "../format.js";
 import { del, get, post } from "../api.js";
 import { h, put } from "../dom.js";
 import { problem, say } from "../components/notice.js";
@@ -19,13 +19,16 @@ export async function open({ root, query, signal, title }) {
   const asked = new Set((query.topics ?? "").split(",").filter(Boolean));
   const running = new Table({ label: t("reassign.running"), key: (row) => `${row.topic}-${row.partition}`, columns: runningColumns((row) => cancel([row])), short: true, empty: t("reassign.idle") });
   const stop = button(t("reassign.cancel_all"), () => openDialog({ title: t("reassign.cancel_all"), body: h("p", {}, t("reassign.cancel.text")), actions: [{ label: t("reassign.cancel_all"), kind: "danger primary", run: () => cancel(null) }] }), { kind: "danger small" });
+  const free = button(t("reassign.unlimit"), () => unlimit(), { kind: "small", hidden: true });
   const note = h("span");
   const line = await keepFresh(signal, async () => {
-    const { partitions } = await get("/reassignments", {}, signal);
+    const { partitions, throttle_bytes_per_s: limit } = await get("/reassignments", {}, signal);
     running.setRows(partitions);
     stop.hidden = partitions.length === 0;
     const sum = (name) => partitions.reduce((total, each) => total + (each[name] ?? 0), 0);
-    put(note, partitions.length ? t("reassign.progress", { count: partitions.length, done: bytes(sum("bytes_done")), total: bytes(sum("bytes_total")) }) : null);
+    put(note, partitions.length ? t("reassign.progress", { count: partitions.length, done: bytes(sum("bytes_done")), total: bytes(sum("bytes_total")) }) : null,
+      limit === null ? null : `${partitions.length ? " · " : ""}${t("reassign.limited", { rate: bytesRate(limit) })}`);
+    free.hidden = limit === null || partitions.length > 0;
   }, { every_ms: WATCH_MS });
   async function cancel(rows) {
     try {
@@ -35,15 +38,22 @@ export async function open({ root, query, signal, title }) {
       line.refresh();
     }
   }
-  put(root, head(t("nav.reassign")), line, card(t("reassign.running"), running.element, { inside: false, note, actions: [stop] }),
+  async function unlimit() {
+    try {
+      await del("/reassignments/throttle", {});
+    } finally {
+      line.refresh();
+    }
+  }
+  put(root, head(t("nav.reassign")), line, card(t("reassign.running"), running.element, { inside: false, note, actions: [free, stop] }),
     planner({ topics, brokers: cluster.brokers, asked, onRun: () => line.refresh() }));
 }
 
 function planner({ topics, brokers, asked, onRun }) {
   const pickTopics = picker(topics.map(({ name }) => [name, name]), asked);
   const pickBrokers = picker(brokers.map(({ id, host, port }) => [id, `${id} · ${host}:${port}`]), new Set(brokers.filter(({ state }) => state === "online").map(({ id }) => id)));
-  const result = h("div");
-  const line = h("div");
+  const result = h("div.maybe");
+  const line = h("div.maybe");
   const generate = button(t("reassign.generate"), async () => {
     generate.disabled = true;
     put(line);
@@ -106,13 +116,20 @@ function preview(plan, onRun, onDone) {
   return h("div.stack", { "data-part": "preview" }, h("h3", {}, t("reassign.preview.note", { count: moving.length, bytes: bytes(plan.bytes_to_move) })), h("div.card", {}, table.element), h("div.fields", {}, throttle), line, h("div.bar", {}, run));
 }
 
+function progress(row) {
+  const done = row.bytes_done ?? 0;
+  const total = row.bytes_total ?? 0;
+  const label = t("share.of", { used: bytes(row.bytes_done), whole: bytes(row.bytes_total) });
+  return h("span.progress", {}, meter(done, total, { label }), h("span.num", {}, total > 0 ? percent(done / total) : "–"));
+}
+
 function runningColumns(cancel) {
   return [
     { name: "topic", title: t("topic"), width: "minmax(90px, 1.4fr)", show: (row) => topicLink(row.topic) },
     { name: "partition", title: t("partition.short"), right: true, width: "34px", show: (row) => number(row.partition) },
     { name: "adding", title: t("reassign.adding"), width: "minmax(60px, .8fr)", show: (row) => brokerIds(row.adding) },
     { name: "removing", title: t("reassign.removing"), wide: true, width: "minmax(60px, .8fr)", show: (row) => brokerIds(row.removing) },
-    { name: "progress", title: t("reassign.done"), wide: true, width: "minmax(90px, 1.4fr)", show: (row) => meter(row.bytes_done ?? 0, row.bytes_total ?? 0, { label: t("share.of", { used: bytes(row.bytes_done), whole: bytes(row.bytes_total) }) }) },
+    { name: "progress", title: t("reassign.done"), wide: true, width: "minmax(90px, 1.4fr)", show: progress },
     { name: "cancel", title: "", width: "78px", right: true, show: (row) => button(t("cancel"), () => cancel(row), { kind: "small", "aria-label": t("reassign.cancel.one", { name: `${row.topic}-${row.partition}` }) }) },
   ];
 }

@@ -77,7 +77,7 @@ export async function open({ root, query, signal, title }) {
     put(moment, time(ms), at === null ? h("span.small.muted", {}, ` ${t("timeline.present")}`) : null);
     slider.value = String(at === null ? STEPS : Math.round(((ms - line_.first_ms) / span()) * STEPS));
     slider.setAttribute("aria-valuetext", time(ms));
-    put(ends, h("span", {}, time(line_.first_ms)), h("span", {}, t("timeline.events", { count: line_.events.length })), h("span", {}, time(line_.last_ms)));
+    put(ends, h("span", {}, time(line_.first_ms)), h("span.count", {}, t("timeline.events", { count: line_.events.length })), h("span", {}, time(line_.last_ms)));
   }
 
   /** The events around the moment, the last one before it marked. */
@@ -153,16 +153,16 @@ export async function open({ root, query, signal, title }) {
         remember({ topic, at });
         line.refresh();
       }, { value: topic, rest_ms: 400 })] }),
-    h("div.columns", {}, card(t("timeline.state"), table.element, { inside: false }), card(t("timeline.story"), story)));
+    h("div.columns.wide-first", {}, card(t("timeline.state"), table.element, { inside: false }), card(t("timeline.story"), story)));
 }
 
 function columns() {
   return [
-    { name: "topic", title: t("topic"), width: "minmax(84px, 1.2fr)", show: (row) => topicLink(row.topic), sort: (row) => row.topic },
+    { name: "topic", title: t("topic"), width: "minmax(84px, 1.4fr)", show: (row) => topicLink(row.topic), sort: (row) => row.topic },
     { name: "partition", title: t("partition.short"), right: true, width: "30px", show: (row) => number(row.partition), sort: (row) => row.partition },
     { name: "leader", title: t("leader"), right: true, width: "62px", show: (row) => (row.leader > 0 ? String(row.leader) : h("span.bad", {}, t("none"))), sort: (row) => row.leader },
     { name: "isr", title: t("isr"), width: "minmax(52px, .6fr)", show: (row) => row.isr.join(", "), sort: (row) => row.isr.length },
     { name: "since", title: t("since"), wide: true, width: "78px", right: true, show: (row) => (row.ago_ms === null ? "–" : duration(row.ago_ms)), sort: (row) => row.ago_ms },
-    { name: "why", title: t("why"), wide: true, width: "minmax(90px, 2fr)", show: causeText },
+    { name: "why", title: t("why"), wide: true, width: "minmax(90px, 2fr)", show: (row) => h("span", { title: causeText(row) }, causeText(row)) },
   ];
 }
