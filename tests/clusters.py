@@ -218,6 +218,20 @@ class Cluster:
 
         return str(await eventually(line, f"node {node_id} logs {text!r}"))
 
+    async def tidy(self) -> None:
+        """As it was when it was new, as far as anybody can see: for the next test that takes it."""
+        async with Admin(self.bootstrap) as admin:
+            await eventually(lambda: _without_groups(admin), "there are no groups any more")
+            if topics := await admin.list_topics():
+                await admin.delete_topics(topics)
+
+        async def are_gone() -> bool:
+            places = [place.directory for place in self.places]
+            left = [path.name for directory in places for path in directory.glob("*-*/") if path.name[0] != "_"]
+            return not left
+
+        await eventually(are_gone, "the logs of all topics are deleted")
+
     def close(self) -> None:
         """End every process that is left. SIGCONT goes first: a stopped process would not notice its end."""
         for node_id in list(self.paused):
@@ -304,6 +318,15 @@ class Cluster:
             assert all(each == joined[0] for each in joined[1:]), (
                 f"{topic}-{partition} differs, bytes per node: {sizes}"
             )
+
+
+async def _without_groups(admin: Admin) -> bool:
+    """Members that were killed keep their group until their sessions end."""
+    groups = [group.group_id for group in await admin.list_consumer_groups()]
+    if groups:
+        with contextlib.suppress(ApiError):
+            await admin.delete_consumer_groups(groups)
+    return not groups
 
 
 def merged(text: str, properties: Mapping[str, str]) -> str:

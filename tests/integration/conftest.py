@@ -2,6 +2,22 @@
 
 from __future__ import annotations
 
-from tests.cluster_fixtures import cluster, new_cluster, pytest_runtest_makereport, single
+from tests.cluster_fixtures import (
+    cluster,
+    new_cluster,
+    pytest_runtest_makereport,
+    shared_cluster,
+    shared_clusters,
+    shared_single,
+    single,
+)
 
-__all__ = ["cluster", "new_cluster", "pytest_runtest_makereport", "single"]
+__all__ = [
+    "cluster",
+    "new_cluster",
+    "pytest_runtest_makereport",
+    "shared_cluster",
+    "shared_clusters",
+    "shared_single",
+    "single",
+]

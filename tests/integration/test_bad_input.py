@@ -19,9 +19,23 @@ from raftkafka.model.errors import ErrorCode
 from raftkafka.wire.session import PREFACE
 
 if TYPE_CHECKING:
+    from tests.cluster_fixtures import ClusterFactory
     from tests.clusters import Cluster
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def cluster(shared_cluster: Cluster) -> Cluster:
+    """No test here harms it."""
+    return shared_cluster
+
+
+@pytest.fixture
+def single(shared_single: Cluster) -> Cluster:
+    """No test here harms it."""
+    return shared_single
+
 
 TWO_GIB = 2 << 30
 MEMORY_GROWTH_MAX_BYTES = 64 << 20
@@ -110,7 +124,10 @@ async def test_strangers_at_the_door_of_raft(cluster: Cluster, sent: bytes) -> N
     assert (after.leader_id, after.term) == (before.leader_id, before.term)
 
 
-async def test_topic_names_that_are_paths(single: Cluster) -> None:
+async def test_topic_names_that_are_paths(new_cluster: ClusterFactory) -> None:
+    single = new_cluster(1)
+    single.start()
+    await single.ready()
     files = sorted(single.directory.rglob("*"))
     async with Admin(single.bootstrap) as admin, Producer(single.bootstrap, max_block_ms=20_000) as producer:
         for name in NAMES:

@@ -15,13 +15,20 @@ import pytest
 from raftkafka.client import Consumer, Producer, TopicPartition
 from raftkafka.record.compression import codec_of
 from raftkafka.record.header import iter_headers
+from tests.clusters import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tests.clusters import Cluster
 
 pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def single(shared_single: Cluster) -> Cluster:
+    """No test here harms it."""
+    return shared_single
+
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
@@ -94,7 +101,9 @@ async def test_codecs_that_do_not_exist(single: Cluster) -> None:
 async def test_compressed_lines_come_back(single: Cluster, sent: str) -> None:
     to = ("--bootstrap-server", single.bootstrap)
     given = "".join(f"line {number}\n" for number in range(20_000)).encode()
-    for topic, config in (("kept", "producer"), ("packed", "zstd")):
+    # What the broker packs anew does not depend on how each of the others was packed.
+    topics = [("kept", "producer"), ("packed", "zstd")] if sent in {"none", "gzip"} else [("kept", "producer")]
+    for topic, config in topics:
         created = await rk("topic", "create", topic, "--config", f"compression.type={config}", *to)
         assert created.returncode == 0
         assert (await rk("produce", topic, "--compression", sent, *to, given=given)).returncode == 0
@@ -155,9 +164,9 @@ async def test_no_such_settings_file(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-async def up(tmp_path: Path, single: Cluster) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+async def up(tmp_path: Path) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
     """`rk up --nodes 3`, and the address of its first node. Its ports are consecutive, and below all that others take."""
-    first = 11_000 + single.more_ports().client % 500
+    first = 11_000 + Cluster.more_ports().client % 500
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "raftkafka.cli.main", "up", "--nodes", "3", "--data-dir", str(tmp_path / "up")),
         *("--port", str(first), "--http-port", str(first + 200)),

@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
+
+@pytest.fixture
+def cluster(shared_cluster: Cluster) -> Cluster:
+    """No test here harms it."""
+    return shared_cluster
+
+
 FIRST = TopicPartition("t", 0)
 
 

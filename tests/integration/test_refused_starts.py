@@ -21,9 +21,16 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture
+def cluster(shared_cluster: Cluster) -> Cluster:
+    """No test here harms it."""
+    return shared_cluster
+
+
 async def refusal(cluster: Cluster, node_id: int, properties: Mapping[str, str], *, code: int = 1) -> str:
     """What a second process says that starts with a node's settings, some of them changed."""
     log = cluster.directory / "other.log"
+    log.unlink(missing_ok=True)
     assert await cluster.run_other(node_id, properties, log) == code
     lines = log.read_text().splitlines()
     assert [line for line in lines if line.startswith("rk broker: ")] == lines[-1:], lines
@@ -47,7 +54,10 @@ async def test_a_data_directory_in_use(single: Cluster) -> None:
     await single.create_topic("t")
 
 
-async def test_the_data_directory_of_another_broker(single: Cluster) -> None:
+async def test_the_data_directory_of_another_broker(new_cluster: ClusterFactory) -> None:
+    single = new_cluster(1)
+    single.start()
+    await single.ready()
     await single.stop()
     line = await refusal(single, 1, {"broker.id": "2"})
     assert "belongs to broker 1, this is broker 2" in line
@@ -88,7 +98,10 @@ async def test_settings_that_cannot_be(
     assert all(word in line for word in words), line
 
 
-async def test_a_second_process_with_the_same_broker_id(cluster: Cluster, tmp_path: Path) -> None:
+async def test_a_second_process_with_the_same_broker_id(new_cluster: ClusterFactory, tmp_path: Path) -> None:
+    cluster = new_cluster(3)
+    cluster.start()
+    await cluster.ready()
     await cluster.create_topic("t", partitions=3)
     async with cluster.load("t", 3) as load:
         await load.more(100)
@@ -124,9 +137,10 @@ async def test_a_node_with_another_secret_stays_outside(new_cluster: ClusterFact
 
 
 async def test_a_node_of_another_cluster(new_cluster: ClusterFactory) -> None:
-    ours, theirs = new_cluster(1), new_cluster(1)
-    for each in (ours, theirs):
+    both = ours, theirs = new_cluster(1), new_cluster(1)
+    for each in both:
         each.start()
+    for each in both:
         await each.ready()
         await each.stop()
     shutil.copy(theirs.place(1).directory / "meta.properties", ours.place(1).directory / "meta.properties")
