@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
+
+@pytest.fixture
+def single(shared_single: Cluster) -> Cluster:
+    """No test here harms it."""
+    return shared_single
+
+
 KILLS: Final = int(os.environ.get("CONSUMER_KILLS", "200"))
 PROPERTIES: Final = {
     "group.initial.rebalance.delay.ms": "0",

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.integration
 
+
+@pytest.fixture
+def single(shared_single: Cluster) -> Cluster:
+    """No test here harms it."""
+    return shared_single
+
+
 TOKEN = "the token of the operator"
 PATIENCE_S = 60.0
 

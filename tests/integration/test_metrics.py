@@ -21,6 +21,18 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.integration
 
 
+@pytest.fixture
+def cluster(shared_cluster: Cluster) -> Cluster:
+    """No test here harms it."""
+    return shared_cluster
+
+
+@pytest.fixture
+def single(shared_single: Cluster) -> Cluster:
+    """No test here harms it."""
+    return shared_single
+
+
 def get(cluster: Cluster, node_id: int, path: str, *, method: str = "GET", host: str = "localhost") -> tuple[int, str]:
     connection = http.client.HTTPConnection(HOST, cluster.place(node_id).ports.http, timeout=20)
     try:
