@@ -40,7 +40,11 @@ class NodeProcess:
     def start(self) -> None:
         with open(self.properties.parent / "node.log", "ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _RK, "broker", str(self.properties)], cwd=_ROOT, stdout=log, stderr=log
+                # However the benchmark ends, its nodes do not outlive it.
+                [sys.executable, "-c", _RK, "broker", str(self.properties), "--with-parent", str(os.getpid())],
+                cwd=_ROOT,
+                stdout=log,
+                stderr=log,
             )
 
     async def ready(self) -> None:

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Final, Self
 
@@ -71,11 +71,13 @@ class Children:
         """Every such node."""
         return [place for place, process in self._running.values() if process.poll() is not None]
 
-    def wait_ready(self, places: Iterable[NodePlace], *, timeout_s: float) -> None:
-        """Wait until every node says that it is ready.
+    def wait_ready(
+        self, places: Iterable[NodePlace], *, timeout_s: float, tell: Callable[[str], None] | None = None
+    ) -> None:
+        """Wait until every node says that it is ready; with `tell`, for as long as it takes: it is told now and then what for.
 
         Raises:
-            StartupError: one of them ended or was not ready in time; its last words are in the message.
+            StartupError: one of them ended, or, without `tell`, was not ready in time; its last words are in the message.
         """
         deadline = time.monotonic() + timeout_s
         for place in places:
@@ -84,9 +86,11 @@ class Children:
                 if (dead := self.dead()) is not None:
                     raise StartupError(f"node {dead.node_id} ended: {last_words(dead)}")
                 if time.monotonic() > deadline:
-                    raise StartupError(
-                        f"node {place.node_id} was not ready within {timeout_s:g} s ({reason}); see {place.log}"
-                    )
+                    why = f"node {place.node_id} was not ready within {timeout_s:g} s ({reason}); see {place.log}"
+                    if tell is None:
+                        raise StartupError(why)
+                    tell(f"{why}; waiting on, Ctrl-C stops")
+                    deadline = time.monotonic() + timeout_s
                 time.sleep(_POLL_S)
 
     def stop_all(self) -> None:

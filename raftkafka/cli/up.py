@@ -58,7 +58,7 @@ def up(nodes: int, data_dir: Path, port: int, http_port: int) -> int:
         try:
             for place in places:
                 children.start(place)
-            children.wait_ready(places, timeout_s=_READY_TIMEOUT_S)
+            children.wait_ready(places, timeout_s=_READY_TIMEOUT_S, tell=say)
             _print_addresses(places)
             while (dead := children.dead()) is None:
                 time.sleep(_WATCH_S)
