@@ -21,6 +21,9 @@ from raftkafka.model.errors import ErrorCode
 from raftkafka.model.zookeeper.errors import ZkErrorCode
 from raftkafka.ports.probe import ReadStatistics
 
+_NONE: Final = ErrorCode.NONE
+"""To look a member up in its enum costs ten times what a global does."""
+
 LATENCY_BOUNDS_S: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 )  # fmt: skip
@@ -95,7 +98,7 @@ class PrometheusProbe:
 
     def request(self, api: str, error: ErrorCode, seconds: float) -> None:
         self._requests[api].observe(seconds)
-        if error is not ErrorCode.NONE:
+        if error is not _NONE:
             self._errors[api, error] += 1
 
     def connection_opened(self, listener: str) -> None:

@@ -10,11 +10,13 @@ import asyncio
 from array import array
 from collections.abc import Callable, Generator, Sequence
 from contextvars import Context
-from typing import Any
+from typing import Any, Final
 
 from raftkafka.client.types import UNKNOWN_OFFSET, RecordMetadata, TopicPartition
 from raftkafka.model.errors import ApiError
 from raftkafka.record.layout import RecordFields
+
+_NOWHERE: Final = TopicPartition("", -1)
 
 
 class Outcome:
@@ -35,7 +37,7 @@ class Outcome:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.futures: dict[int, asyncio.Future[RecordMetadata]] = {}
-        self._topic_partition = TopicPartition("", -1)
+        self._topic_partition = _NOWHERE
         self._done = False
         self._base_offset = UNKNOWN_OFFSET
         self._log_append_time_ms = -1
@@ -71,7 +73,8 @@ class Outcome:
             # Of the records nothing but this is kept: who keeps a future does not keep their bytes.
             single = len(records) == 1  # and spared a comprehension, which costs as much as the rest
             self._times = (records[0][2],) if single else array("q", [record[2] for record in records])
-        for index in sorted(futures):  # in the order of sending, whatever the order of looking
+        # In the order of sending, whatever the order of looking.
+        for index in sorted(futures) if len(futures) > 1 else futures:
             if not futures[index].done():
                 futures[index].set_result(self._metadata(index))
 

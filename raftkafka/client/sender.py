@@ -226,12 +226,14 @@ class Sender:
             self._accumulator.fail_everything(self._identity.refusal)
             return
         now = self._loop.time()
-        batch_size = self._accumulator.batch_size
+        batch_size, linger_s = self._accumulator.batch_size, self._settings.linger_s
         by_leader: dict[NodeId, list[Lane]] = {}
         for lane in ready:
             if not lane.may_leave(batch_size):
                 continue  # the answer to what is under way wakes the lane
-            at = lane.ready_at(linger_s=self._settings.linger_s, batch_size=batch_size, flushing=self._flushing > 0)
+            at = lane.not_before
+            if linger_s:
+                at = lane.ready_at(linger_s=linger_s, batch_size=batch_size, flushing=self._flushing > 0)
             if at > now:
                 self._wake_at(lane, at)
                 continue
@@ -308,7 +310,10 @@ class Sender:
         for lane, flight in zip(lanes, flights, strict=True):
             deadline = min(deadline, flight.batches[0].deadline)
             partitions.append(self._partition(lane, flight))
-        timeout_s = max(min(settings.request_timeout_s, deadline - self._loop.time()), 0.001)
+        timeout_s = settings.request_timeout_s
+        left_s = deadline - self._loop.time()
+        if left_s < timeout_s:
+            timeout_s = max(left_s, 0.001)
         request = Produce(acks=settings.acks, timeout_ms=max(1, int(timeout_s * 1000)), partitions=tuple(partitions))
         try:
             if settings.acks == 0:

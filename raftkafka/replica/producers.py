@@ -109,6 +109,15 @@ class ProducerTable:
             ApiError: OUT_OF_ORDER_SEQUENCE_NUMBER, INVALID_PRODUCER_EPOCH; DUPLICATE_SEQUENCE_NUMBER when only some of
                 the batches are here, or not back to back: then one answer cannot tell the offsets, send them one by one.
         """
+        if len(headers) == 1:
+            header = headers[0]
+            entry = self.entries.get(header.producer_id)
+            if (
+                entry is not None
+                and header.producer_epoch == entry.epoch
+                and header.base_sequence == (entry.batches[-1].last_sequence + 1) & SEQUENCE_MAX
+            ):
+                return None  # what nearly every request brings: the one batch that is due
         repeated: list[Written] = []
         new = 0
         ahead: dict[int, tuple[int, int]] = {}

@@ -40,7 +40,7 @@ def stamp_produced(
     """
     first, position, count = offset, 0, 0
     largest = NO_TIME
-    batches = []
+    batches: list[Batch] = []
     for header in headers:
         stamp(records, position, offset, leader_epoch)
         timestamp = header.max_timestamp

@@ -197,7 +197,8 @@ class Segment:
             self.time_index.add(self.max_timestamp, self.max_timestamp_offset - self.base_offset)
 
     def index_is_full(self, size_max_bytes: int) -> bool:
-        return self.index is not None and self.index.size_bytes + OFFSET_ENTRY_BYTES > size_max_bytes
+        index = self.index
+        return index is not None and (len(index) + 1) * OFFSET_ENTRY_BYTES > size_max_bytes
 
     def position_for(self, offset: int) -> tuple[int, int] | None:
         """Where to begin to look for `offset`: (position, last offset of the batch there, -1 at the first byte).
