@@ -59,6 +59,8 @@ from raftkafka.model.ids import (
     RaftIndex,
     TopicPartition,
 )
+from raftkafka.model.zookeeper.errors import ZkError
+from raftkafka.model.zookeeper.ops import Multi
 
 PRODUCER_ID_MAX: Final = (1 << 63) - 1
 """The batch header has 64 bits for it."""
@@ -356,6 +358,11 @@ def _change_kafka_nodes(draft: Draft, index: RaftIndex, command: ChangeKafkaNode
         return ErrorCode.NONE
     refused = znodes.why_not(draft, command.change) or command.refused
     at = 0 if refused != command.refused else command.refused_at
+    try:
+        if not refused and not isinstance(command.change.operation, Multi):
+            znodes.check_version(draft, command.change.operation)
+    except ZkError as error:
+        refused = error.code
     for effect in () if refused else command.effects[:1]:
         refused = znodes.as_zookeepers(_applied(draft, index, effect))
     znodes.answer(draft, command.change, refused, at)

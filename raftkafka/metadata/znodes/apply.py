@@ -137,6 +137,7 @@ def carried_out(
 
     def elsewhere(at: int, single: SingleOp) -> SingleResult | None:
         if at == rendered_at:
+            check_version(draft, single)
             return CheckResult()
         if isinstance(single, Check) and single.path.startswith(view.RENDERED) and tree.get(single.path) is None:
             return _checked(draft, single, command.identities)
@@ -175,6 +176,20 @@ def _checked(draft: Draft, wanted: Check, identities: tuple[Identity, ...]) -> C
     if wanted.version not in (ANY_VERSION, found.stat.version):
         raise ZkError(ZkErrorCode.BADVERSION, wanted.path)
     return CheckResult()
+
+
+def check_version(draft: Draft, wanted: SingleOp) -> None:
+    """Of a write to a rendered node: it was decided upon when those before it had not been applied.
+
+    Raises:
+        ZkError: NONODE, BADVERSION: it is gone, or another one, by now.
+    """
+    if isinstance(wanted, SetData | Delete) and wanted.version != ANY_VERSION:
+        found = view.find(draft.look(), wanted.path)
+        if found is None:
+            raise ZkError(ZkErrorCode.NONODE, wanted.path)
+        if wanted.version != found.stat.version:
+            raise ZkError(ZkErrorCode.BADVERSION, wanted.path)
 
 
 def why_not(draft: Draft, command: ChangeZnodes) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -211,6 +212,43 @@ def test_kafkas_nodes_do_not_go_by_themselves(tool):
     for mode in (CreateMode.EPHEMERAL, CreateMode.PERSISTENT_SEQUENTIAL, CreateMode.CONTAINER):
         for path in ("/brokers/topics/t", "/config/topics/t", "/config/brokers/1"):
             assert tool.refusal(new(path, assignment({0: [1]}), mode=mode)) is CODE.BADARGUMENTS
+
+
+def test_of_two_who_write_on_the_same_version_one_is_told_so(tool):
+    tool.ask(new("/brokers/topics/t", assignment({0: [1]})))
+    tool.ask(new("/config/brokers/1", configs(log_retention_ms="7")))
+
+    def race(*operations):
+        """All are decided upon before any is applied."""
+        commands = []
+        for at, operation in enumerate(operations):
+            request = Request(broker_id=NodeId(1), session_id=SESSION, cxid=at, identities=(), change=operation)
+            commands += decide_change_znodes(tool.image, request, tool.rules()).commands
+        results = [result for _, _, result in tool.cluster.apply(*commands).outcomes]
+        check(tool.image)
+        return results
+
+    topic, broker = "/config/topics/t", "/config/brokers/1"
+    for path in (topic, broker):
+        key = "retention_ms" if path == topic else "log_retention_ms"
+        version = tool.stat(path).version
+        mine, theirs = [SetData(path=path, data=configs(**{key: value}), version=version) for value in ("50", "60")]
+        first, second = race(mine, theirs)
+        assert isinstance(first, SetDataResult)
+        assert second == ErrorResult(code=CODE.BADVERSION)
+        assert tool.data(path)["config"][key.replace("_", ".")] == "50"
+        version = tool.stat(path).version
+        in_multi = Multi(operations=(new(f"/by{version}", b""), replace(theirs, version=version)))
+        first, second = race(replace(mine, data=configs(), version=version), in_multi)
+        assert isinstance(first, SetDataResult)
+        assert [each.code for each in second.results] == [CODE.OK, CODE.BADVERSION]
+        assert not tool.there(f"/by{version}")
+        assert tool.data(path)["config"] == {}
+    grown = [SetData(path="/brokers/topics/t", data=assignment({0: [1], 1: [node]}), version=0) for node in (2, 3)]
+    first, second = race(*grown)
+    assert isinstance(first, SetDataResult)
+    assert second == ErrorResult(code=CODE.BADVERSION)
+    assert tool.replicas("t") == [(1,), (2,)]
 
 
 def test_a_topic_grows_by_a_new_assignment_of_the_version_that_was_read(tool):
