@@ -22,6 +22,7 @@ from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, CorruptionError, ErrorCode, StorageError
 from raftkafka.model.ids import NO_NODE, NO_OFFSET, NodeId, TopicPartition
 from raftkafka.replica.fetch_session import NO_SESSION
+from raftkafka.replica.leader import LeaderState
 
 MIN_BYTES_MAX: Final = 1 << 20
 """A fetch that waits is read again at every wake-up; what it waits for bounds what that costs."""
@@ -93,23 +94,27 @@ class FetchHandler:
         for wanted in request.partitions:
             key = TopicPartition(wanted.topic_id, wanted.partition)
             partition = self._replicas.get(key)
-            if partition is None or partition.offline is not None or partition.leader is None:
-                continue
-            if (
-                wanted.current_leader_epoch != partition.leader_epoch
-                or request.replica_id not in partition.leader.replicas
-            ):
-                continue
-            if wanted.fetch_offset > partition.log.log_end_offset or diverging(partition, wanted) is not None:
-                continue
-            session.rows[key].noted_epoch = partition.leader_epoch
-            partition.on_replica_fetch(
-                request.replica_id,
-                fetch_offset=wanted.fetch_offset,
-                flushed_offset=wanted.flushed_offset,
-                broker_epoch=request.replica_epoch,
-                log_start_offset=wanted.log_start_offset,
-            )
+            if partition is not None and partition.leader is not None:
+                self._note(session.rows[key], partition, partition.leader, request)
+
+    def _note(self, row: FetchRow, partition: Partition, leader: LeaderState, request: Fetch) -> None:
+        wanted = row.asked
+        if (
+            partition.offline is not None
+            or wanted.current_leader_epoch != partition.leader_epoch
+            or request.replica_id not in leader.replicas
+        ):
+            return
+        if wanted.fetch_offset > partition.log.log_end_offset or diverging(partition, wanted) is not None:
+            return
+        row.noted_epoch = partition.leader_epoch
+        partition.on_replica_fetch(
+            request.replica_id,
+            fetch_offset=wanted.fetch_offset,
+            flushed_offset=wanted.flushed_offset,
+            broker_epoch=request.replica_epoch,
+            log_start_offset=wanted.log_start_offset,
+        )
 
     def _look_at_all(self, session: FetchSession, request: Fetch) -> None:
         """What a request does not spell out it repeats: the follower is where it was, and alive."""
@@ -119,8 +124,16 @@ class FetchHandler:
                 continue
             if partition.log.log_start_offset != row.sent_log_start:
                 session.due[row] = None
-            if partition.leader is not None and row.noted_epoch == partition.leader_epoch:
+            leader = partition.leader
+            if leader is None:
+                continue
+            follower = leader.follower(request.replica_id)
+            if follower is not None and follower.fetch_offset >= 0 and row.noted_epoch == partition.leader_epoch:
                 partition.on_replica_waits(request.replica_id, broker_epoch=request.replica_epoch)
+            else:
+                # It may have learned earlier than this node that it is a replica: then what it asked was nobody's progress,
+                # and as long as nothing is written it has no reason to say it again.
+                self._note(row, partition, leader, request)
 
     # One partition
 

@@ -136,6 +136,34 @@ async def test_a_silent_follower_stays_in_sync_and_one_that_is_gone_does_not(wor
     assert [member.node_id for member in proposed] == [1]
 
 
+async def test_a_follower_that_knew_of_itself_before_the_leader_did_gets_in_sync(world, topics, follower):
+    """Nothing is written, so it has no reason to say again where it is."""
+    partition = await world.leading("d", 1)
+    follower.ask(*(follower.row(each, 0) for each in (*topics, partition)))
+    assert partition.leader.follower(2) is None
+    world.reassign(partition.topic_partition, 1, 2)
+    assert partition.leader.follower(2).fetch_offset < 0
+    for _ in range(2):
+        await asyncio.sleep(0.5)
+        follower.ask()
+    assert partition.leader.follower(2).fetch_offset == 0
+    proposed = partition.leader.isr_proposal(asyncio.get_running_loop().time(), lambda node: True)
+    assert [member.node_id for member in proposed] == [1, 2]
+
+
+async def test_a_replica_that_was_taken_back_and_added_again_asks_in_a_new_epoch(world, topics, follower):
+    partition = await world.leading("d", 1)
+    world.reassign(partition.topic_partition, 1, 2)
+    follower.ask(follower.row(partition, 0))
+    world.reassign(partition.topic_partition)
+    world.reassign(partition.topic_partition, 1, 2)
+    await asyncio.sleep(0.5)
+    (news,) = follower.ask().partitions
+    assert news.error_code is ErrorCode.FENCED_LEADER_EPOCH
+    follower.ask(follower.row(partition, 0))
+    assert partition.leader.follower(2).fetch_offset == 0
+
+
 async def test_a_change_of_leadership_is_an_error_until_it_is_asked_for_anew(world, topics, follower):
     follower.ask(*(follower.row(each, 0) for each in topics))
     waiting = follower.ask(max_wait_ms=10_000)
