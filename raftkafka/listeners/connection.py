@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -330,6 +331,8 @@ class ServerConnection(asyncio.BufferedProtocol):
         elif self._context.is_node:
             self._established = True
             self._session.request_max_bytes = self._settings.request_max_bytes
+            # A node asks for every partition that it follows.
+            self._session.rows_max = sys.maxsize
 
     # Responses
 

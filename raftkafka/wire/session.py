@@ -21,6 +21,11 @@ from raftkafka.wire.native.rows import Api
 
 PREFACE: Final = b"\xafRK1"
 REQUEST_HEADER_MAX_BYTES: Final = 1 << 20
+ROWS_MAX: Final = 20_000
+"""Topics, partitions, groups, keys in a client's request: each costs the event loop some microseconds, and hundreds of
+thousands of them fit into a header."""
+FIELDS_MAX: Final = 32
+"""Of any structure: a longer list is an array."""
 RESPONSE_HEADER_MAX_BYTES: Final = 32 << 20
 CLIENT_ID_MAX_CHARS: Final = 255
 ERROR_MESSAGE_MAX_CHARS: Final = 1_024
@@ -123,10 +128,11 @@ def _frame(header: object, records: list[Buffer]) -> list[Buffer]:
 
 
 class ServerSession:
-    """The broker's end. `request_max_bytes` may be raised once the other side has authenticated."""
+    """The broker's end. `request_max_bytes` may be raised, and `rows_max` lifted, once the other side has authenticated."""
 
-    def __init__(self, *, request_max_bytes: int) -> None:
+    def __init__(self, *, request_max_bytes: int, rows_max: int = ROWS_MAX) -> None:
         self.request_max_bytes = request_max_bytes
+        self.rows_max = rows_max
         self._opened = False
         self._seen: dict[bytes, _Seen] = {}
 
@@ -204,7 +210,7 @@ class ServerSession:
         return Incoming(correlation_id, key, api.max_version, client_id, repeat(before, records), None, api)
 
     def _decoded(self, header: memoryview, records: memoryview) -> Incoming:
-        incoming = _request(header, records)
+        incoming = _request(header, records, self.rows_max)
         api, request = incoming.api, incoming.request
         if request is None or api is None or api.repeat_request is None or api.pack_request is None:
             return incoming
@@ -241,7 +247,7 @@ class ServerSession:
         return _frame([incoming.correlation_id, body], records)
 
 
-def _request(header: memoryview, records: memoryview) -> Incoming:
+def _request(header: memoryview, records: memoryview, rows_max: int) -> Incoming:
     fields = cbor.decode(header, size_max=REQUEST_HEADER_MAX_BYTES)
     if type(fields) is not list or len(fields) != 5:
         malformed("expected a request header of five fields")
@@ -256,7 +262,24 @@ def _request(header: memoryview, records: memoryview) -> Incoming:
     if api is None or not api.min_version <= version <= api.max_version:
         error = ApiError(ErrorCode.UNSUPPORTED_VERSION, f"version {version} of API {api_key} is not supported here")
         return Incoming(correlation_id, api_key, version, client_id, None, error, None)
+    # Each takes a byte or more, so most headers need not be looked at.
+    if len(header) > rows_max and (rows := _rows(body)) > rows_max:
+        error = ApiError(
+            ErrorCode.INVALID_REQUEST,
+            f"{rows} topics, partitions, groups or keys in one request, the limit is {rows_max}",
+        )
+        return Incoming(correlation_id, api_key, version, client_id, None, error, None)
     return Incoming(correlation_id, api_key, version, client_id, api.decode_request(body, records), None, api)
+
+
+def _rows(item: object) -> int:
+    """The elements of all arrays in a body. What has fields is a list, too, but a short one of various kinds."""
+    if type(item) is not list:
+        return 0
+    count = len(item) if len(item) > 1 and len(set(map(type, item))) == 1 and type(item[0]) is not int else 0
+    if len(item) > FIELDS_MAX:
+        count = len(item)
+    return count + sum([_rows(each) for each in item if type(each) is list])
 
 
 @passing_tuple

@@ -30,6 +30,8 @@ from raftkafka.model.context import RequestContext
 from raftkafka.model.errors import ApiError, ErrorCode
 from raftkafka.model.ids import GroupId
 
+KEYS_PER_TURN: Final = 500
+
 ANSWER_MAX_BYTES: Final = 8 << 20
 """Of descriptions in one answer, about; the last one may go over it. Groups after it are for another request."""
 
@@ -40,7 +42,11 @@ class GroupsHandler:
         self._store = store
 
     async def find_coordinator(self, context: RequestContext, request: FindCoordinator) -> FindCoordinatorResponse:
-        found = [await self._find(request.key_type, key) for key in request.coordinator_keys]
+        found: list[Coordinator] = []
+        for key in request.coordinator_keys:
+            found.append(await self._find(request.key_type, key))
+            if len(found) % KEYS_PER_TURN == 0:
+                await asyncio.sleep(0)  # to find one often waits for nothing
         return FindCoordinatorResponse(coordinators=tuple(found))
 
     async def _find(self, key_type: int, key: str) -> Coordinator:

@@ -12,13 +12,15 @@ from hypothesis import strategies as st
 
 from raftkafka.model import cbor
 from raftkafka.model.api.cluster import ApiVersions
+from raftkafka.model.api.committed_offsets import OffsetFetch, OffsetFetchGroup, OffsetFetchTopic
 from raftkafka.model.api.fetch import Fetch, FetchPartition, FetchPartitionResponse, FetchResponse
+from raftkafka.model.api.groups import FindCoordinator
 from raftkafka.model.api.produce import Produce, ProducePartition, ProducePartitionResponse, ProduceResponse
 from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError
 from raftkafka.model.ids import LeaderEpoch, NodeId, Offset, PartitionIndex, TopicId
 from raftkafka.wire.native.apis import HOMES
 from raftkafka.wire.native.versions import API_VERSIONS_RESPONSE
-from raftkafka.wire.session import PREFACE, SEEN_MAX, ClientSession, ServerSession, _frame
+from raftkafka.wire.session import PREFACE, ROWS_MAX, SEEN_MAX, ClientSession, ServerSession, _frame
 
 TOPIC = TopicId(bytes(range(16)))
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -307,3 +309,32 @@ def test_a_response_out_of_turn_is_refused():
     error = b"".join(theirs.encode_response(second, ApiError(ErrorCode.NOT_CONTROLLER, "x")))
     with pytest.raises(ProtocolError, match="nobody waits"):
         ours.receive(view(error), stable=True)
+
+
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        lambda count: FindCoordinator(coordinator_keys=("g",) * count),
+        lambda count: OffsetFetch(
+            groups=(OffsetFetchGroup(group_id="g", topics=(OffsetFetchTopic(name="t", partitions=(1,) * count),)),)
+        ),
+        lambda count: Fetch(partitions=(FetchPartition(topic_id=TOPIC, partition=0, fetch_offset=0),) * count),
+    ],
+    ids=["strings", "numbers deep inside", "structures"],
+)
+def test_a_client_asks_for_so_many_things_and_no_more(request_of):
+    """Hundreds of thousands fit into a header, and each costs the event loop a while."""
+    frames = [view(frame_of(request_of(count))) for count in (ROWS_MAX - 8, ROWS_MAX + 1)]
+    session = opened(8 << 20)
+    (allowed,) = session.receive(frames[0]).requests
+    assert allowed.error is None
+    (refused,) = session.receive(frames[1]).requests
+    assert (refused.request, refused.error.code) == (None, ErrorCode.INVALID_REQUEST)
+    assert str(ROWS_MAX) in refused.error.message
+    answer = view(b"".join(session.encode_response(refused, refused.error)))
+    ours = client()
+    ours.encode_request(1, "test", request_of(1))
+    assert ours.receive(answer, stable=True)[0][0].response.code is ErrorCode.INVALID_REQUEST
+    # What a node asks for is not bounded: it follows every partition that it is given.
+    session.rows_max = 1 << 62
+    assert session.receive(frames[1]).requests[0].error is None
