@@ -22,6 +22,7 @@ _ALWAYS: Final = {
     HTTPStatus.MISDIRECTED_REQUEST: "the listener does not answer to the name in Host",
     HTTPStatus.TOO_MANY_REQUESTS: "too many wrong tokens, streams, or a quota",
     HTTPStatus.INTERNAL_SERVER_ERROR: "our own fault; the node's log says more",
+    HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE: "the head of the request is too large",
     HTTPStatus.SERVICE_UNAVAILABLE: "a broker, a leader or a coordinator is not there at the moment",
     HTTPStatus.GATEWAY_TIMEOUT: "no answer in time; the outcome of a change is unknown then",
 }

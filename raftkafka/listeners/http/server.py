@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+from collections.abc import Awaitable, Callable
 
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.config import Config
@@ -20,6 +21,7 @@ from raftkafka.model.settings.values import Listener
 from raftkafka.ports.access import CONNECTION
 
 _EVENT_STREAM = b"text/event-stream"
+_App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class HttpServer:
@@ -126,7 +128,11 @@ class HttpServer:
 
         try:
             # h11 bounds what it waits for; a head that came in one piece is measured here.
-            app = _too_large if _head_bytes(scope) > self._limits.head_max_bytes else self._app
+            app: _App = self._app
+            if _head_bytes(scope) > self._limits.head_max_bytes:
+                app = _too_large
+            elif _is_ambiguous(scope):
+                app = _ambiguous
             await app(scope, receive, watched)
         except asyncio.CancelledError:
             # The connection is gone, and with it whoever wanted an answer: for uvicorn that is an ordinary end.
@@ -139,6 +145,19 @@ class HttpServer:
 def _head_bytes(scope: Scope) -> int:
     headers = sum([len(name) + len(value) + 4 for name, value in scope["headers"]])
     return len(scope["raw_path"]) + len(scope["query_string"]) + headers
+
+
+def _is_ambiguous(scope: Scope) -> bool:
+    """Two lengths of one body, or one that its version does not know: where a proxy in front believes the other one, a body can hide a
+    request (RFC 9112, section 6.3)."""
+    names = [name for name, _ in scope["headers"]]
+    return b"transfer-encoding" in names and (b"content-length" in names or scope["http_version"] == "1.0")
+
+
+async def _ambiguous(scope: Scope, receive: Receive, send: Send) -> None:
+    body = error_body("BAD_REQUEST", "Transfer-Encoding goes with no Content-Length, and not with HTTP/1.0")
+    await send({"type": "http.response.start", "status": 400, "headers": plain_headers(body)})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _too_large(scope: Scope, receive: Receive, send: Send) -> None:

@@ -59,8 +59,9 @@ export const clock = (ms) => formatter(Intl.DateTimeFormat, CLOCK).format(ms);
 /** How long ago or how long: the two largest units are enough. */
 export function duration(ms) {
   const s = Math.max(0, Math.round(ms / 1000));
-  if (s < 60) return t("duration.s", { s });
-  if (s < 3_600) return t("duration.min", { min: Math.floor(s / 60), s: s % 60 });
-  if (s < 86_400) return t("duration.h", { h: Math.floor(s / 3_600), min: Math.floor((s % 3_600) / 60) });
-  return t("duration.d", { d: Math.floor(s / 86_400), h: Math.floor((s % 86_400) / 3_600) });
+  const parts = { d: Math.floor(s / 86_400), h: Math.floor(s / 3_600) % 24, min: Math.floor(s / 60) % 60, s: s % 60 };
+  const names = Object.keys(parts);
+  const first = Math.max(0, names.findIndex((name) => parts[name] > 0));
+  if (s === 0) return t("duration.s", { s });
+  return names.slice(first, first + 2).filter((name) => parts[name] > 0).map((name) => t(`duration.${name}`, parts)).join(" ");
 }

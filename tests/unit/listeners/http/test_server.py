@@ -59,6 +59,8 @@ async def test_health(world: World) -> None:
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip\r\n\r\n", 501),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
+        (request_of("/", Transfer_Encoding="chunked", Content_Length="5"), 400),
+        (b"GET / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", 400),
         (request_of("/metrics", host="evil.example"), 421),
         (request_of("/", host="evil.example"), 421),
         (request_of("/metrics", host="127.0.0.1.evil.example"), 421),
@@ -76,6 +78,17 @@ async def test_answers_by_request(world: World, request_bytes: bytes, expected: 
     assert status(answer) == expected
     assert b"x-content-type-options: nosniff" in answer.lower()
     assert b"default-src 'self'" in answer
+
+
+async def test_a_body_of_two_lengths_hides_no_request(world: World) -> None:
+    hidden = b"0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    head = b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nTransfer-Encoding: chunked\r\n\r\n" % len(
+        hidden
+    )
+    answer = await exchange(world.port, head + hidden)
+    assert status(answer) == 400
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"connection: close" in answer.lower()
 
 
 async def test_escapes_in_a_path_reach_nothing_else(world: World) -> None:

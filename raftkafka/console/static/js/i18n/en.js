@@ -61,9 +61,9 @@ export default {
 
   "configs.no_limit": "no limit",
   "duration.s": "{s} s",
-  "duration.min": "{min} min {s} s",
-  "duration.h": "{h} h {min} min",
-  "duration.d": "{d} d {h} h",
+  "duration.min": "{min} min",
+  "duration.h": "{h} h",
+  "duration.d": "{d} d",
 
   "table.empty": "Nothing here.",
   "table.all": "Select all",

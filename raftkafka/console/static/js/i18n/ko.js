@@ -61,9 +61,9 @@ export default {
 
   "configs.no_limit": "제한 없음",
   "duration.s": "{s}초",
-  "duration.min": "{min}분 {s}초",
-  "duration.h": "{h}시간 {min}분",
-  "duration.d": "{d}일 {h}시간",
+  "duration.min": "{min}분",
+  "duration.h": "{h}시간",
+  "duration.d": "{d}일",
 
   "table.empty": "내용이 없습니다.",
   "table.all": "모두 선택",
