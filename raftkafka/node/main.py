@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import gc
 import logging
 import os
 import signal
@@ -27,6 +26,7 @@ from raftkafka.broker.background import DUTY
 from raftkafka.model.errors import ConfigurationError, InvariantViolationError, RaftKafkaError
 from raftkafka.model.settings.load import load
 from raftkafka.model.settings.values import Settings
+from raftkafka.node.collector import Collector
 from raftkafka.node.descriptors import raise_limit, within_limit
 from raftkafka.node.lifecycle import Node
 from raftkafka.node.status_line import status_line
@@ -139,11 +139,13 @@ async def _run(settings: Settings, supervision: Supervision) -> None:
     with supervision:
         supervision.starting()
         await node.start()
-        # What is alive now stays alive: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
+        collector = Collector()
+        collector.start()
         supervision.ready(lambda: status_line(node))
-        await _until_stopped(node, stop, supervision)
+        try:
+            await _until_stopped(node, stop, supervision)
+        finally:
+            collector.stop()
 
 
 async def _until_stopped(node: Node, stop: asyncio.Event, supervision: Supervision) -> None:
