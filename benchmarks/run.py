@@ -32,6 +32,7 @@ SCENARIOS: Final = (
     "metadata",
     "backlog",
     "watches",
+    "scrape",
 )
 
 

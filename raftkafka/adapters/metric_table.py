@@ -19,6 +19,36 @@ class Metric:
     labels: tuple[str, ...]
     meaning: str
 
+    @property
+    def unit(self) -> str:
+        """By the end of the name, as Prometheus wants it; `1` for plain counts, as UCUM has it."""
+        name = self.name.removesuffix("_total")
+        return next((unit for end, unit in _UNITS if name.endswith(end)), "1")
+
+
+_UNITS: Final = (
+    ("_seconds", "seconds"),
+    ("_bytes", "bytes"),
+    ("_bytes_in", "bytes"),
+    ("_bytes_out", "bytes"),
+    ("_records", "records"),
+    ("_records_in", "records"),
+    ("_offset", "offset"),
+    ("_watermark", "offset"),
+    ("_index", "Raft index"),
+    ("_term", "Raft term"),
+    ("_leader_id", "node id"),
+    ("_entries_behind", "entries"),
+    ("_info", "always 1"),
+    ("_is_leader", "0 or 1"),
+    ("_has_quorum", "0 or 1"),
+    ("_connected", "0 or 1"),
+    ("_fenced", "0 or 1"),
+    ("_online", "0 or 1"),
+    ("_partition_under_replicated", "0 or 1"),
+    ("_partition_under_min_isr", "0 or 1"),
+)
+
 
 def _row(name: str, kind: Literal["counter", "gauge", "histogram"], meaning: str, *labels: str) -> Metric:
     return Metric(name=f"raftkafka_{name}", kind=kind, labels=labels, meaning=meaning)
@@ -286,26 +316,29 @@ _PREAMBLE: Final = """\
 # Metrics
 
 Every node serves these at `GET /metrics` of its `http.listener` (default `http://127.0.0.1:9644/metrics`), in Prometheus'
-text format. Times are in seconds, sizes in bytes. Counters start at 0 with the process. The process itself is described
+text format. Counters start at 0 with the process. The process itself is described
 by the usual `process_*` metrics of the Prometheus client (resident memory, file descriptors, CPU time, start time).
 Scrape configuration, rules, alerts and dashboards: [ops](../ops/README.md).
 
 The number of series of a node is bounded: at most 2000 partitions and 2000 committed offsets have some of their own, and
-`raftkafka_partitions_without_series` and `raftkafka_group_offsets_without_series` say how many were left out. TLS is not part of
+`raftkafka_partitions_without_series` and `raftkafka_group_offsets_without_series` say how many were left out. Series of a topic or
+a group that was deleted are gone with the next scrape. All other labels have values that only the program or the settings give: never
+client ids, principals, keys, or names that somebody asked for. TLS is not part of
 the product yet, so there is no metric for the expiry of certificates.
 
 This page is generated from `raftkafka/adapters/metric_table.py`; a test keeps it current. To write it anew:
 `python -m raftkafka.adapters.metric_table > docs/metrics.md`.
 
-| metric | type | labels | meaning |
-|---|---|---|---|
+| metric | type | unit | labels | meaning |
+|---|---|---|---|---|
 """
 
 
 def page() -> str:
     """The text of `docs/metrics.md`."""
     return _PREAMBLE + "".join(
-        f"| `{metric.name}` | {metric.kind} | {', '.join(metric.labels)} | {metric.meaning} |\n" for metric in METRICS
+        f"| `{metric.name}` | {metric.kind} | {metric.unit} | {', '.join(metric.labels)} | {metric.meaning} |\n"
+        for metric in METRICS
     )
 
 

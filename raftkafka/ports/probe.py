@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from raftkafka.model.errors import ErrorCode
+from raftkafka.model.passing import passing_value
 from raftkafka.model.zookeeper.errors import ZkErrorCode
 
 GROUP_OFFSETS_MAX: Final = 2000
@@ -78,7 +79,7 @@ class NullProbe:
     def zookeeper_sessions_expired(self, count: int) -> None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing_value
 class PartitionStatistics:
     """One replica on this node. Counts of bytes and records start at 0 with the process and only rise."""
 
@@ -162,7 +163,7 @@ class ClusterStatistics:
     partitions_off_preferred_leader: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@passing_value
 class GroupOffsetStatistics:
     """A committed offset. `lag` is the records up to the high watermark, None where this node has no replica to ask."""
 

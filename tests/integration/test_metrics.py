@@ -12,7 +12,9 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from raftkafka.cli.layout import HOST
-from raftkafka.client import Consumer, TopicPartition
+from raftkafka.client import Admin, ApiError, Consumer, TopicPartition
+from raftkafka.model.api.keys import ApiKey
+from raftkafka.model.errors import ErrorCode
 
 if TYPE_CHECKING:
     from tests.cluster_fixtures import ClusterFactory
@@ -144,6 +146,46 @@ async def test_what_a_broken_cluster_says(new_cluster: ClusterFactory) -> None:
         return (await scrape(cluster, 1))["raftkafka_raft_has_quorum", frozenset()] == 0
 
     await cluster.eventually(no_quorum, "the last node has no quorum")
+
+
+async def test_strangers_make_no_series_and_what_is_deleted_has_none(single: Cluster) -> None:
+    await single.create_topic("kept", replicas=1)
+    await single.create_topic("deleted", replicas=1)
+    for name in ("kept", "deleted"):
+        async with Consumer(single.bootstrap, group_id=f"of-{name}", enable_auto_commit=False) as consumer:
+            consumer.assign([TopicPartition(name, 0)])
+            await consumer.commit({TopicPartition(name, 0): 0})
+
+    async def named(name: str) -> set[str]:
+        """The metrics that have it as a label."""
+        return {metric for metric, labels in await scrape(single, 1) if name in dict(labels).values()}
+
+    assert "raftkafka_partition_is_leader" in await named("deleted")
+    assert "raftkafka_group_committed_offset" in await named("deleted")
+    for number in range(20):
+        async with Admin(single.bootstrap, client_id=f"outsider-{number}") as admin:
+            with pytest.raises(ApiError):
+                await admin.describe_topics([f"outsider-{number}"])
+            with pytest.raises(ApiError):
+                await admin.create_topic("kept")
+    async with Admin(single.bootstrap) as admin:
+        await admin.delete_topics(["deleted"])
+
+    async def is_gone() -> bool:
+        return not await named("deleted")
+
+    await single.eventually(is_gone, "the series of the deleted topic are gone")
+    assert await named("kept")
+    domains = {
+        "api": set(ApiKey.__members__),
+        "error": set(ErrorCode.__members__),
+        "topic": {"kept", "__consumer_offsets"},
+        "group": {"of-kept", "of-deleted"},
+    }
+    for _, labels in await scrape(single, 1):
+        for label, value in labels:
+            assert "outsider" not in value
+            assert value in domains.get(label, {value})
 
 
 async def test_promtool_has_nothing_to_say(single: Cluster) -> None:

@@ -292,6 +292,20 @@ def test_two_nodes_in_one_process_do_not_mix(probe: PrometheusProbe) -> None:
     assert value(probe, "raftkafka_leader_elections_total") == 0
 
 
+def test_every_metric_has_a_unit_that_its_name_says() -> None:
+    units = {metric.name: metric.unit for metric in METRICS}
+    assert units["raftkafka_partition_bytes_in_total"] == "bytes"
+    assert units["raftkafka_partition_high_watermark"] == "offset"
+    assert units["raftkafka_groups"] == "1"
+    for metric in METRICS:
+        if metric.kind == "histogram":
+            assert metric.unit == "seconds"
+        if metric.unit in {"seconds", "bytes", "records"}:
+            assert metric.unit in metric.name
+        if "always 1" in metric.meaning or metric.meaning.startswith(("1 ", "0 ")):
+            assert metric.unit in {"always 1", "0 or 1"}
+
+
 def test_the_page_is_current() -> None:
     committed = Path(__file__).parents[3] / "docs" / "metrics.md"
     assert committed.read_text() == page(), "run: python -m raftkafka.adapters.metric_table > docs/metrics.md"
