@@ -1,6 +1,6 @@
-"""`rk log`: look into segment files, and check them. Floor 5.
+"""`rk log`: look into segment files, check them, and take over those of Kafka. Floor 5.
 
-Nothing is written, and no node has to run. A segment that a node writes to at the moment may end in the middle of a batch.
+But for `adopt`, nothing is written, and no node has to run. A segment that a node writes to at the moment may end in the middle of a batch.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from raftkafka.cli.options import json_option
 
 @click.group(no_args_is_help=True)
 def log() -> None:
-    """Look into the files of partition logs."""
+    """Look into the files of partition logs, or take over those of Kafka."""
 
 
 @log.command()
@@ -68,3 +68,26 @@ def verify(paths: Sequence[str], deep: bool, json: bool) -> int:
         if not each.problems:
             line(f"{each.path}: sound, {each.batches} batches, {each.records} records, {each.bytes} bytes")
     return int(bool(problems))
+
+
+@log.command()
+@click.argument("properties", metavar="SERVER.PROPERTIES")
+@click.argument("directories", metavar="DIRECTORY...", nargs=-1, required=True)
+def adopt(properties: str, directories: Sequence[str]) -> int:
+    """Take over partitions of a Kafka broker, with their offsets, into empty ones of this node.
+
+    DIRECTORY is one of Kafka's log.dirs/TOPIC-NUMBER; neither Kafka nor the node may run. Partitions that have no replica on this
+    node are left out. Logs with transactions are refused, as is whatever is damaged.
+    """
+    import asyncio
+
+    from raftkafka.cli.output import line
+    from raftkafka.node.adopting import adopt as adopt_logs
+    from raftkafka.node.main import load_settings
+
+    for each in asyncio.run(adopt_logs(load_settings(properties), directories)):
+        if each.path is None:
+            line(f"{each.partition}: no replica here")
+        else:
+            line(f"{each.partition}: offsets {each.first_offset} to {each.next_offset}, {each.batches} batches")
+    return 0

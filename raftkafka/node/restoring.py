@@ -64,7 +64,7 @@ class _Metadata:
 
 def look(settings: Settings) -> Copy:
     """Raises StartupError where a node runs on the directories, or they cannot be used."""
-    with _stopped(settings) as disk:
+    with stopped(settings) as disk:
         found = _read(disk, _raft_path(settings))
         return Copy(
             node_id=settings.node_id,
@@ -73,7 +73,7 @@ def look(settings: Settings) -> Copy:
             index=found.last_index,
             voters=tuple([each.node_id for each in found.voters]),
             topics=len(found.image.topics),
-            in_order=all(disk.exists(f"{path}/{CLEAN_SHUTDOWN_FILE}") for path in _log_paths(settings)),
+            in_order=all(disk.exists(f"{path}/{CLEAN_SHUTDOWN_FILE}") for path in log_paths(settings)),
         )
 
 
@@ -86,7 +86,7 @@ async def begin(settings: Settings, *, cluster_id: str, directory_id: bytes) -> 
         StartupError: a node runs on the directories, or they cannot be used.
     """
     own = _own_voter(settings, directory_id)
-    with _stopped(settings) as disk:
+    with stopped(settings) as disk:
         path = _raft_path(settings)
         found = _read(disk, path)
         index, term = found.last_index + 2, max(found.term, found.last_term) + 1
@@ -121,7 +121,7 @@ def join(settings: Settings, *, cluster_id: str) -> None:
             f"controller.quorum.voters must name the node that began the new cluster and not node {settings.node_id}, "
             "which gets its vote by rk cluster add-voter"
         )
-    with _stopped(settings) as disk:
+    with stopped(settings) as disk:
         # In this order: with its logs alone, a node of the old cluster is refused by the new one.
         if disk.exists(path := _raft_path(settings)):
             disk.remove_tree(path)
@@ -129,12 +129,12 @@ def join(settings: Settings, *, cluster_id: str) -> None:
 
 
 @contextmanager
-def _stopped(settings: Settings) -> Iterator[OsDisk]:
+def stopped(settings: Settings) -> Iterator[OsDisk]:
     """The disk, while nobody else uses these directories."""
     disk = OsDisk(threads=1)
     with ExitStack() as stack:
         stack.callback(disk.close)
-        for path in _log_paths(settings):
+        for path in log_paths(settings):
             if not disk.exists(f"{path}/{META_FILE}"):
                 raise StartupError(f"{path} is no log directory of a node: {META_FILE} is missing")
             stack.callback(disk.lock(f"{path}/{LOCK_FILE}").release)
@@ -143,7 +143,7 @@ def _stopped(settings: Settings) -> Iterator[OsDisk]:
         yield disk
 
 
-def _log_paths(settings: Settings) -> list[str]:
+def log_paths(settings: Settings) -> list[str]:
     return [str(path.absolute()) for path in settings.log_dirs]
 
 
@@ -162,7 +162,7 @@ def _own_voter(settings: Settings, directory_id: bytes) -> RaftVoter:
 
 
 def _name_cluster(disk: OsDisk, settings: Settings, cluster_id: str) -> None:
-    for path in _log_paths(settings):
+    for path in log_paths(settings):
         identity = identify(disk, path, "", settings.node_id, DirectoryId(b""))
         write_identity(disk, path, replace(identity, cluster_id=cluster_id))
 

@@ -7,8 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from crc32c import crc32c
 
 from raftkafka.client import Producer
+from raftkafka.model.errors import StartupError
+from raftkafka.node.adopting import adopt
+from raftkafka.node.main import load_settings
+from raftkafka.record.iterate import decode_records
 from tests.clusters import eventually
 
 pytestmark = pytest.mark.integration
@@ -61,3 +66,44 @@ async def test_what_a_node_has_written_is_sound_and_a_flipped_bit_is_found(new_c
     content[-1] ^= 1
     segments[0].write_bytes(content)
     assert "the checksum is wrong" in rk("verify", str(plain), code=1)
+
+
+async def test_kafkas_logs_are_taken_over_whole_or_not_at_all(single, tmp_path):
+    await single.create_topic("t", replicas=1)
+    await single.create_topic("full", replicas=1)
+    async with Producer(single.bootstrap) as producer:
+        await producer.send_and_wait("full", b"ours")
+    properties = str(single.place(1).properties)
+    golden = (ROOT / "tests" / "golden" / "batch-zstd.bin").read_bytes()
+    kafka = tmp_path / "kafka"
+    for name in ("t-0", "full-0", "elsewhere-0"):
+        (kafka / name).mkdir(parents=True)
+        (kafka / name / f"{0:020}.log").write_bytes(golden)
+    segment = kafka / "t-0" / f"{0:020}.log"
+    transactional = bytearray(golden)
+    transactional[22] |= 0x10
+    transactional[17:21] = crc32c(transactional[21:]).to_bytes(4, "big")
+
+    async def refused(name: str, why: str) -> None:
+        with pytest.raises(StartupError, match=why):
+            await adopt(load_settings(properties), [str(kafka / name)])
+
+    await refused("t-0", "in use")
+    await single.stop()
+    await refused("full-0", "has records")
+    for content, why in (
+        (golden[:-1], "before the batch of offset 0 does"),
+        (golden[:70] + bytes([golden[70] ^ 1]) + golden[71:], "the checksum is wrong"),
+        (golden[:16] + b"\1" + golden[17:], "Kafka before 0.11"),
+        (bytes(transactional), "was written in a transaction"),
+    ):
+        segment.write_bytes(content)
+        await refused("t-0", why)
+    segment.write_bytes(golden)
+    said = rk("adopt", properties, str(kafka / "elsewhere-0"), str(kafka / "t-0"))
+    assert said.startswith("elsewhere-0: no replica here\nt-0: offsets 0 to ")
+    single.start()
+    await single.ready()
+    assert [value for _, value in (await single.read_all("full"))[0]] == [b"ours"]
+    wanted = [(record.offset, record.value) for record in decode_records(golden)]
+    assert (await single.read_all("t"))[0] == wanted

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -41,14 +43,14 @@ def test_pages_have_one_form_and_a_test(name: str) -> None:
     assert f'"{name}"' in Path(__file__).read_text(encoding="utf-8")
 
 
-async def prepared(cluster: Cluster, *node_ids: int) -> None:
+async def prepared(cluster: Cluster, *node_ids: int, **configs: str) -> None:
     """A cluster that is ready, with the topic that the pages speak of and a group that has read a part of it."""
     for program in ("curl", "jq"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is missing")
     cluster.start(*node_ids)
     await cluster.ready(*node_ids)
-    await cluster.create_topic("orders", partitions=PARTITIONS, retention_ms="86400000")
+    await cluster.create_topic("orders", partitions=PARTITIONS, retention_ms="86400000", **configs)
 
 
 async def commit(cluster: Cluster, offset: int) -> None:
@@ -71,8 +73,11 @@ async def are_equal_on_all_disks(cluster: Cluster) -> None:
     cluster.assert_replicas_equal("orders", PARTITIONS)
 
 
-async def run(cluster: Cluster, tmp_path: Path, name: str, **options: Any) -> None:
-    runner = Runner(cluster, tmp_path / name, lambda node_id: names(cluster, node_id), **options)
+async def run(
+    cluster: Cluster, tmp_path: Path, name: str, *, more: Mapping[str, str] = MappingProxyType({}), **options: Any
+) -> None:
+    """`more`: names that only this page has."""
+    runner = Runner(cluster, tmp_path / name, lambda node_id: {**names(cluster, node_id), **more}, **options)
     try:
         await runner.run((RUNBOOKS / f"{name}.md").read_text(encoding="utf-8"))
     except AssertionError as error:
@@ -250,3 +255,78 @@ async def test_another_version_and_back_while_records_come_in(tmp_path: Path, re
         await load.end()
     await load.assert_nothing_lost(cluster)
     await are_equal_on_all_disks(cluster)
+
+
+@takes_minutes
+async def test_files_of_another_cluster_keep_their_records_and_offsets(
+    new_cluster: ClusterFactory, tmp_path: Path
+) -> None:
+    """The other cluster is one of ours: its segments are Kafka's format, and its tools have Kafka's names and output. It has
+    what the move has to cope with: several epochs, producers with ids, segments, and a log that does not begin at 0."""
+    old = new_cluster(1, {**PROPERTIES, "log.retention.check.interval.ms": "200"})
+    await prepared(old, segment_bytes="20000", retention_bytes="60000")
+    for _ in range(3):
+        async with old.load("orders", PARTITIONS) as load:
+            await load.more(400)
+            await load.end()
+        await old.stop(1)
+        old.start(1)
+        await old.ready()
+    starts: dict[int, int] = {}
+
+    async def has_deleted() -> bool:
+        async with Consumer(old.bootstrap) as consumer:
+            found = await consumer.beginning_offsets([TopicPartition("orders", each) for each in range(PARTITIONS)])
+        starts.update({each.partition: offset for each, offset in found.items()})
+        return all(starts.values())
+
+    await old.eventually(has_deleted, "retention has deleted segments of every partition")
+    before = await read_from(old, starts)
+    standing = max(starts.values()) + 10
+    await commit(old, standing)
+
+    async def stop_kafka() -> None:
+        await old.stop(1)
+
+    cluster = new_cluster(3, PROPERTIES)
+    cluster.start()
+    await cluster.ready()
+    place = old.place(1)
+    kafka = {
+        "KAFKA": str(place.directory),
+        "KAFKA_PROPERTIES": str(place.properties),
+        "KAFKA_SERVER": old.bootstrap,
+    }
+    await run(
+        cluster,
+        tmp_path,
+        "move-from-kafka-and-zookeeper",
+        more=kafka,
+        steps={"stop-kafka": stop_kafka},
+    )
+    assert await read_from(cluster, starts) == before
+    assert await committed(cluster) == {standing}
+    # It goes on behind what was taken over, also with a producer id that the old cluster had given.
+    async with cluster.load("orders", PARTITIONS) as load:
+        await load.more(50)
+        await load.end()
+    after = await read_from(cluster, starts)
+    for partition, entries in before.items():
+        assert after[partition][: len(entries)] == entries
+        assert after[partition][len(entries) :] == load.acked[partition]
+    await are_equal_on_all_disks(cluster)
+
+
+async def read_from(cluster: Cluster, starts: Mapping[int, int]) -> dict[int, list[tuple[int, bytes | None]]]:
+    """Every record from these offsets on, per partition."""
+    places = {TopicPartition("orders", partition): offset for partition, offset in starts.items()}
+    found: dict[int, list[tuple[int, bytes | None]]] = {partition: [] for partition in starts}
+    async with Consumer(cluster.bootstrap, auto_offset_reset="none") as consumer, asyncio.timeout(60):
+        ends = await consumer.end_offsets(list(places))
+        consumer.assign(places)
+        for place, offset in places.items():
+            consumer.seek(place, offset)
+        while any(starts[each.partition] + len(found[each.partition]) < end for each, end in ends.items()):
+            for values in await consumer.poll_values(1_000):
+                found[values.topic_partition.partition] += enumerate(values.values, values.first_offset)
+    return found
