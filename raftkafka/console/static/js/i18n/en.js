@@ -162,7 +162,6 @@ export default {
   "chart.latency": "Latency",
   "chart.produce50": "produce p50",
   "chart.produce99": "produce p99",
-  "chart.fetch99": "fetch p99",
   "chart.loop99": "event loop p99",
 
   "configs": "Settings",

@@ -162,7 +162,6 @@ export default {
   "chart.latency": "응답 시간",
   "chart.produce50": "쓰기 p50",
   "chart.produce99": "쓰기 p99",
-  "chart.fetch99": "읽기 p99",
   "chart.loop99": "이벤트 루프 p99",
 
   "configs": "설정",

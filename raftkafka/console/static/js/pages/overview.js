@@ -60,7 +60,7 @@ function charts(signal) {
   const wanted = [
     [t("chart.records"), short, [["records_in_per_s", t("chart.records.in"), 1], ["requests_per_s", t("chart.requests"), 4]]],
     [t("chart.bytes"), bytesRate, [["bytes_in_per_s", t("chart.in"), 1], ["bytes_out_per_s", t("chart.out"), 2]], 1024],
-    [t("chart.latency"), milliseconds, [["produce_p50_ms", t("chart.produce50"), 3], ["produce_p99_ms", t("chart.produce99"), 1], ["fetch_p99_ms", t("chart.fetch99"), 2], ["loop_delay_p99_ms", t("chart.loop99"), 4]]],
+    [t("chart.latency"), milliseconds, [["produce_p50_ms", t("chart.produce50"), 3], ["produce_p99_ms", t("chart.produce99"), 1], ["loop_delay_p99_ms", t("chart.loop99"), 2]]],
   ].map(([label, show, series, base]) => {
     const chart = new Chart({ label, show, base, series: series.map(([, name, color]) => ({ name, color })) }).follow(signal);
     const draw = () => chart.setSamples(past("stats").map((each) => [each.time_ms, ...series.map(([name]) => each[name])]));
