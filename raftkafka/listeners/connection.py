@@ -48,7 +48,8 @@ class Dispatch(Protocol):
     """Everything behind the listeners. Must not keep views of a Produce request beyond its return.
 
     A response is ready at once; None means that there is no answer (acks=0); an awaitable answers later. An `ApiError`,
-    raised or from the awaitable, becomes an error response.
+    raised or from the awaitable, becomes an error response. An awaitable that offers `hear` calls back at once with its response,
+    which never is an error, rather than in the next turn of the loop.
     """
 
     def __call__(self, context: RequestContext, request: Request) -> Response | Awaitable[Response] | None: ...
@@ -341,6 +342,12 @@ class ServerConnection(asyncio.BufferedProtocol):
         if not hasattr(response, "__await__"):
             self._ready(incoming, response)
             return
+        hear = getattr(response, "hear", None)
+        if hear is not None:
+            slot = _Slot(incoming, None)
+            self._append(slot)
+            hear(partial(self._on_heard, slot))
+            return
         future = asyncio.ensure_future(cast(Awaitable[Response], response), loop=self._loop)
         slot = _Slot(incoming, future)
         self._append(slot)
@@ -396,6 +403,20 @@ class ServerConnection(asyncio.BufferedProtocol):
         else:
             self._on_bug(slot.incoming, error)
             return
+        self._filled(slot)
+
+    def _on_heard(self, slot: _Slot, response: Response) -> None:
+        """Called by whoever makes the answer, who is not to hear of what becomes of this connection."""
+        try:
+            if self._context.throttled_s and not self._closing:
+                self._mute()
+            if not self._closing:
+                self._fill(slot, response)
+                self._filled(slot)
+        except Exception as error:  # noqa: BLE001 - it costs this connection only, and is seen
+            self._on_bug(slot.incoming, error)
+
+    def _filled(self, slot: _Slot) -> None:
         if len(self._slots) == 1 and not self._stalled:
             self._flush()  # nothing else is under way that could join it
         elif self._slots and self._slots[0] is slot:

@@ -114,6 +114,27 @@ class ProduceHandler:
         )
 
 
+class ProduceAnswer(asyncio.Future[ProduceResponse]):
+    """The answer of a request that waits. Who has asked to `hear` of it does so in the turn of the loop in which the last batch is
+    committed; a future tells in the next one, which a sync of 0.2 ms feels."""
+
+    def __init__(self, *, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._on_answer: Callable[[ProduceResponse], None] | None = None
+
+    def hear(self, on_answer: Callable[[ProduceResponse], None]) -> None:
+        """At most one may; a future that is cancelled tells nothing here."""
+        self._on_answer = on_answer
+
+    def end(self, response: ProduceResponse) -> None:
+        if self.done():
+            return
+        self.set_result(response)
+        on_answer, self._on_answer = self._on_answer, None
+        if on_answer is not None:
+            on_answer(response)
+
+
 class PendingProduce:
     """The answer to one request while some of its batches wait for their commit."""
 
@@ -123,7 +144,7 @@ class PendingProduce:
         self._responses = responses
         self._has_lease = has_lease
         self._open: dict[int, tuple[Partition, CommitWait]] = {}
-        self._future: asyncio.Future[ProduceResponse] | None = None
+        self._future: ProduceAnswer | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     def await_commit(self, partition: Partition, position: int) -> None:
@@ -134,7 +155,7 @@ class PendingProduce:
 
     def start(self, timeout_s: float) -> asyncio.Future[ProduceResponse]:
         loop = asyncio.get_running_loop()
-        self._future = loop.create_future()
+        self._future = ProduceAnswer(loop=loop)
         self._timer = loop.call_later(min(timeout_s, WAIT_MAX_S), self._expire)
         return self._future
 
@@ -145,10 +166,10 @@ class PendingProduce:
             code = ErrorCode.NOT_LEADER_OR_FOLLOWER
         if code is not ErrorCode.NONE:
             self._fail(position, code)
-        if not self._open and self._future is not None and not self._future.done():
+        if not self._open and self._future is not None:
             assert self._timer is not None
             self._timer.cancel()
-            self._future.set_result(ProduceResponse(partitions=tuple(self._responses)))
+            self._future.end(ProduceResponse(partitions=tuple(self._responses)))
 
     def _fail(self, position: int, code: ErrorCode) -> None:
         response = self._responses[position]
@@ -162,5 +183,5 @@ class PendingProduce:
             partition.waiting_commits.discard(wait)
             self._fail(position, ErrorCode.REQUEST_TIMED_OUT)
         self._open.clear()
-        if self._future is not None and not self._future.done():
-            self._future.set_result(ProduceResponse(partitions=tuple(self._responses)))
+        if self._future is not None:
+            self._future.end(ProduceResponse(partitions=tuple(self._responses)))

@@ -339,6 +339,59 @@ async def test_an_answer_for_who_has_gone_is_dropped(serve, until, caplog):
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+class Heard:
+    """An answer that calls back, at once when it is there."""
+
+    def __await__(self):
+        raise AssertionError("whoever can hear does not await")
+        yield
+
+    def hear(self, on_answer):
+        self.end = on_answer
+
+
+async def test_answers_that_call_back_leave_at_once_and_in_order(serve, until):
+    waiting = []
+
+    def dispatch(context, request):
+        waiting.append(Heard())
+        return waiting[-1]
+
+    server = await serve(dispatch)
+    connection = await connect(server)
+    futures = [connection.request(Metadata(topics=(name,))) for name in "abc"]
+    await until(lambda: len(waiting) == 3)
+    for place in (2, 0, 1):
+        waiting[place].end(metadata("abc"[place]))
+    assert [(await future).cluster_id for future in futures] == ["a", "b", "c"]
+    last = connection.request(Metadata())
+    await until(lambda: len(waiting) == 4)
+    connection.abort()
+    await until(lambda: server.connections == 0)
+    waiting[3].end(metadata())  # nobody is there, and who tells is not to care
+    with pytest.raises(ConnectionClosedError):
+        await last
+
+
+async def test_who_calls_back_does_not_hear_of_faults_of_the_connection(serve, until, caplog):
+    waiting = []
+
+    def dispatch(context, request):
+        waiting.append(Heard())
+        return waiting[-1]
+
+    server = await serve(dispatch)
+    connection, neighbour = await connect(server), await connect(server)
+    failing, other = connection.request(Metadata()), neighbour.request(Metadata())
+    await until(lambda: len(waiting) == 2)
+    for answer in waiting:
+        answer.end(metadata(name=object()) if answer is waiting[0] else metadata("well"))
+    results = await asyncio.gather(failing, other, return_exceptions=True)
+    assert sorted(type(each).__name__ for each in results) == ["ConnectionClosedError", "MetadataResponse"]
+    assert ["fault of this node" in record.message for record in caplog.records] == [True]
+    await neighbour.close()
+
+
 async def test_who_is_throttled_is_answered_at_once_and_not_listened_to_meanwhile(serve):
     loop = asyncio.get_running_loop()
     taken = []

@@ -50,6 +50,38 @@ async def test_other_acks_are_refused_and_append_nothing(world, orders):
     assert orders.log.log_end_offset == 0
 
 
+async def test_who_hears_is_told_in_the_turn_of_the_commit_and_the_future_ends_too(world, shared):
+    heard = []
+    waiting = world.send(shared)
+    waiting.hear(heard.append)
+    assert heard == []
+    await asyncio.sleep(0.1)  # what the leader has is synced
+    follower_has(world, shared, 1)
+    (response,) = heard  # no turn of the loop has passed since
+    assert await waiting is response
+    assert response.partitions[0].base_offset == 0
+
+
+async def test_who_hears_is_told_of_the_time_out_as_well_and_of_nothing_twice(world, shared):
+    heard = []
+    waiting = world.send(shared, timeout_ms=50)
+    waiting.hear(heard.append)
+    await asyncio.sleep(1)
+    follower_has(world, shared, 1)
+    assert [each.partitions[0].error_code for each in heard] == [ErrorCode.REQUEST_TIMED_OUT]
+    assert (await waiting) is heard[0]
+
+
+async def test_an_answer_that_was_cancelled_tells_nobody(world, shared):
+    heard = []
+    waiting = world.send(shared)
+    waiting.hear(heard.append)
+    waiting.cancel()
+    await asyncio.sleep(0.1)
+    follower_has(world, shared, 1)
+    assert heard == []
+
+
 async def test_acks_all_waits_for_the_sync(world, orders):
     world.disk.gate.clear()
     waiting = world.send(orders)
