@@ -49,7 +49,7 @@ lint: $(VENV)/.installed-dev ## style, types and the floors of the house
 	@$(BIN)/lint-imports
 
 conformance: $(VENV)/.installed-dev conformance-jars ## Kafka's own tools read our files and use the ZooKeeper port; fetches them with Maven, needs Java 17
-	@$(BIN)/python -m pytest tests/conformance
+	$(call pytest,tests/conformance)
 
 conformance-jars:
 	@mvn --quiet --batch-mode --file tests/conformance/pom.xml dependency:copy-dependencies \
