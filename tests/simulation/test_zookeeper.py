@@ -10,6 +10,7 @@ import pytest
 from tests.simulation.checkers import zookeeper as checkers
 from tests.simulation.checkers.zookeeper import ENDS_WITHIN_S, Kind, Look, Told, ZkHistory
 from tests.simulation.zookeeper import simulate
+from tests.simulation.zookeeper_mutations import detect
 
 OWN = 7
 READ = Told(kind=Kind.READ, at=1.0, session=OWN, connection=1, path="/a", mzxid=10, version=1, value=b"x", watched=True)
@@ -101,6 +102,11 @@ def test_clients_are_told_the_truth_under_faults(seed: int) -> None:
     sessions = {each.session: each.connection for each in history.told}
     connections = {(each.session, each.connection) for each in history.told}
     assert len(connections) > len(sessions)  # some were taken up again
+
+
+@pytest.mark.parametrize("bug", ["tell_events_later", "leave_ephemerals"])
+def test_a_deliberate_bug_is_found(bug: str) -> None:
+    assert detect(bug, seeds_max=30, faults_s=5.0).seeds is not None
 
 
 def test_a_seed_tells_the_same_story_again() -> None:
