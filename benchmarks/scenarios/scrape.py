@@ -24,7 +24,7 @@ from raftkafka.client import Consumer, TopicPartition
 
 TOPIC = "scraped"
 PARTITIONS = 1_000
-SCRAPES = 300
+SCRAPES = 150
 PROMISED_MS = 50
 RATE = 1_000
 _RK = "from raftkafka.cli.main import run; run()"

@@ -1,7 +1,7 @@
 """A cluster anew from copies of its nodes' directories: one copy says what the metadata is, the others bring their logs.
 
 Floor 5, for nodes that do not run. Copies were made one after the other, so as voters they would have forgotten votes and entries
-that others rely on: two leaders of one term, and different entries under one index. Invariants: what a copy promised to the old
+that others rely on: two leaders of one term, and different entries under one index (docs/adr/0027). Invariants: what a copy promised to the old
 cluster counts nowhere (the one that begins gets a new directory id and is the only voter, the others lose their Raft files); the new
 cluster has an id of its own, so that no node of the old one, and no older copy, is ever let in; whatever step is the last one that
 is done, a start either goes on as the old cluster or is refused.
