@@ -6,6 +6,7 @@ sockets in two processes. Nothing here imports raftkafka.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+import uvloop
 from crc32c import crc32c
 
 from benchmarks import pages
@@ -24,6 +26,9 @@ from benchmarks.figures import percentile
 
 FRAME_SIZES: Final = (16 << 10, 128 << 10, 1 << 20)
 PING_BYTES: Final = 200
+REQUEST_BYTES: Final = 236
+ANSWER_BYTES: Final = 63
+"""A produce of one record of 100 B and its answer, with their frames."""
 BURST_BYTES: Final = 256 << 20
 """What is written to memory that is at hand, see `pages`."""
 _CHUNK: Final = 128 << 10
@@ -41,6 +46,8 @@ def measure(directory: Path, *, runs: int, scale: float) -> dict[str, float]:
     for size in FRAME_SIZES:
         limits[f"loopback_{size >> 10}k_bytes_per_s"] = _median(runs, lambda size=size: _loopback(size, volume))
     limits["ping_pong_round_trips_per_s"] = _median(runs, lambda: _ping_pong(int(20_000 * scale) + 100))
+    round_trips = int(10_000 * scale) + 100
+    limits["loop_round_trips_per_s"] = _median(runs, lambda: _loop_round_trips(round_trips))
     sync_ms = sorted(_syncs(directory, int(1000 * scale) + 100))
     limits["fdatasync_4k_p50_ms"] = percentile(sync_ms, 0.5)
     limits["fdatasync_4k_p99_ms"] = percentile(sync_ms, 0.99)
@@ -126,18 +133,81 @@ def _ping_pong(count: int) -> float:
         return count / (time.perf_counter() - began)
 
 
+def _loop_round_trips(count: int) -> float:
+    """Frames of a small produce between two event loops that do nothing else, each request with a future that is awaited."""
+    with _listening("loop", REQUEST_BYTES, count) as server:
+        connection, _ = server.accept()
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return uvloop.run(_ask_again_and_again(connection, count))
+
+
+async def _ask_again_and_again(connection: socket.socket, count: int) -> float:
+    loop = asyncio.get_running_loop()
+    transport, asking = await loop.create_connection(lambda: _Ends(ANSWER_BYTES), sock=connection)
+    began = time.perf_counter()
+    for _ in range(count):
+        asking.whole = loop.create_future()
+        transport.write(bytes(REQUEST_BYTES))
+        await asking.whole
+    seconds = time.perf_counter() - began
+    transport.close()
+    return count / seconds
+
+
+class _Ends(asyncio.BufferedProtocol):
+    """Either end: `whole` is set for each frame that has come; without it an answer is sent."""
+
+    def __init__(self, frame_bytes: int) -> None:
+        self._frame_bytes = frame_bytes
+        self._buffer = memoryview(bytearray(1 << 16))
+        self._end = 0
+        self.whole: asyncio.Future[None] | None = None
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport) -> None:
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer[self._end :]
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._end += nbytes
+        if self._end < self._frame_bytes:
+            return
+        self._end = 0
+        if self.whole is not None:
+            self.whole.set_result(None)
+        else:
+            self._transport.write(bytes(ANSWER_BYTES))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone.set_result(None)
+
+
+async def _answer_until_gone(connection: socket.socket, frame_bytes: int) -> None:
+    _, answering = await asyncio.get_running_loop().create_connection(lambda: _Ends(frame_bytes), sock=connection)
+    await answering.gone
+
+
 @contextmanager
 def _peer(duty: str, frame_bytes: int, count: int):
     """A connection to another process of ours that does `duty`."""
+    with _listening(duty, frame_bytes, count) as server:
+        connection, _ = server.accept()
+        with connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            yield connection
+
+
+@contextmanager
+def _listening(duty: str, frame_bytes: int, count: int):
+    """Where another process of ours that does `duty` connects to; it ends with that connection."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         arguments = [sys.executable, "-m", "benchmarks.limits", duty, str(port), str(frame_bytes), str(count)]
         with subprocess.Popen(arguments, cwd=Path(__file__).parent.parent) as peer:
             server.settimeout(30)
-            connection, _ = server.accept()
-            with connection:
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                yield connection
+            yield server
             peer.wait(30)
 
 
@@ -145,6 +215,9 @@ def _serve(duty: str, port: int, frame_bytes: int, count: int) -> None:
     buffer = memoryview(bytearray(max(frame_bytes, 1 << 20)))
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if duty == "loop":
+            uvloop.run(_answer_until_gone(connection, frame_bytes))
+            return
         if duty == "sink":
             missing = frame_bytes * count
             while missing and (received := connection.recv_into(buffer)):

@@ -1,12 +1,21 @@
-"""One record per request: the next when the last is acknowledged, the price of a round trip; and with five under way."""
+"""One record per request: the next when the last is acknowledged, the price of a round trip; and with five under way.
+
+Beside each figure stands the CPU that it takes on either side, which is the project's to answer for; the rest of a round trip are the
+pauses in which a sleeping core wakes up. The same on one core, where none of it sleeps, tells how much that is.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from statistics import median
 
 from benchmarks.figures import Figure, percentile
-from benchmarks.nodes import all_ready, bootstrap, cluster
+from benchmarks.nodes import NodeProcess, all_ready, bootstrap, cluster
 from benchmarks.scenarios.plan import Plan
 from raftkafka.client.producer import Producer
 
@@ -30,14 +39,48 @@ async def run(plan: Plan) -> list[Figure]:
             await all_ready(nodes)
             async with Producer(bootstrap(nodes)) as producer:
                 await _one_by_one(producer, 200)
-                for _ in range(plan.runs):
-                    times_s = await _one_by_one(producer, plan.number(requests))
-                    figure.runs.append(len(times_s) / sum(times_s))
-                    times_s.sort()
-                    figure.remarks["p99_ms"] = round(percentile(times_s, 0.99) * 1e3, 3)
-            figures.append(figure)
+                await _measure(plan, figure, producer, nodes[0], plan.number(requests))
+                figures.append(figure)
+                together = Figure(
+                    name=f"round trips of one record, 1 node, {policy}, client and node on one core",
+                    unit="requests/s",
+                    limit=LIMIT,
+                    limit_value=plan.limits.get(LIMIT),
+                )
+                with _one_core(os.getpid(), nodes[0].pid):
+                    await _measure(plan, together, producer, nodes[0], plan.number(requests))
+            figures.append(together)
             figures.append(await _side_by_side(plan, bootstrap(nodes), policy, plan.number(requests)))
     return figures
+
+
+async def _measure(plan: Plan, figure: Figure, producer: Producer, node: NodeProcess, requests: int) -> None:
+    client_us, node_us = [], []
+    for _ in range(plan.runs):
+        client_s, node_s = time.process_time(), node.cpu_s()
+        times_s = await _one_by_one(producer, requests)
+        client_us.append((time.process_time() - client_s) / len(times_s) * 1e6)
+        node_us.append((node.cpu_s() - node_s) / len(times_s) * 1e6)
+        figure.runs.append(len(times_s) / sum(times_s))
+        times_s.sort()
+        figure.remarks["p99_ms"] = round(percentile(times_s, 0.99) * 1e3, 3)
+    figure.remarks["client_cpu_us"] = round(median(client_us), 1)
+    figure.remarks["node_cpu_us"] = round(median(node_us), 1)
+
+
+@contextmanager
+def _one_core(*processes: int) -> Iterator[None]:
+    """All threads of these processes share one core meanwhile."""
+    threads = [int(task.name) for each in processes for task in Path(f"/proc/{each}/task").iterdir()]
+    cores = os.sched_getaffinity(0)
+    try:
+        for thread in threads:
+            os.sched_setaffinity(thread, {max(cores)})
+        yield
+    finally:
+        for thread in threads:
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(thread, cores)
 
 
 async def _side_by_side(plan: Plan, servers: str, policy: str, requests: int) -> Figure:
