@@ -17,6 +17,7 @@ import pytest
 
 from raftkafka.cli.children import Children
 from raftkafka.cli.layout import NodePlace, free_ports, plan, prepare
+from tests.cluster_fixtures import QUICK
 
 pytestmark = pytest.mark.integration
 
@@ -30,6 +31,8 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[NodePlace]
     directory = tmp_path_factory.mktemp("rk")
     places = plan(directory, free_ports(1))
     prepare(directory, places)
+    with places[0].properties.open("a") as file:
+        file.writelines(f"{key}={value}\n" for key, value in QUICK.items())
     with Children() as children:
         children.start(places[0])
         children.wait_ready(places, timeout_s=60)

@@ -20,7 +20,7 @@ import pytest
 
 from raftkafka.cli.children import Children, readiness
 from raftkafka.cli.layout import HOST, NodePlace, free_ports, plan, prepare
-from tests.cluster_fixtures import ClusterFactory
+from tests.cluster_fixtures import QUICK, ClusterFactory
 from tests.clusters import Cluster, eventually
 
 pytestmark = pytest.mark.integration
@@ -36,6 +36,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodePlace]:
     directory = tmp_path_factory.mktemp("scripts")
     places = plan(directory, free_ports(1))
     prepare(directory, places)
+    with places[0].properties.open("a") as file:
+        file.writelines(f"{key}={value}\n" for key, value in QUICK.items())
     with Children() as children:
         children.start(places[0])
         children.wait_ready(places, timeout_s=60)
