@@ -21,7 +21,7 @@ from raftkafka.cli.children import readiness
 from raftkafka.cli.layout import HOST, NodePlace, Ports, plan, prepare
 from raftkafka.client import Admin, ApiError, Consumer, Producer, RecordMetadata, TopicPartition
 from raftkafka.model.api.cluster import TopicMetadata
-from raftkafka.model.errors import RaftKafkaError
+from raftkafka.model.errors import ErrorCode, RaftKafkaError
 
 ROOT: Final = Path(__file__).parents[1]
 PATIENCE_S: Final = 60.0
@@ -272,13 +272,28 @@ class Cluster:
         return found
 
     async def create_topic(self, name: str, *, partitions: int = 1, replicas: int = -1, **configs: str) -> None:
-        async with Admin(self.bootstrap) as admin:
-            await admin.create_topic(
-                name,
-                num_partitions=partitions,
-                replication_factor=replicas,
-                configs={key.replace("_", "."): value for key, value in configs.items()},
-            )
+        asked = 0
+
+        async def made() -> bool:
+            nonlocal asked
+            asked += 1
+            try:
+                async with Admin(self.bootstrap) as admin:
+                    await admin.create_topic(
+                        name,
+                        num_partitions=partitions,
+                        replication_factor=replicas,
+                        configs={key.replace("_", "."): value for key, value in configs.items()},
+                    )
+            except ApiError as error:
+                # A controller that a busy machine holds up for seconds does not know how it ends; who asks again does.
+                if error.code is ErrorCode.REQUEST_TIMED_OUT:
+                    return False
+                if not (asked > 1 and error.code is ErrorCode.TOPIC_ALREADY_EXISTS):
+                    raise
+            return True
+
+        await eventually(made, f"topic {name} is made")
         await self.has_leaders(name)
 
     async def topic(self, name: str) -> TopicMetadata:
