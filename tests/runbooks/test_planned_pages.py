@@ -281,12 +281,21 @@ async def test_files_of_another_cluster_keep_their_records_and_offsets(
         return all(starts.values())
 
     await old.eventually(has_deleted, "retention has deleted segments of every partition")
+    # From here on nothing may go any more.
+    await old.stop(1)
+    old.configure(1, {"log.retention.check.interval.ms": "3600000"})
+    old.start(1)
+    await old.ready()
+    assert await has_deleted()
     before = await read_from(old, starts)
     standing = max(starts.values()) + 10
     await commit(old, standing)
 
     async def stop_kafka() -> None:
         await old.stop(1)
+        for partition, start in starts.items():
+            first = min(int(each.stem) for each in old.partition_dir(1, "orders", partition).glob("*.log"))
+            assert first == start, "the other cluster has deleted more meanwhile"
 
     cluster = new_cluster(3, PROPERTIES)
     cluster.start()
