@@ -78,7 +78,8 @@ async def clear_throttles(admin: Admin, brokers: Iterable[int], topics: Iterable
     def deletions(keys: Iterable[str]) -> list[AlterableConfig]:
         return [AlterableConfig(name=key, operation=AlterOperation.DELETE) for key in keys]
 
-    await admin.alter_configs({ConfigResource(ResourceType.BROKER, str(node)): deletions(RATES) for node in brokers})
+    # The rates last: whoever sees that no broker has one sees that nothing is left.
     await admin.alter_configs(
         {ConfigResource(ResourceType.TOPIC, topic): deletions((LEADERS, FOLLOWERS)) for topic in topics}
     )
+    await admin.alter_configs({ConfigResource(ResourceType.BROKER, str(node)): deletions(RATES) for node in brokers})

@@ -33,6 +33,7 @@ class Throttle:
         self._store = store
         self._clients = clients
         self._topics: set[str] = set()
+        self._brokers: set[int] = set()
         self._ending: asyncio.Task[None] | None = None
 
     @property
@@ -41,17 +42,23 @@ class Throttle:
         rates = [configs[name] for _, configs in self._limited() for name in RATES if name in configs]
         return max(map(int, rates), default=None)
 
-    def ends_with_the_moves(self, topics: Iterable[str]) -> None:
-        """Take the limits of these topics and of all brokers away as soon as nothing moves."""
+    def ends_with_the_moves(self, topics: Iterable[str], brokers: Iterable[int]) -> None:
+        """Take the limits of these topics and of all brokers away as soon as nothing moves.
+
+        `brokers`: those that were limited, of which the image of this node may not know yet.
+        """
         self._topics.update(topics)
+        self._brokers.update(brokers)
         if self._ending is None or self._ending.done():
             self._ending = asyncio.get_running_loop().create_task(self._end())
 
-    async def clear(self, topics: Iterable[str] | None = None) -> None:
-        """Now, of these topics (None: all). Raises RaftKafkaError."""
-        brokers = [int(node) for node, _ in self._limited()]
-        wanted = self._store.image.topic_ids if topics is None else topics
-        await clear_throttles(await self._clients.admin(), sorted(brokers), sorted(filter(self._is_limited, wanted)))
+    async def clear(self) -> None:
+        """Now, of all. Raises RaftKafkaError."""
+        await self._clear(filter(self._is_limited, self._store.image.topic_ids), ())
+
+    async def _clear(self, topics: Iterable[str], brokers: Iterable[int]) -> None:
+        limited = {int(node) for node, _ in self._limited()} | set(brokers)
+        await clear_throttles(await self._clients.admin(), sorted(limited), sorted(topics))
 
     def stop(self) -> None:
         if self._ending is not None:
@@ -73,15 +80,18 @@ class Throttle:
     async def _end(self) -> None:
         while self._topics:
             await self._store.wait_for(lambda image: not is_moving(image), timeout_s=LOOK_S)
+            # What is limited from here on belongs to moves that begin now, and has a turn of its own.
+            topics, self._topics = self._topics, set()
+            brokers, self._brokers = self._brokers, set()
             try:
                 admin = await self._clients.admin()
                 if not await admin.list_partition_reassignments():
-                    topics = set(self._topics)
-                    await self.clear(topics)
-                    self._topics -= topics
+                    await self._clear([each for each in topics if self._store.image.topic_by_name(each)], brokers)
                     continue
             except (RaftKafkaError, TimeoutError) as error:
                 _log.warning("the limit of the reassignment is not taken away yet: %s", error)
+            self._topics |= topics
+            self._brokers |= brokers
             await asyncio.sleep(AGAIN_S)
 
 

@@ -155,7 +155,8 @@ async def start_reassignment(call: Call[NoQuery, Start]) -> Started:
             await admin.alter_partition_reassignments(targets)
         finally:
             # Also after a refusal: what was set for moves that never began goes as well.
-            context.throttle.ends_with_the_moves({key.topic for key in moves})
+            limited = {node for each in moves.values() for nodes in each for node in nodes}
+            context.throttle.ends_with_the_moves({key.topic for key in moves}, limited)
 
     def is_under_way(key: TopicPartition, replicas: tuple[int, ...]) -> bool:
         topic = context.image.topic_by_name(key.topic)
@@ -178,7 +179,7 @@ async def cancel_reassignments(call: Call[NoQuery, Cancel]) -> Cancelled:
     if moving:
         await admin.alter_partition_reassignments(dict.fromkeys(moving))
         if context.throttle.bytes_per_s is not None:
-            context.throttle.ends_with_the_moves({key.topic for key in moving})
+            context.throttle.ends_with_the_moves({key.topic for key in moving}, ())
     return Cancelled(cancelled=len(moving))
 
 
