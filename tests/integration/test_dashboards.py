@@ -36,7 +36,16 @@ STEP = 50
 async def served(new_cluster: ClusterFactory) -> tuple[Cluster, int]:
     """Three nodes that are ready, and the ZooKeeper port of the first."""
     cluster = new_cluster(3, {"quota.window.num": "3", "offsets.topic.num.partitions": "3"})
-    port = cluster.more_ports().client
+    port, nobody = cluster.more_ports().client, cluster.more_ports().http
+    # Spans for a collector that is not there are counted all the same.
+    cluster.configure(
+        1,
+        {
+            "otel.traces.exporter": "otlp",
+            "otel.exporter.otlp.endpoint": f"http://{HOST}:{nobody}",
+            "otel.traces.sampler.arg": "0.01",
+        },
+    )
     cluster.configure(1, {"zookeeper.listener": f"{HOST}:{port}"})
     cluster.start()
     await cluster.ready()
