@@ -102,12 +102,12 @@ distclean: clean ## remove .venv too
 	@rm -rf $(VENV)
 
 # A stamp instead of the directory: a directory's time changes with every file in it.
-$(VENV)/.installed: pyproject.toml setup.py raftkafka/record/_codec.c raftkafka/client/_fast.c raftkafka/model/_passing.c | $(VENV)/bin/pip
+$(VENV)/.installed: pyproject.toml setup.py raftkafka/record/_codec.c raftkafka/client/_fast.c raftkafka/adapters/_syncs.c raftkafka/model/_passing.c | $(VENV)/bin/pip
 	@echo "installing raftkafka into $(VENV)"
 	@$(PIP) install --editable .
 	@touch $@
 
-$(VENV)/.installed-dev: pyproject.toml setup.py raftkafka/record/_codec.c raftkafka/client/_fast.c raftkafka/model/_passing.c | $(VENV)/bin/pip
+$(VENV)/.installed-dev: pyproject.toml setup.py raftkafka/record/_codec.c raftkafka/client/_fast.c raftkafka/adapters/_syncs.c raftkafka/model/_passing.c | $(VENV)/bin/pip
 	@echo "installing raftkafka and what its tests need into $(VENV)"
 	@$(PIP) install --editable '.[dev$(if $(CHROMIUM),$(COMMA)browser)]'
 	@touch $@ $(VENV)/.installed

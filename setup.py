@@ -10,6 +10,7 @@ setup(
             optional=True,  # without a compiler the Python codec does all the work
         ),
         Extension("raftkafka.client._fast", sources=["raftkafka/client/_fast.c"], optional=True),
+        Extension("raftkafka.adapters._syncs", sources=["raftkafka/adapters/_syncs.c"], optional=True),
         Extension("raftkafka.model._passing", sources=["raftkafka/model/_passing.c"], optional=True),
     ]
 )

@@ -20,7 +20,7 @@ from typing import Final, TypeVar
 
 import aiofiles
 
-from raftkafka.adapters.sync_threads import SyncThreads
+from raftkafka.adapters.sync_threads import SyncThreads, ThreadWork, sync_files
 from raftkafka.model.errors import DiskFullError, StartupError, StorageError, SyncFailedError
 from raftkafka.ports.disk import Bytes, File
 
@@ -348,6 +348,12 @@ class OsDisk:
             return OsLock(fd)
 
     def sync(self, files: Sequence[File]) -> Awaitable[None]:
+        return self._sync(files, None)
+
+    def sync_then(self, files: Sequence[File], then: Callable[[BaseException | None], None]) -> None:
+        self._sync(files, then)
+
+    def _sync(self, files: Sequence[File], then: Callable[[BaseException | None], None] | None) -> ThreadWork:
         held = [file for file in files if isinstance(file, OsFile) and not file.is_closed]
         descriptors = [(file.hold(), file) for file in held]
         directories = self._directories_to_sync(file.path for file in held if file.is_new)
@@ -360,7 +366,9 @@ class OsDisk:
                     file.entry_is_durable()
                 self._unsynced_directories.difference_update(directories)
 
-        return self._syncs.run(lambda: _sync_all(descriptors, directories), done)
+        if not directories:
+            return self._syncs.sync(descriptors, done, then)
+        return self._syncs.run(lambda: _sync_all(descriptors, directories), done, then)
 
     async def read_cold(self, file: File, position: int, count: int) -> bytes:
         assert isinstance(file, OsFile)
@@ -417,13 +425,7 @@ def _rename_durably(source: str, target: str) -> None:
 
 
 def _sync_all(descriptors: Sequence[tuple[int, OsFile]], directories: Sequence[str]) -> None:
-    for fd, file in descriptors:
-        with _failed_syncs(file.path):
-            os.fdatasync(fd)
-            removed = os.fstat(fd).st_nlink == 0
-        # What we remove is closed first; what somebody else removed goes with the process, however often it is synced.
-        if removed and not file.is_closed:
-            raise SyncFailedError(f"cannot sync {file.path}: it was removed")
+    sync_files(descriptors)
     for directory in directories:
         with _failed_syncs(f"the directory {directory}"):
             _sync_directory(directory)

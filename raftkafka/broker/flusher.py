@@ -75,8 +75,7 @@ class Flusher:
             parts = [(partition, *partition.files_to_sync()) for partition in group]
             files = [file for _, some, _ in parts for file in some]
             if files:
-                sync = asyncio.ensure_future(self._disk.sync(files), loop=self._loop)
-                sync.add_done_callback(partial(self._synced, parts, len(files), self._loop.time()))
+                self._disk.sync_then(files, partial(self._synced, parts, len(files), self._loop.time()))
                 return
             _tell(parts)
         except StorageError as error:
@@ -87,12 +86,13 @@ class Flusher:
         else:
             self._go_on()
 
-    def _synced(self, parts: _Parts, files: int, began: float, sync: asyncio.Future[None]) -> None:
-        if sync.cancelled():
+    def _synced(self, parts: _Parts, files: int, began: float, failure: BaseException | None) -> None:
+        if isinstance(failure, asyncio.CancelledError):
             self._end()  # the loop is closing
             return
         try:
-            sync.result()
+            if failure is not None:
+                raise failure
             self._probe.log_sync(self._loop.time() - began, files)
             _tell(parts)
         except StorageError as error:

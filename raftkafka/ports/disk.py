@@ -7,7 +7,7 @@ directory entry. What may wait for a device (sync, cold reads) is `async` and ru
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 Bytes = bytes | bytearray | memoryview
@@ -136,6 +136,13 @@ class Disk(Protocol):
 
         Raises:
             SyncFailedError: the log directory has to go offline.
+        """
+        ...
+
+    def sync_then(self, files: Sequence[File], then: Callable[[BaseException | None], None]) -> None:
+        """`sync`; at its end `then` is told None, or why it failed, in the turn of the loop that hears of it.
+
+        A `CancelledError` says that the loop is closing.
         """
         ...
 

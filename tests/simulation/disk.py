@@ -15,6 +15,7 @@ from random import Random
 from raftkafka.model.errors import DiskFullError, StartupError, StorageError, SyncFailedError
 from raftkafka.ports.disk import Bytes, File
 from tests.simulation.loop import Incarnation
+from tests.sync_then import SyncsThen
 
 LOST_BYTES_MIN = 16
 PAGE_BYTES = 4096
@@ -284,7 +285,7 @@ class _Unstoppable(asyncio.Future[None]):
         return False
 
 
-class ProcessDisk:
+class ProcessDisk(SyncsThen):
     """`ports.disk.Disk` for one life of a process."""
 
     def __init__(self, host: SimDisk, process: Incarnation) -> None:

@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from raftkafka.model.errors import StorageError
+from tests.sync_then import SyncsThen
 
 
 @dataclass
@@ -50,7 +51,7 @@ class SimLock:
         self.disk.locked.discard(self.path)
 
 
-class SimDisk:
+class SimDisk(SyncsThen):
     """Implements `ports.disk.Disk` as far as Raft uses it; `power_loss` forgets what was not synced, or half of it.
 
     `on_step` is called with a name before every change and every sync: raising there is a crash at that step.

@@ -61,6 +61,7 @@ from raftkafka.ports.disk import Bytes, File
 from raftkafka.ports.peer import PeerUnavailableError
 from raftkafka.ports.probe import NullProbe
 from raftkafka.record.build import encode_values
+from tests.sync_then import SyncsThen
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
@@ -88,7 +89,7 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> d
     return {"virtual": VirtualLoop}
 
 
-class HeldDisk(OsDisk):
+class HeldDisk(SyncsThen, OsDisk):
     """The system's disk, but durable at once; while `gate` is a cleared event a sync waits, `sync_error` fails the next."""
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ import pytest
 from raftkafka.broker.flusher import Flusher
 from raftkafka.model.errors import StorageError
 from raftkafka.ports.probe import NullProbe
+from tests.sync_then import SyncsThen
 
 
 class Log:
@@ -25,7 +26,7 @@ class Log:
         self.flushed = end
 
 
-class Disk:
+class Disk(SyncsThen):
     def __init__(self) -> None:
         self.gates: list[asyncio.Future] = []
         self.synced: list[list[str]] = []

@@ -19,6 +19,7 @@ from raftkafka.record.build import encode_records
 from raftkafka.record.header import read_header, stamp
 from raftkafka.storage.config import LogConfig
 from raftkafka.storage.log import Log
+from tests.sync_then import SyncsThen
 
 PAGE_BYTES = 4096
 
@@ -166,7 +167,7 @@ class MemoryLock:
         self._disk.locks.discard(self._path)
 
 
-class MemoryDisk:
+class MemoryDisk(SyncsThen):
     """`ports.disk` in memory. Faults are attributes; `crash` is a loss of power followed by a start."""
 
     def __init__(self) -> None:
