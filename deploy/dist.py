@@ -48,7 +48,12 @@ FROM_DEPLOY: Final = (
     "sysusers.conf",
     "tmpfiles.conf",
 )
-COMPILED: Final = ("raftkafka/record/_codec.", "raftkafka/client/_fast.", "raftkafka/model/_passing.")
+COMPILED: Final = (
+    "raftkafka/record/_codec.",
+    "raftkafka/client/_fast.",
+    "raftkafka/model/_passing.",
+    "raftkafka/adapters/_syncs.",
+)
 EPOCH: Final = 1577836800
 """The first second of 2020: the earliest that every tool for zip files takes."""
 

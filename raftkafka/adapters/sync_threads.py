@@ -101,8 +101,13 @@ class SyncThreads:
 
     def _collect(self) -> None:
         assert self._syncs is not None
-        for ended in self._syncs.collect():
-            _synced(*ended)
+        assert self._listening is not None
+        ended = self._syncs.collect()
+        # In turns of their own: a fault of who hears of one must not keep the others from hearing of theirs.
+        for each in ended[1:]:
+            self._listening.call_soon(_synced, *each)
+        for each in ended[:1]:
+            _synced(*each)
 
     def run(self, call: Callable[[], None], done: Done, then: Done | None = None) -> ThreadWork:
         """Run `call` in a thread. On the loop `done` hears of its end first, with the failure or None.

@@ -251,3 +251,21 @@ async def test_a_fork_does_not_wait_for_threads_that_it_does_not_have(files):
     _, status = await asyncio.wait_for(asyncio.to_thread(os.waitpid, child, 0), 30)
     assert os.waitstatus_to_exitcode(status) == 7
     threads.close()
+
+
+async def test_a_fault_of_who_hears_of_one_keeps_nobody_else_from_hearing(syncs, files):
+    reported: list[BaseException] = []
+    told: list[BaseException | None] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["exception"]))
+
+    def faulty(failure: BaseException | None) -> None:
+        raise ZeroDivisionError
+
+    for _ in range(5):
+        syncs.sync(files, lambda _: None, faulty)
+        syncs.sync(files, lambda _: None, told.append)
+    async with asyncio.timeout(20):
+        while len(told) + len(reported) < 10:
+            await asyncio.sleep(0.001)
+    assert told == [None] * 5
+    assert [type(each) for each in reported] == [ZeroDivisionError] * 5
