@@ -14,27 +14,20 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from struct import Struct
 from typing import Final
-
-from crc32c import crc32c
 
 from raftkafka.adapters.disk import OsDisk
 from raftkafka.model.errors import ConfigurationError, StartupError
+from raftkafka.model.ids import NO_PRODUCER_ID
 from raftkafka.model.settings.values import Settings
 from raftkafka.node.restoring import log_paths, stopped
-from raftkafka.record.header import BatchHeader
+from raftkafka.record.header import BatchHeader, set_producer, stamp
 from raftkafka.storage import inspection
 from raftkafka.storage.directory import CLEAN_SHUTDOWN_FILE, PARTITION_METADATA_FILE
 
 _PARTITION: Final = re.compile(r"[A-Za-z0-9._-]{1,249}-(0|[1-9][0-9]{0,9})")
 _SEGMENT: Final = re.compile(r"([0-9]{20})\.log")
 _CHUNK_BYTES: Final = 4 << 20
-_EPOCH_AT, _CRC_AT, _CRC_FROM, _PRODUCER_AT = 12, 17, 21, 43
-_EPOCH: Final = Struct(">i")
-_CRC: Final = Struct(">I")
-_PRODUCER: Final = Struct(">qhi")
-"""Id, epoch, base sequence."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +145,7 @@ def _batches(content: memoryview, base: int, path: str) -> Iterator[tuple[BatchH
 def restamped(header: BatchHeader, batch: bytes) -> bytes:
     """The batch as if it had come from a producer without an id, in leader epoch 0; its records are what they were."""
     changed = bytearray(batch)
-    _EPOCH.pack_into(changed, _EPOCH_AT, 0)
-    if header.producer_id != -1:
-        _PRODUCER.pack_into(changed, _PRODUCER_AT, -1, -1, -1)
-        _CRC.pack_into(changed, _CRC_AT, crc32c(memoryview(changed)[_CRC_FROM:]))
+    stamp(changed, 0, header.base_offset, leader_epoch=0)
+    if header.producer_id != NO_PRODUCER_ID:
+        set_producer(changed, 0, producer_id=NO_PRODUCER_ID, producer_epoch=-1, base_sequence=-1)
     return bytes(changed)

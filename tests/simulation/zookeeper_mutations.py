@@ -6,7 +6,6 @@ would be made here.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import contextlib
 import sys
@@ -22,7 +21,7 @@ from raftkafka.metadata.znodes.draft import TreeDraft
 from raftkafka.metadata.znodes.expiry import SessionClocks
 from raftkafka.model.zookeeper.events import WatchedEvent
 from raftkafka.model.zookeeper.sessions import ConnectRequest
-from tests.simulation.mutation_table import Detection, MutationOutOfDateError
+from tests.simulation.detection import Detection, Mutation, print_table, search
 from tests.simulation.mutations import _replaced
 from tests.simulation.zookeeper import simulate
 
@@ -176,7 +175,7 @@ def say_it_is_done_before_it_is() -> Bug:
     return _replaced(ZooKeeperService, "_carry_out", carry_out)
 
 
-MUTATIONS: Final[dict[str, Callable[[], Bug]]] = {
+MUTATIONS: Final[dict[str, Mutation]] = {
     bug.__name__: bug
     for bug in (
         count_zxids_from_the_start_of_the_node,
@@ -195,37 +194,12 @@ MUTATIONS: Final[dict[str, Callable[[], Bug]]] = {
 }
 
 
-def detect(name: str, *, seeds_max: int = SEEDS_MAX, first: int = 1, faults_s: float = FAULTS_S) -> Detection:
-    """Run seed after seed with the bug switched on, until a checker finds it.
-
-    Raises:
-        MutationOutOfDateError: the bug does not fit the code any more, and only raises.
-    """
-    for count, seed in enumerate(range(first, first + seeds_max), start=1):
-        with MUTATIONS[name]():
-            _, _, wrong = simulate(seed, faults_s=faults_s)
-        misfits = [each for each in wrong if "TypeError(" in each or "AttributeError(" in each]
-        if misfits:
-            raise MutationOutOfDateError(f"{name}: {misfits[0]}")
-        if wrong:
-            return Detection(name, count, tuple(dict.fromkeys(each.split(":")[0] for each in wrong)))
-    return Detection(name, None, ())
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.simulation.zookeeper_mutations")
-    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(MUTATIONS))
-    parser.add_argument("--seeds", type=int, default=SEEDS_MAX)
-    options = parser.parse_args()
-    missed = 0
-    for name in options.names or MUTATIONS:
-        found = detect(name, seeds_max=options.seeds)
-        missed += found.seeds is None
-        print(
-            f"| {name.replace('_', ' ')} | {found.seeds or 'not found'} | {', '.join(found.invariants)} |", flush=True
-        )
-    return 1 if missed else 0
+def detect(name: str, seeds_max: int = SEEDS_MAX, *, first: int = 1, faults_s: float = FAULTS_S) -> Detection:
+    """As `detection.search`."""
+    return search(
+        name, MUTATIONS[name], lambda seed: simulate(seed, faults_s=faults_s)[2], seeds_max=seeds_max, first=first
+    )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(print_table("python -m tests.simulation.zookeeper_mutations", MUTATIONS, detect, seeds_max=SEEDS_MAX))
