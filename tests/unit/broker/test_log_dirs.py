@@ -238,7 +238,9 @@ async def test_retention_of_a_damaged_log_costs_that_log_only(world, orders, mon
     assert looked_at == [other, other]
 
 
-async def test_a_failed_directory_takes_its_partitions_and_no_others(make_world, tmp_path, settings):
+@pytest.fixture
+async def two(make_world, tmp_path, settings):
+    """A world with the directories a and b, and a partition in each: (world, the one in a, the one in b)."""
     world = make_world()
     world.logs.release()
     world.settings = replace(settings, log_dirs=(tmp_path / "a", tmp_path / "b"))
@@ -246,8 +248,13 @@ async def test_a_failed_directory_takes_its_partitions_and_no_others(make_world,
     world.reconciler = world.make_reconciler()
     world.start_brokers(1)
     world.run()
-    first, second = await world.leading("first", 1), await world.leading("second", 1)
-    assert Path(first.log.directory).parent != Path(second.log.directory).parent
+    partitions = [await world.leading(name, 1) for name in ("first", "second")]
+    by_dir = {Path(each.log.directory).parent.name: each for each in partitions}
+    return world, by_dir["a"], by_dir["b"]
+
+
+async def test_a_failed_directory_takes_its_partitions_and_no_others(two):
+    world, first, second = two
     world.disk.sync_error = StorageError("EIO")
     world.send(first)
     await world.until(lambda: first.offline is not None)
@@ -350,21 +357,6 @@ async def test_a_directory_in_use_or_of_another_cluster_is_refused(world):
     world.logs.release()
     world.logs = world.open_log_dirs()
     assert world.logs.cluster_id == "one"
-
-
-@pytest.fixture
-async def two(make_world, tmp_path, settings):
-    """A world with the directories a and b, and a partition in each: (world, the one in a, the one in b)."""
-    world = make_world()
-    world.logs.release()
-    world.settings = replace(settings, log_dirs=(tmp_path / "a", tmp_path / "b"))
-    world.logs = world.open_log_dirs()
-    world.reconciler = world.make_reconciler()
-    world.start_brokers(1)
-    world.run()
-    partitions = [await world.leading(name, 1) for name in ("first", "second")]
-    by_dir = {Path(each.log.directory).parent.name: each for each in partitions}
-    return world, by_dir["a"], by_dir["b"]
 
 
 def online(world) -> list[bool]:
