@@ -1,7 +1,7 @@
 """One record per request: the next when the last is acknowledged, the price of a round trip; and with five under way.
 
-Beside each figure stands the CPU that it takes on either side, which is the project's to answer for; the rest of a round trip are the
-pauses in which a sleeping core wakes up. The same on one core, where none of it sleeps, tells how much that is.
+Beside each figure stands the CPU that it takes on either side, what was spent on busy polling included. The same on one core, where
+none of it sleeps, and without busy polling, where both sides do after every frame, tell what waking up costs on this machine.
 """
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ async def run(plan: Plan) -> list[Figure]:
                 with _one_core(os.getpid(), nodes[0].pid):
                     await _measure(plan, together, producer, nodes[0], plan.number(requests))
             figures.append(together)
+            figures.append(await _asleep(plan, policy, plan.number(requests)))
             figures.append(await _side_by_side(plan, bootstrap(nodes), policy, plan.number(requests)))
     return figures
 
@@ -81,6 +82,21 @@ def _one_core(*processes: int) -> Iterator[None]:
         for thread in threads:
             with suppress(ProcessLookupError):
                 os.sched_setaffinity(thread, cores)
+
+
+async def _asleep(plan: Plan, policy: str, requests: int) -> Figure:
+    figure = Figure(
+        name=f"round trips of one record, 1 node, {policy}, without busy polling",
+        unit="requests/s",
+        limit=LIMIT,
+        limit_value=plan.limits.get(LIMIT),
+    )
+    with cluster(1, parent=plan.directory, log_flush_policy=policy, socket_busy_poll_us=0) as nodes:
+        await all_ready(nodes)
+        async with Producer(bootstrap(nodes), busy_poll_us=0) as producer:
+            await _one_by_one(producer, 200)
+            await _measure(plan, figure, producer, nodes[0], requests)
+    return figure
 
 
 async def _side_by_side(plan: Plan, servers: str, policy: str, requests: int) -> Figure:

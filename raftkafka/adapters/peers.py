@@ -22,6 +22,7 @@ from raftkafka.model.api.cluster import ApiVersions
 from raftkafka.model.errors import ApiError
 from raftkafka.model.ids import NodeId
 from raftkafka.ports.peer import PeerUnavailableError
+from raftkafka.wire.busy_poll import BusyPoll
 
 BACKOFF_MIN_S: Final = 0.02
 BACKOFF_MAX_S: Final = 0.5
@@ -52,6 +53,7 @@ class NodePeers:
         client_id: str,
         connect_timeout_s: float = 2.0,
         cluster_id: Callable[[], str] = lambda: "",
+        busy_poll: BusyPoll | None = None,
     ) -> None:
         self._node_id = node_id
         self._secret = cluster_secret
@@ -59,6 +61,7 @@ class NodePeers:
         self._resolve = resolve
         self._client_id = client_id
         self._connect_timeout_s = connect_timeout_s
+        self._busy_poll = busy_poll
         self._lanes: dict[tuple[NodeId, str], _Lane] = {}
         self._closed = False
 
@@ -155,6 +158,7 @@ class NodePeers:
                 node_auth=NodeCredentials(
                     node_id=self._node_id, secret=self._secret, expected=node_id, cluster_id=self._cluster_id()
                 ),
+                busy_poll=self._busy_poll,
             )
         except ConnectionFailedError:
             lane.not_before = loop.time() + min(BACKOFF_MAX_S, BACKOFF_MIN_S * 2 ** min(lane.failures, 10))

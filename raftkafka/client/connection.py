@@ -25,6 +25,7 @@ from raftkafka.model.api.sasl import (
 )
 from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError, RaftKafkaError
 from raftkafka.model.ids import NodeId
+from raftkafka.wire.busy_poll import BusyPoll
 from raftkafka.wire.native.fields import Buffer
 from raftkafka.wire.node_auth import NONCE_BYTES, NodeAuthClient, NodeIdentity
 from raftkafka.wire.session import PREFACE, ClientSession
@@ -92,8 +93,11 @@ def _settle(future: asyncio.Future[Response], answer: Response | RaftKafkaError)
 class Connection(asyncio.BufferedProtocol):
     """Use `Connection.open`. `last_received_at` is loop time; `on_close` callbacks are called once, with the connection."""
 
-    def __init__(self, *, client_id: str, response_max_bytes: int = RESPONSE_MAX_BYTES) -> None:
+    def __init__(
+        self, *, client_id: str, response_max_bytes: int = RESPONSE_MAX_BYTES, busy_poll: BusyPoll | None = None
+    ) -> None:
         self._client_id = client_id
+        self._busy_poll = busy_poll
         self._session = ClientSession(response_max_bytes=response_max_bytes)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
@@ -124,6 +128,7 @@ class Connection(asyncio.BufferedProtocol):
         connect_timeout_s: float = 10,
         node_auth: NodeCredentials | None = None,
         response_max_bytes: int = RESPONSE_MAX_BYTES,
+        busy_poll: BusyPoll | None = None,
     ) -> Connection:
         """A connection that is ready for requests; with `node_auth` both sides have proved themselves.
 
@@ -135,7 +140,9 @@ class Connection(asyncio.BufferedProtocol):
         try:
             async with asyncio.timeout(connect_timeout_s):
                 _, connection = await loop.create_connection(
-                    lambda: cls(client_id=client_id, response_max_bytes=response_max_bytes), host, port
+                    lambda: cls(client_id=client_id, response_max_bytes=response_max_bytes, busy_poll=busy_poll),
+                    host,
+                    port,
                 )
                 if node_auth is not None:
                     await connection._authenticate(node_auth, timeout_s=connect_timeout_s)
@@ -201,6 +208,8 @@ class Connection(asyncio.BufferedProtocol):
         else:
             # Nothing is under way: the next turn of the loop would be late, and join nothing.
             self._transport.writelines(frame)
+            if self._busy_poll is not None:
+                self._busy_poll.rest()
         self._correlation_id = (correlation_id + 1) & 0xFFFFFFFF
         deadline = self._loop.time() + timeout_s
         self._pending.append(_Pending(on_answer, deadline))
@@ -299,6 +308,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         self.last_received_at = self._loop.time()
+        if self._busy_poll is not None:
+            self._busy_poll.woke()
         self._end += nbytes
         try:
             if self._own is not None:

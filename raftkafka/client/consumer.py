@@ -23,6 +23,7 @@ from raftkafka.client.checking import checked_topic
 from raftkafka.client.connection import Connection
 from raftkafka.client.fetching import Fetcher, FetchSettings
 from raftkafka.client.partition_fetch import PartitionFetch
+from raftkafka.client.polling import BUSY_POLL_US, busy_poll
 from raftkafka.client.positions import Positions
 from raftkafka.client.routing import Router
 from raftkafka.client.types import Batch, ConsumerRecord, NotRunningError, OffsetAndMetadata, TopicPartition, Values
@@ -30,6 +31,7 @@ from raftkafka.model.api.offsets import EARLIEST, LATEST
 from raftkafka.model.errors import ApiError, ConfigurationError, CorruptionError, ErrorCode
 from raftkafka.model.ids import GroupId, TimestampMs
 from raftkafka.record.iterate import Record
+from raftkafka.wire.busy_poll import BusyPoll
 
 if TYPE_CHECKING:
     # What groups need is loaded where a group is named: most consumers that a command starts have none.
@@ -91,6 +93,7 @@ class Consumer(Positions):
         enable_auto_commit: bool = True,
         auto_commit_interval_ms: int = 5_000,
         exclude_internal_topics: bool = True,
+        busy_poll_us: int = BUSY_POLL_US,
         connect: Connect | None = None,
         random: Random | None = None,
     ) -> None:
@@ -102,10 +105,18 @@ class Consumer(Positions):
             raise ConfigurationError("group_instance_id is set without a group_id")
 
         async def open_connection(host: str, port: int) -> Channel:
-            return await Connection.open(host, port, client_id=client_id, connect_timeout_s=connect_timeout_ms / 1000)
+            return await Connection.open(
+                host,
+                port,
+                client_id=client_id,
+                connect_timeout_s=connect_timeout_ms / 1000,
+                busy_poll=self._busy_poll,
+            )
 
         self._bootstrap = parse_bootstrap(bootstrap_servers)
         self._connect: Connect = connect or open_connection
+        self._busy_poll_us = busy_poll_us
+        self._busy_poll: BusyPoll | None = None
         self._random = random or Random()
         self._max_poll_records = max_poll_records
         self._api_timeout_s = default_api_timeout_ms / 1000
@@ -159,6 +170,7 @@ class Consumer(Positions):
         if self._running:
             return
         self._loop = asyncio.get_running_loop()
+        self._busy_poll = busy_poll(self._busy_poll_us)
         self._router = Router(
             bootstrap=self._bootstrap,
             connect=self._connect,

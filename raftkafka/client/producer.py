@@ -21,6 +21,7 @@ from raftkafka.client.checking import checked_record, checked_topic
 from raftkafka.client.connection import Connection
 from raftkafka.client.identity import Identity
 from raftkafka.client.partitioner import Partitioner, StickyChoice, partition_by_key
+from raftkafka.client.polling import BUSY_POLL_US, busy_poll
 from raftkafka.client.route import Route
 from raftkafka.client.routing import Router
 from raftkafka.client.sender import Sender, SenderSettings
@@ -40,6 +41,7 @@ from raftkafka.record.build import estimated_size
 from raftkafka.record.compression import CODECS, codec_of
 from raftkafka.record.header import HEADER_BYTES
 from raftkafka.record.layout import RecordFields
+from raftkafka.wire.busy_poll import BusyPoll
 
 IN_FLIGHT_MAX: Final = 5
 """Kafka's bound with idempotence: brokers remember so many batches of a producer."""
@@ -56,6 +58,7 @@ class Producer:
     records). `acks` is 0, 1, or -1 or "all". `enable_idempotence` needs acks=all and at most 5 requests in flight per
     connection; None, the default, is True unless these are set otherwise (KIP-679). `compression_type` is none, gzip, snappy,
     lz4 or zstd: a batch is packed when it leaves; its records count unpacked until then. `partitioner` maps `(key, partition count)` to a partition.
+    `busy_poll_us`: for so many microseconds an answer that is likely to come at once is asked for before the loop sleeps; 0 for never.
     """
 
     def __init__(
@@ -79,6 +82,7 @@ class Producer:
         metadata_max_age_ms: int = 300_000,
         connect_timeout_ms: int = 10_000,
         allow_auto_create_topics: bool = True,
+        busy_poll_us: int = BUSY_POLL_US,
         partitioner: Partitioner = partition_by_key,
         connect: Connect | None = None,
         random: Random | None = None,
@@ -101,10 +105,18 @@ class Producer:
         self._idempotent = fits if enable_idempotence is None else enable_idempotence
 
         async def open_connection(host: str, port: int) -> Channel:
-            return await Connection.open(host, port, client_id=client_id, connect_timeout_s=connect_timeout_ms / 1000)
+            return await Connection.open(
+                host,
+                port,
+                client_id=client_id,
+                connect_timeout_s=connect_timeout_ms / 1000,
+                busy_poll=self._busy_poll,
+            )
 
         self._bootstrap = parse_bootstrap(bootstrap_servers)
         self._connect: Connect = connect or open_connection
+        self._busy_poll_us = busy_poll_us
+        self._busy_poll: BusyPoll | None = None
         self._random = random or Random()
         self._clock = clock or WallClock()
         self._now_ms = None if clock is None else clock.now_ms
@@ -136,6 +148,7 @@ class Producer:
         if self._running:
             return
         self._loop = asyncio.get_running_loop()
+        self._busy_poll = busy_poll(self._busy_poll_us)
         self._router = Router(
             bootstrap=self._bootstrap,
             connect=self._connect,

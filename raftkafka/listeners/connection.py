@@ -27,6 +27,7 @@ from raftkafka.model.errors import ApiError, ErrorCode, ProtocolError
 from raftkafka.model.ids import NodeId
 from raftkafka.model.settings.values import NetworkSettings
 from raftkafka.ports.probe import Probe
+from raftkafka.wire.busy_poll import BusyPoll
 from raftkafka.wire.native.fields import Buffer
 from raftkafka.wire.native.versions import API_VERSIONS_RESPONSE
 from raftkafka.wire.session import Incoming, ServerSession, api_name
@@ -71,6 +72,7 @@ class ConnectionSurroundings:
     gone: Callable[[ServerConnection, str], None]
     held: HeldBytes
     complaints: Complaints
+    busy_poll: BusyPoll | None
 
 
 class _Slot:
@@ -91,6 +93,7 @@ class ServerConnection(asyncio.BufferedProtocol):
         self._around = surroundings
         self._settings = surroundings.settings
         self._loop = asyncio.get_running_loop()
+        self._busy_poll = surroundings.busy_poll
         self._ring = ReceiveRing(self._settings.receive_ring_bytes)
         self._session = ServerSession(
             request_max_bytes=self._settings.unauthenticated_request_max_bytes
@@ -158,9 +161,14 @@ class ServerConnection(asyncio.BufferedProtocol):
         return self._ring.writable()
 
     def buffer_updated(self, nbytes: int) -> None:
+        busy_poll = self._busy_poll
+        if busy_poll is not None:
+            busy_poll.woke()
         self._ring.written(nbytes)
         if not self._stalled:
             self._take()
+        if busy_poll is not None and not self._slots:
+            busy_poll.rest()
         if self._ring.unread_bytes >= LIGHT_BYTES:
             self._report_held()
 
@@ -419,6 +427,8 @@ class ServerConnection(asyncio.BufferedProtocol):
     def _filled(self, slot: _Slot) -> None:
         if len(self._slots) == 1 and not self._stalled:
             self._flush()  # nothing else is under way that could join it
+            if self._busy_poll is not None:
+                self._busy_poll.rest()
         elif self._slots and self._slots[0] is slot:
             self._schedule_turn()
 

@@ -17,6 +17,7 @@ from raftkafka.listeners.held_bytes import HELD_MAX_BYTES, HeldBytes
 from raftkafka.model.ids import NodeId
 from raftkafka.model.settings.values import Listener, NetworkSettings
 from raftkafka.ports.probe import Probe
+from raftkafka.wire.busy_poll import BusyPoll
 
 _LOG: Final = logging.getLogger("raftkafka.network")
 
@@ -36,6 +37,7 @@ class BrokerServer:
         cluster_id: Callable[[], str] = lambda: "",
         authentication_required: bool = False,
         held_max_bytes: int = HELD_MAX_BYTES,
+        busy_poll: BusyPoll | None = None,
     ) -> None:
         self._door: Door[ServerConnection] = Door(listener=listener, limits=settings, log=_LOG)
         self._surroundings = ConnectionSurroundings(
@@ -51,6 +53,7 @@ class BrokerServer:
             gone=self._door.left,
             held=HeldBytes(held_max_bytes),
             complaints=Complaints(_LOG),
+            busy_poll=busy_poll,
         )
 
     async def start(self) -> None:

@@ -57,6 +57,7 @@ from raftkafka.broker.replica_throttle import ReplicaThrottles
 from raftkafka.broker.replicas import ReplicaTable
 from raftkafka.broker.statistics import StatisticsReader
 from raftkafka.broker.zookeeper.service import ZooKeeperService
+from raftkafka.client.polling import busy_poll
 from raftkafka.listeners.http.server import HttpServer
 from raftkafka.listeners.server import BrokerServer
 from raftkafka.listeners.zookeeper.server import ZooKeeperLimits, ZooKeeperServer
@@ -126,6 +127,7 @@ def assemble(
     # A cluster of one talks to itself; it needs a secret, but nobody else needs to know it.
     secret = settings.cluster_secret or secrets.token_bytes(32)
     now = asyncio.get_running_loop().time
+    polling = busy_poll(settings.network.busy_poll_us)
 
     def new_id() -> bytes:
         # From the node's own randomness, so that one seed is one history.
@@ -175,6 +177,7 @@ def assemble(
         client_id=f"node-{node_id}",
         connect_timeout_s=CONNECT_TIMEOUT_S,
         cluster_id=cluster_id,
+        busy_poll=polling,
     )
     controller = Controller(
         settings=settings,
@@ -347,6 +350,7 @@ def assemble(
             cluster_secret=secret,
             cluster_id=cluster_id,
             probe=probe,
+            busy_poll=polling,
         )
         for listener in settings.listeners
     )

@@ -112,7 +112,7 @@ class _Run:
     async def _produce(self, leader: SimNode, others: list[SimNode]) -> list[bytes]:
         world, case = self.world, self.case
         async with Producer(
-            world.bootstrap, acks=case.acks, linger_ms=0, random=self.random, clock=world.client_clock
+            world.bootstrap, acks=case.acks, linger_ms=0, busy_poll_us=0, random=self.random, clock=world.client_clock
         ) as producer:
             await producer.send_and_wait(TOPIC, b"first", partition=0)
             await self._until(lambda: self._committed(leader) == 1, "the first record is everywhere")
@@ -167,7 +167,9 @@ class _Run:
         world = self.world
         partition = TopicPartition(TOPIC, 0)
         left: set[bytes] = set()
-        async with Consumer(world.bootstrap, auto_offset_reset="earliest", random=self.random) as consumer:
+        async with Consumer(
+            world.bootstrap, auto_offset_reset="earliest", busy_poll_us=0, random=self.random
+        ) as consumer:
             consumer.assign([partition])
             consumer.seek(partition, 0)
             deadline = world.loop.now + 30

@@ -59,6 +59,7 @@ class Readers:
             request_timeout_ms=2_000,
             default_api_timeout_ms=5_000,
             connect_timeout_ms=1_000,
+            busy_poll_us=0,
             random=random,
         ) as consumer:
             consumer.subscribe(["t"], listener=Beginnings())
@@ -93,7 +94,7 @@ async def scenario(world: World, seed: int, strategy: str) -> None:
             await admin.create_topic("t", num_partitions=PARTITIONS, replication_factor=3)
         readers = Readers(world, random, strategy)
         async with Producer(
-            world.bootstrap, acks="all", linger_ms=0, random=random, clock=world.client_clock
+            world.bootstrap, acks="all", linger_ms=0, busy_poll_us=0, random=random, clock=world.client_clock
         ) as producer:
             ends = dict.fromkeys(range(PARTITIONS), 0)
             lives = [asyncio.ensure_future(readers.live(f"m{number}")) for number in range(3)]

@@ -40,7 +40,11 @@ class Scenario:
 
         async def send() -> None:
             producer = Producer(
-                self.world.bootstrap, acks="all", random=self.world.random, clock=self.world.client_clock
+                self.world.bootstrap,
+                acks="all",
+                busy_poll_us=0,
+                random=self.world.random,
+                clock=self.world.client_clock,
             )
             async with producer:
                 for number in range(RECORDS):

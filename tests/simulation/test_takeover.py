@@ -47,6 +47,7 @@ class Reader:
             partition_assignment_strategy=self._strategy,
             session_timeout_ms=int(SESSION_S * 1000),
             heartbeat_interval_ms=int(HEARTBEAT_S * 1000),
+            busy_poll_us=0,
             random=random,
         ) as consumer:
             consumer.subscribe(["t"])

@@ -139,6 +139,7 @@ class Workload:
             connect_timeout_ms=random.choice([500, 2_000]),
             metadata_max_age_ms=random.choice([2_000, 300_000]),
             allow_auto_create_topics=False,
+            busy_poll_us=0,
             random=Random(random.getrandbits(64)),
             clock=self.world.client_clock,
         )
@@ -190,6 +191,7 @@ class Workload:
             max_block_ms=1_000,
             connect_timeout_ms=1_000,
             allow_auto_create_topics=False,
+            busy_poll_us=0,
             random=Random(random.getrandbits(64)),
             clock=world.client_clock,
         )
@@ -239,6 +241,7 @@ class Workload:
                 request_timeout_ms=1_000,
                 max_partition_fetch_bytes=random.choice([500, 1 << 20]),
                 connect_timeout_ms=1_000,
+                busy_poll_us=0,
                 random=Random(random.getrandbits(64)),
             )
             await consumer.start()
@@ -277,6 +280,7 @@ class Workload:
             client_rack=random.choice(["", "rack1", "rack2", "rack3"]),
             metadata_max_age_ms=random.choice([2_000, 300_000]),
             connect_timeout_ms=1_000,
+            busy_poll_us=0,
             random=Random(random.getrandbits(64)),
         )
         await consumer.start()
@@ -355,6 +359,7 @@ class Workload:
             request_timeout_ms=500,
             max_block_ms=500,
             allow_auto_create_topics=False,
+            busy_poll_us=0,
             random=Random(random.getrandbits(64)),
             clock=self.world.client_clock,
         )
@@ -371,6 +376,7 @@ class Workload:
             delivery_timeout_ms=int(timeout_s * 1000),
             request_timeout_ms=2_000,
             connect_timeout_ms=1_000,
+            busy_poll_us=0,
             random=self._random(),
             clock=self.world.client_clock,
         )
@@ -389,7 +395,9 @@ class Workload:
     async def read_everything(self, ends: dict[int, int], *, timeout_s: float) -> bool:
         """A consumer that begins now reads every partition to its end."""
         world = self.world
-        consumer = Consumer(world.bootstrap, client_id="last", auto_offset_reset="none", random=self._random())
+        consumer = Consumer(
+            world.bootstrap, client_id="last", auto_offset_reset="none", busy_poll_us=0, random=self._random()
+        )
         await consumer.start()
         partitions = [TopicPartition(TOPIC, number) for number in ends]
         consumer.assign(partitions)

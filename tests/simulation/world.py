@@ -150,7 +150,7 @@ class World:
                 or ControllerSettings(
                     broker_session_timeout_ms=3_000, broker_heartbeat_interval_ms=700, snapshot_min_entries=200
                 ),
-                network=NetworkSettings(receive_ring_bytes=128 << 10),
+                network=NetworkSettings(receive_ring_bytes=128 << 10, busy_poll_us=0),
             )
             disk = SimDisk(Random(self.random.getrandbits(64)))
             self.nodes[voter.node_id] = SimNode(voter.node_id, voter.host, disk, SimClock(self.loop), settings)

@@ -481,6 +481,13 @@ KEYS: Final = (
         _MS,
         "time that a new connection has for its handshake",
     ),
+    _row(
+        "socket.busy.poll.us",
+        "network.busy_poll_us",
+        integer(0, 10_000),
+        "microseconds for which the network is asked again before the process sleeps, where requests follow each other so closely; 0: never",
+        ours=True,
+    ),
 )
 
 BY_NAME: Final = {key.name: key for key in KEYS}

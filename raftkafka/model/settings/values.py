@@ -135,6 +135,7 @@ class NetworkSettings:
     connections_per_ip_max: int = 10_000  # max.connections.per.ip
     idle_timeout_ms: int = 600_000  # connections.max.idle.ms
     handshake_timeout_ms: int = 10_000  # socket.connection.setup.timeout.ms
+    busy_poll_us: int = 200  # socket.busy.poll.us (ours); 0: sleep at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from raftkafka.model.settings.values import Listener, NetworkSettings
 from raftkafka.model.zookeeper.errors import ZkErrorCode
 from raftkafka.ports.probe import NullProbe
 
-BOTH_LOOPS = {"test_connection", "test_authentication", "test_server", "test_zookeeper_connection"}
+BOTH_LOOPS = {"test_busy_polling", "test_connection", "test_authentication", "test_server", "test_zookeeper_connection"}
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -54,7 +54,13 @@ async def serve(probe) -> AsyncIterator[Callable[..., Awaitable[BrokerServer]]]:
     servers = []
 
     async def start(
-        dispatch, *, secret: bytes = b"", authentication_required: bool = False, held_max_bytes=1 << 30, **settings: int
+        dispatch,
+        *,
+        secret: bytes = b"",
+        authentication_required: bool = False,
+        held_max_bytes=1 << 30,
+        busy_poll=None,
+        **settings: int,
     ):
         server = BrokerServer(
             listener=Listener(name="PLAINTEXT", host="127.0.0.1", port=0),
@@ -65,6 +71,7 @@ async def serve(probe) -> AsyncIterator[Callable[..., Awaitable[BrokerServer]]]:
             probe=probe,
             authentication_required=authentication_required,
             held_max_bytes=held_max_bytes,
+            busy_poll=busy_poll,
         )
         await server.start()
         servers.append(server)

@@ -1,0 +1,21 @@
+"""Busy polling on the system's clock and scheduler. Floor 3."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+
+from raftkafka.wire.busy_poll import BusyPoll
+
+BUSY_POLL_US = 200
+
+
+def busy_poll(max_us: int) -> BusyPoll | None:
+    """For the running event loop; None where it is to sleep at once, or no scheduler can be asked to let others run."""
+    give_way = getattr(os, "sched_yield", None)
+    if max_us <= 0 or give_way is None:
+        return None
+    return BusyPoll(
+        max_s=max_us / 1e6, call_soon=asyncio.get_running_loop().call_soon, now=time.perf_counter, give_way=give_way
+    )
