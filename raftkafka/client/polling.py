@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from typing import Final
 
 from raftkafka.wire.busy_poll import BusyPoll
 
-BUSY_POLL_US = 200
+BUSY_POLL_US: Final = 500
+"""Longer than a node does it (`socket.busy.poll.us`): who waits for an answer has asked for it, and an answer that waits for
+a sync of a fast disk takes 400 µs."""
 
 
 def busy_poll(max_us: int) -> BusyPoll | None:
