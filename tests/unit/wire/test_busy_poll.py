@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from raftkafka.wire.busy_poll import MISSED, SCORE_MAX, SCORE_MIN, SHARED_S, BusyPoll
+from raftkafka.wire.busy_poll import MISSED, SCORE_MAX, SCORE_MIN, SHARED_S, WAKING_S, BusyPoll
 
 MAX_S = 200e-6
 LOOK_S = 3e-6
@@ -112,6 +112,22 @@ def test_a_paced_client_is_not_waited_for(core):
     assert looked[-1] == 0
 
 
+def test_what_comes_late_to_who_sleeps_is_tried_awake(core):
+    """Asleep, a frame takes longer by what waking both sides costs."""
+    core.poll.rest()
+    late_s = MAX_S + WAKING_S - 10e-6
+    assert core.frame(late_s) == 0
+    assert core.frame(MAX_S - 10e-6) > 0
+    looked = [core.frame(MAX_S - 10e-6) for _ in range(20)]
+    assert all(looked)
+
+
+def test_what_comes_late_to_who_is_awake_is_slept_for(core):
+    late_s = MAX_S + WAKING_S - 10e-6
+    polled = [core.frame(late_s) > 0 for _ in range(100)]
+    assert 15 <= sum(polled) <= 30  # three sleeps make up for each
+
+
 @pytest.mark.parametrize("hits", [1, 2])
 def test_pairs_and_threes_with_pauses_are_not_worth_it(core, hits):
     """A long-poll that is answered and asked again at once, a thousand times a second."""
@@ -144,10 +160,18 @@ def test_after_a_long_silence_it_takes_some_frames_to_believe_in_the_next(core):
     assert looked[-1] > 0
 
 
+def test_what_the_kernel_does_in_between_is_no_reason_to_sleep(core):
+    for _ in range(20):
+        core.frame(50e-6)
+    core.taken_by_others = 0.4 * SHARED_S
+    looked = [core.frame(100e-6) for _ in range(20)]
+    assert min(looked) >= 2
+
+
 def test_where_somebody_else_wants_the_core_the_loop_sleeps(core):
     for _ in range(20):
         core.frame(50e-6)
-    core.taken_by_others = 2 * SHARED_S
+    core.taken_by_others = 1.2 * SHARED_S
     assert core.idle(1) == 1
     assert not core.polls
     # With every frame in time it is tried one time in three.
