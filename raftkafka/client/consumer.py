@@ -23,7 +23,7 @@ from raftkafka.client.checking import checked_topic
 from raftkafka.client.connection import Connection
 from raftkafka.client.fetching import Fetcher, FetchSettings
 from raftkafka.client.partition_fetch import PartitionFetch
-from raftkafka.client.polling import BUSY_POLL_US, busy_poll
+from raftkafka.client.polling import BUSY_POLL_US, busy_poll, checked_busy_poll
 from raftkafka.client.positions import Positions
 from raftkafka.client.routing import Router
 from raftkafka.client.types import Batch, ConsumerRecord, NotRunningError, OffsetAndMetadata, TopicPartition, Values
@@ -57,6 +57,8 @@ class Consumer(Positions):
 
     With `client_rack` set to the `broker.rack` of a broker near by, partitions are read from the replica there, where the
     brokers have a `replica.selector.class` (KIP-392).
+
+    `busy_poll_us`: for so many microseconds an answer that is likely to come at once is asked for before the loop sleeps; 0 for never.
 
     With a `group_id` it may `subscribe`, and shares the topics' partitions with the other members of that group; who
     assigns by hand can have the group keep the positions, and no more. Heartbeats need the event loop: code
@@ -115,7 +117,7 @@ class Consumer(Positions):
 
         self._bootstrap = parse_bootstrap(bootstrap_servers)
         self._connect: Connect = connect or open_connection
-        self._busy_poll_us = busy_poll_us
+        self._busy_poll_us = checked_busy_poll(busy_poll_us)
         self._busy_poll: BusyPoll | None = None
         self._random = random or Random()
         self._max_poll_records = max_poll_records

@@ -21,7 +21,7 @@ from raftkafka.client.checking import checked_record, checked_topic
 from raftkafka.client.connection import Connection
 from raftkafka.client.identity import Identity
 from raftkafka.client.partitioner import Partitioner, StickyChoice, partition_by_key
-from raftkafka.client.polling import BUSY_POLL_US, busy_poll
+from raftkafka.client.polling import BUSY_POLL_US, busy_poll, checked_busy_poll
 from raftkafka.client.route import Route
 from raftkafka.client.routing import Router
 from raftkafka.client.sender import Sender, SenderSettings
@@ -115,7 +115,7 @@ class Producer:
 
         self._bootstrap = parse_bootstrap(bootstrap_servers)
         self._connect: Connect = connect or open_connection
-        self._busy_poll_us = busy_poll_us
+        self._busy_poll_us = checked_busy_poll(busy_poll_us)
         self._busy_poll: BusyPoll | None = None
         self._random = random or Random()
         self._clock = clock or WallClock()

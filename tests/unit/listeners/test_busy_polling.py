@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 from raftkafka.client.connection import Connection
-from raftkafka.client.polling import busy_poll
 from raftkafka.model.api.cluster import ApiVersions, Metadata, MetadataResponse
 from raftkafka.model.ids import NodeId
 from raftkafka.wire.busy_poll import BusyPoll
@@ -94,7 +93,3 @@ async def test_the_loop_looks_again_and_again_until_the_answer_is_there(serve):
         await connection.request(Metadata(topics=()))
     assert looks - before >= 10
     await connection.close()
-
-
-async def test_nothing_polls_where_it_is_switched_off():
-    assert busy_poll(0) is None
