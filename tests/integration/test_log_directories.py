@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.request import urlopen
@@ -11,6 +10,7 @@ from urllib.request import urlopen
 import pytest
 
 from raftkafka.cli.layout import HOST
+from tests.removing import remove_in_use
 
 if TYPE_CHECKING:
     from tests.clusters import Cluster
@@ -48,7 +48,7 @@ async def test_a_node_goes_on_without_one_of_its_log_directories(cluster: Cluste
         lost = partitions_in(gone)
         assert lost
         assert partitions_in(cluster.place(1).directory) == {0, 1, 2, 3} - lost != set()
-        shutil.rmtree(gone)
+        remove_in_use(gone)
 
         async def left_the_isr() -> bool:
             topic = await cluster.topic("t")
@@ -76,7 +76,7 @@ async def test_a_node_goes_on_without_one_of_its_log_directories(cluster: Cluste
 async def test_a_node_ends_when_the_directory_of_its_raft_files_is_gone(single: Cluster) -> None:
     """Nobody writes: it must not keep a vote, or lead, with a disk that has forgotten everything by its next start."""
     await single.create_topic("t")
-    shutil.rmtree(single.place(1).directory / "__cluster_metadata")
+    remove_in_use(single.place(1).directory / "__cluster_metadata")
     assert await single.exit_code(1) == 1
     assert "__cluster_metadata" in single.node_log(1).splitlines()[-1]
     assert "is gone" in single.node_log(1).splitlines()[-1]

@@ -15,6 +15,7 @@ from raftkafka.cli.layout import HOST
 from raftkafka.client import Admin, ApiError, Consumer, TopicPartition
 from raftkafka.model.api.keys import ApiKey
 from raftkafka.model.errors import ErrorCode
+from tests.removing import remove_in_use
 
 if TYPE_CHECKING:
     from tests.cluster_fixtures import ClusterFactory
@@ -116,7 +117,7 @@ async def test_what_a_broken_cluster_says(new_cluster: ClusterFactory) -> None:
     cluster.start()
     await cluster.ready()
     await cluster.create_topic("t", partitions=2, min_insync_replicas="3")
-    shutil.rmtree(f"{cluster.place(3).directory}-b")
+    remove_in_use(f"{cluster.place(3).directory}-b")
 
     async def is_offline() -> bool:
         return (await scrape(cluster, 3))["raftkafka_offline_log_directories", frozenset()] == 1
